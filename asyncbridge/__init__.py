@@ -1,0 +1,82 @@
+"""asyncbridge: drive Keras from asyncio, with Keras in another process.
+
+>>> import asyncbridge
+>>> from asyncbridge import models as keras
+
+Everything is imported when it is first used: this module, and ``asyncbridge.promise``, need
+the standard library alone.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncbridge.client import AUTO as AUTO
+    from asyncbridge.client import Bridge as Bridge
+    from asyncbridge.client import OutputLine as OutputLine
+    from asyncbridge.client import OutputReader as OutputReader
+    from asyncbridge.client import WorkerInfo as WorkerInfo
+    from asyncbridge.client import connect as connect
+    from asyncbridge.client import current_bridge as current_bridge
+    from asyncbridge.errors import AsyncBridgeError as AsyncBridgeError
+    from asyncbridge.errors import AuthenticationError as AuthenticationError
+    from asyncbridge.errors import BridgeClosed as BridgeClosed
+    from asyncbridge.errors import CodegenError as CodegenError
+    from asyncbridge.errors import ConnectError as ConnectError
+    from asyncbridge.errors import DecodeError as DecodeError
+    from asyncbridge.errors import DependencyError as DependencyError
+    from asyncbridge.errors import IdentifierError as IdentifierError
+    from asyncbridge.errors import LocalProtocolError as LocalProtocolError
+    from asyncbridge.errors import ProtocolError as ProtocolError
+    from asyncbridge.errors import ProtocolVersionError as ProtocolVersionError
+    from asyncbridge.errors import QueueFull as QueueFull
+    from asyncbridge.errors import RemoteError as RemoteError
+    from asyncbridge.errors import RemoteProtocolError as RemoteProtocolError
+    from asyncbridge.errors import SerializationError as SerializationError
+    from asyncbridge.errors import SocketPermissionError as SocketPermissionError
+    from asyncbridge.errors import TooLarge as TooLarge
+    from asyncbridge.errors import WorkerError as WorkerError
+    from asyncbridge.errors import WorkerLost as WorkerLost
+    from asyncbridge.errors import WorkerStartError as WorkerStartError
+    from asyncbridge.errors import WrongLoopError as WrongLoopError
+    from asyncbridge.lifetime import Binding as Binding
+    from asyncbridge.promise import Promise as Promise
+
+    __version__: str
+
+_HOMES = {
+    "asyncbridge.client": (
+        "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
+    ),
+    "asyncbridge.errors": (
+        "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
+        "ConnectError", "DecodeError", "DependencyError", "IdentifierError",
+        "LocalProtocolError", "ProtocolError", "ProtocolVersionError", "QueueFull",
+        "RemoteError", "RemoteProtocolError", "SerializationError", "SocketPermissionError",
+        "TooLarge", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+    ),
+    "asyncbridge.lifetime": ("Binding",),
+    "asyncbridge.promise": ("Promise",),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_HOME_OF]  # pyright: ignore[reportUnsupportedDunderAll] # lazy names
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - 10 ms that few need
+
+        return version("asyncbridge-keras")
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'asyncbridge' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

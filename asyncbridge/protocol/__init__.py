@@ -1,0 +1,1 @@
+"""The bridge's protocol without any I/O: messages, state tables, and the two cores."""

@@ -1,0 +1,342 @@
+"""The client's half of the protocol: decides what may be sent and what an answer means."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from asyncbridge.errors import (
+    ConnectError,
+    LocalProtocolError,
+    ProtocolVersionError,
+    QueueFull,
+    RemoteProtocolError,
+)
+from asyncbridge.protocol.journal import session_digest
+from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, Gauge
+from asyncbridge.protocol.messages import (
+    OLDEST_VERSION,
+    PROTOCOL_VERSION,
+    Accepted,
+    Acknowledge,
+    Cancel,
+    Cancelled,
+    Command,
+    Completed,
+    Failed,
+    Goodbye,
+    Hello,
+    Info,
+    Message,
+    Output,
+    Pong,
+    Refused,
+    Started,
+    StateChanged,
+    Welcome,
+    WorkerState,
+)
+from asyncbridge.protocol.states import (
+    CommandEvent,
+    CommandState,
+    ConnectionEvent,
+    ConnectionState,
+    advance_command,
+    advance_connection,
+)
+
+if TYPE_CHECKING:
+    from asyncbridge.errors import Phase
+    from asyncbridge.protocol.journal import Entry
+
+__all__ = ["ClientProtocol"]
+
+ACKNOWLEDGE_COUNT = 256
+"""Outcomes seen before they are acknowledged in a frame of their own."""
+
+@dataclass(slots=True)
+class _Entry:
+    command: Command
+    size: int
+    state: CommandState = CommandState.BACKLOG
+
+
+class ClientProtocol:
+    """One session's commands, from the backlog to their outcome.
+
+    It does no I/O: ``receive`` takes what came in, ``outgoing`` gives what is to be written
+    now. Commands leave in the order of ``submit``; the rest of the messages pass them.
+    """
+
+    def __init__(
+        self, *, session: str, client: str = "", backlog: Bound = DEFAULT_BACKLOG
+    ) -> None:
+        self.session = session
+        self.client = client
+        self.state = ConnectionState.IDLE
+        self.worker_state: WorkerState = "importing"
+        self.welcome: Welcome | None = None
+        self._backlog: deque[_Entry] = deque()
+        self._backlog_gauge = Gauge(backlog)
+        self._window: Gauge | None = None
+        self._entries: dict[int, _Entry] = {}
+        self._control: list[Message] = []
+        self._seen: list[int] = []
+
+    @property
+    def unfinished(self) -> int:
+        """Commands with no outcome yet, the backlog included."""
+        return len(self._entries)
+
+    @property
+    def backlogged(self) -> int:
+        """Commands that wait in the client."""
+        return self._backlog_gauge.count
+
+    def command_state(self, command_id: int) -> CommandState:
+        """Return where a command stands; one that is unknown has finished."""
+        entry = self._entries.get(command_id)
+        return CommandState.FINISHED if entry is None else entry.state
+
+    # --- what the caller asks for ---
+
+    def greet(self) -> None:
+        """Queue the hello, the first message of a connection."""
+        self.state = advance_connection(self.state, ConnectionEvent.HELLO)
+        self._control.append(
+            Hello(
+                oldest=OLDEST_VERSION,
+                newest=PROTOCOL_VERSION,
+                session=self.session,
+                client=self.client,
+            )
+        )
+
+    def fits(self, size: int) -> bool:
+        """Tell whether the backlog has room for one more command of ``size`` bytes."""
+        return self._backlog_gauge.fits(size)
+
+    def submit(self, command: Command) -> None:
+        """Put a command at the end of the backlog.
+
+        Raises:
+            LocalProtocolError: The connection is closed, or the id is in use.
+            QueueFull: The backlog is at its bound; the command was not taken.
+        """
+        if self.state is ConnectionState.CLOSED:
+            raise LocalProtocolError("the connection is closed")
+        if command.id in self._entries:
+            raise LocalProtocolError(f"command id {command.id} is in use")
+        size = size_of(command)
+        if not self._backlog_gauge.fits(size):
+            raise QueueFull(
+                f"the backlog holds {self._backlog_gauge.count} commands and "
+                f"{self._backlog_gauge.size} bytes, bound {self._backlog_gauge.bound}: "
+                "await bridge.drain() before sending more"
+            )
+        entry = _Entry(command, size)
+        self._backlog_gauge.take(size)
+        self._entries[command.id] = entry
+        self._backlog.append(entry)
+
+    def cancel(self, command_id: int) -> bool:
+        """Take a command back.
+
+        Returns:
+            True when it had not left the client and is finished now; False when the worker
+            was asked, whose answer decides.
+        """
+        entry = self._entries.get(command_id)
+        if entry is None:
+            return False
+        if entry.state is CommandState.BACKLOG:
+            self._backlog.remove(entry)
+            self._backlog_gauge.give(entry.size)
+            self._finish(command_id, acknowledge=False)
+            return True
+        self._control.append(Cancel(id=command_id))
+        return False
+
+    def control(self, message: Message) -> None:
+        """Queue a message that passes the commands, such as a ping or a release."""
+        self._control.append(message)
+
+    def goodbye(self, reason: str = "") -> None:
+        """Queue the last message of the connection."""
+        self._control.append(Goodbye(reason=reason))
+        self.state = advance_connection(self.state, ConnectionEvent.GOODBYE)
+
+    # --- what the peer says ---
+
+    def receive(self, message: Message) -> Message | None:
+        """Take one message from the worker.
+
+        Returns:
+            The message, when the caller has something to do for it, else None.
+
+        Raises:
+            ConnectError: The worker refused the session.
+            ProtocolVersionError: The two sides share no version.
+            RemoteProtocolError: A message that the worker may not send now.
+        """
+        if isinstance(message, Refused):
+            self._refused(message)
+        if isinstance(message, Welcome):
+            self._welcome(message)
+            return message
+        if self.state is not ConnectionState.OPEN:
+            return self._outside(message)
+        handler = _HANDLERS.get(type(message))
+        if handler is None:
+            raise RemoteProtocolError(f"a worker does not send {type(message).__name__}")
+        return handler(self, message)
+
+    def lose(self, journal: Entry | None = None, *, told: bool = False) -> dict[int, Phase]:
+        """Note that the worker is gone.
+
+        Args:
+            journal: What its GPU thread had taken up last.
+            told: Whether the journal could be read; then no entry means: nothing, ever.
+
+        Returns:
+            What is known of each unfinished command, by id; all of them are finished now.
+        """
+        self.state = advance_connection(self.state, ConnectionEvent.LOST)
+        if journal is not None and journal.session != session_digest(self.session):
+            journal, told = None, False
+        lost = {
+            number: phase_of(number, entry.state, journal, told=told)
+            for number, entry in self._entries.items()
+        }
+        self._entries.clear()
+        self._backlog.clear()
+        self._backlog_gauge = Gauge(self._backlog_gauge.bound)
+        return lost
+
+    # --- what is to be written ---
+
+    def outgoing(self) -> list[Message]:
+        """Return what may be written now, control messages first."""
+        messages, self._control = self._control, []
+        if self._window is not None and self.state is ConnectionState.OPEN:
+            messages.extend(self._admit(self._window))
+        if self._seen and (messages or len(self._seen) >= ACKNOWLEDGE_COUNT):
+            messages.insert(0, Acknowledge(ids=tuple(self._seen)))  # ahead of a goodbye
+            self._seen.clear()
+        return messages
+
+    def _admit(self, window: Gauge) -> list[Message]:
+        admitted: list[Message] = []
+        backlog = self._backlog
+        while backlog and window.fits(backlog[0].size):
+            entry = backlog.popleft()
+            entry.state = advance_command(entry.state, CommandEvent.SEND)
+            self._backlog_gauge.give(entry.size)
+            window.take(entry.size)
+            admitted.append(entry.command)
+        return admitted
+
+    def _refused(self, message: Refused) -> None:
+        self.state = advance_connection(self.state, ConnectionEvent.REFUSED)
+        if message.code == "version":
+            raise ProtocolVersionError(message.message)
+        raise ConnectError(f"the worker refused the session: {message.message}")
+
+    def _welcome(self, message: Welcome) -> None:
+        if not OLDEST_VERSION <= message.version <= PROTOCOL_VERSION:
+            raise ProtocolVersionError(
+                f"the worker chose protocol version {message.version}; this client speaks "
+                f"{OLDEST_VERSION} to {PROTOCOL_VERSION}: install matching versions of asyncbridge"
+            )
+        if self.state is not ConnectionState.GREETING:
+            raise RemoteProtocolError("the worker said welcome twice")
+        self.state = advance_connection(self.state, ConnectionEvent.WELCOME)
+        self._window = Gauge(Bound(count=message.window, size=message.window_bytes))
+        self.worker_state = message.state
+        self.welcome = message
+
+    def _outside(self, message: Message) -> None:
+        if self.state is not ConnectionState.CLOSED:
+            raise RemoteProtocolError(
+                f"the worker sent {type(message).__name__} before its welcome"
+            )
+
+    def _accepted(self, message: Accepted) -> None:
+        for command_id in message.ids:
+            self._advance(command_id, CommandEvent.ACCEPT)
+
+    def _started(self, message: Started) -> Message | None:
+        return message if self._advance(message.id, CommandEvent.START) else None
+
+    def _outcome(self, message: Completed | Failed | Cancelled) -> Message | None:
+        entry = self._entries.get(message.id)
+        if entry is None:  # a second outcome of the same command: it is observed once
+            return None
+        if entry.state is CommandState.BACKLOG:
+            raise RemoteProtocolError(f"an outcome of command {message.id}, which was not sent")
+        self._finish(message.id, acknowledge=True)
+        return message
+
+    def _advance(self, command_id: int, event: CommandEvent) -> bool:
+        entry = self._entries.get(command_id)
+        if entry is None:
+            return False
+        try:
+            entry.state = advance_command(entry.state, event)
+        except LocalProtocolError as error:
+            raise RemoteProtocolError(f"command {command_id}: {error}") from None
+        return True
+
+    def _finish(self, command_id: int, *, acknowledge: bool) -> None:
+        entry = self._entries.pop(command_id)
+        if acknowledge:
+            assert self._window is not None
+            self._window.give(entry.size)
+            self._seen.append(command_id)
+
+    def _state_changed(self, message: StateChanged) -> Message:
+        self.worker_state = message.state
+        return message
+
+    def _goodbye(self, message: Goodbye) -> Message:
+        self.state = advance_connection(self.state, ConnectionEvent.GOODBYE)
+        return message
+
+    def _pass(self, message: Message) -> Message:
+        return message
+
+
+_HANDLERS = {
+    Accepted: ClientProtocol._accepted,
+    Started: ClientProtocol._started,
+    Completed: ClientProtocol._outcome,
+    Failed: ClientProtocol._outcome,
+    Cancelled: ClientProtocol._outcome,
+    StateChanged: ClientProtocol._state_changed,
+    Goodbye: ClientProtocol._goodbye,
+    Output: ClientProtocol._pass,
+    Info: ClientProtocol._pass,
+    Pong: ClientProtocol._pass,
+}
+
+
+def phase_of(number: int, state: CommandState, journal: Entry | None, *, told: bool) -> Phase:
+    """Return how far a command had come whose worker has ended."""
+    if state is CommandState.BACKLOG:
+        return "not_started"
+    if journal is None and told:
+        return "not_started"
+    if journal is None:
+        # Notifications may have been lost on their way: only that it started is certain.
+        return "started" if state is CommandState.RUNNING else "unknown"
+    if number == journal.command_id and not journal.finished:
+        return "started"
+    # Commands of a session are taken up in the order of their ids.
+    return "finished_unreported" if number <= journal.command_id else "not_started"
+
+
+def size_of(command: Command) -> int:
+    """Return the bytes that a command counts for: its source and its bindings."""
+    bindings = command.bindings
+    return len(command.code) + (0 if bindings is None else bindings.size)

@@ -1,0 +1,86 @@
+"""Bounds by count and by bytes, for the client's backlog, the window and the worker's queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "BULK_THRESHOLD",
+    "DEFAULT_BACKLOG",
+    "DEFAULT_WINDOW",
+    "FRAME_BYTES",
+    "HEADER_BYTES",
+    "INLINE_BYTES",
+    "Bound",
+    "Gauge",
+]
+
+KIB = 1024
+MIB = 1024 * KIB
+
+BULK_THRESHOLD = 64 * KIB
+"""Bytes from which a buffer travels outside the control socket."""
+INLINE_BYTES = 1 * MIB
+"""Bytes of inline buffers in one message, past which its smaller buffers travel outside too."""
+FRAME_BYTES = 64 * MIB
+"""The largest frame that either side reads, in bytes."""
+HEADER_BYTES = FRAME_BYTES // 2
+"""The largest value or source text of one message, in bytes, buffers left aside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """The most that something may hold.
+
+    Raises:
+        ValueError: A bound that would let nothing through.
+    """
+
+    count: int
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.size < 1:
+            raise ValueError(f"a bound holds at least one item of one byte, got {self}")
+
+
+DEFAULT_BACKLOG = Bound(count=100_000, size=1024 * MIB)
+"""What a client holds back beyond the worker's window."""
+DEFAULT_WINDOW = Bound(count=1024, size=256 * MIB)
+"""What one session may have unfinished in the worker."""
+
+
+class Gauge:
+    """Counts what is held against a bound.
+
+    An empty gauge takes any single item, however large: a bound slows the sender down, it
+    does not forbid a size.
+    """
+
+    __slots__ = ("bound", "count", "size")
+
+    def __init__(self, bound: Bound) -> None:
+        self.bound = bound
+        self.count = 0
+        self.size = 0
+
+    def fits(self, size: int) -> bool:
+        """Tell whether one more item of ``size`` bytes fits."""
+        if self.count == 0:
+            return True
+        return self.count < self.bound.count and self.size + size <= self.bound.size
+
+    def take(self, size: int) -> None:
+        """Count one item in; ask ``fits`` first."""
+        self.count += 1
+        self.size += size
+
+    def give(self, size: int) -> None:
+        """Count one item out."""
+        self.count -= 1
+        self.size -= size
+
+    def __repr__(self) -> str:
+        return (
+            f"<Gauge {self.count}/{self.bound.count} items, {self.size}/{self.bound.size} bytes>"
+        )

@@ -1,0 +1,266 @@
+"""The messages that cross the bridge, as frozen data.
+
+Commands travel to the worker, notifications travel back (the paper's section 4). Which side
+may send what, and when, stands in ``states.py``; their bytes, in ``serialization.frames``.
+The order of the fields is the order on the wire: new fields go last, with a default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+PROTOCOL_VERSION = 1
+"""The newest protocol version that this code speaks."""
+OLDEST_VERSION = 1
+"""The oldest protocol version that this code speaks."""
+
+Buffer = bytes | bytearray | memoryview
+WorkerState = Literal["importing", "ready", "failed"]
+StreamName = Literal["stdout", "stderr"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkRef:
+    """A buffer that does not ride the control socket: it is fetched or posted by its id."""
+
+    id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """A value in wire form.
+
+    Attributes:
+        header: The value's JSON tree; on the way out already dumped (an ``orjson.Fragment``).
+        buffers: The raw buffers that the tree refers to by index.
+        size: Bytes of the dumped header and of all buffers, bulk ones included.
+    """
+
+    header: Any
+    buffers: tuple[Buffer | BulkRef, ...] = ()
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """An exception as data: nothing in it is ever turned back into a class.
+
+    Attributes:
+        type: Qualified type name, without ``builtins.``.
+        message: ``str()`` of the exception, cut to a bounded size.
+        frames: ``(filename, line number, function, source line)`` each, outermost first.
+        notes: Its ``__notes__``.
+        cause: Its cause, or its context where that is not suppressed.
+        subjects: Names of the namespace's objects that it was raised in, innermost first.
+        text: The whole remote traceback as Python prints it, cut to a bounded size.
+    """
+
+    type: str
+    message: str
+    frames: tuple[tuple[str, int, str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    cause: Fault | None = None
+    subjects: tuple[str, ...] = ()
+    text: str = ""
+
+
+# --- from the client ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """The client's first message: the versions it speaks and the session it means."""
+
+    oldest: int
+    newest: int
+    session: str
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A piece of Python code with its bindings (the paper's section 4.2).
+
+    Attributes:
+        id: Unique in its session, and rising.
+        code: Python source; the value of its last expression is the command's value.
+        bindings: A dict of names to values, in wire form.
+        lifetime: How long the bindings stay: ``"command"`` or ``"eternal"``.
+        after: Ids of commands whose failure fails this one, unrun.
+        label: What a person would call it, for ``info`` and errors.
+    """
+
+    id: int
+    code: str
+    bindings: Payload | None = None
+    lifetime: str = "command"
+    after: tuple[int, ...] = ()
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Take a command out of the queue, if it has not started."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledge:
+    """The client has seen these outcomes; the worker may forget them."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Nothing in the client refers to these bindings any more."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfoRequest:
+    """Ask for the worker's present state; answered while the GPU thread works."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """Ask for a ``Pong`` with the same nonce."""
+
+    nonce: int
+
+
+# --- from the worker ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Welcome:
+    """The worker's answer to ``Hello``.
+
+    Attributes:
+        version: The protocol version of this connection.
+        incarnation: Id of this life of the worker's process.
+        window: Commands that the session may have unfinished in the worker.
+        window_bytes: Bytes that they may hold together.
+        frame_bytes: The largest frame that the worker reads.
+        state: ``importing`` until the backend is there, then ``ready``, or ``failed``.
+    """
+
+    version: int
+    incarnation: str
+    window: int
+    window_bytes: int
+    frame_bytes: int
+    state: WorkerState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The worker's other answer to ``Hello``: why not."""
+
+    code: Literal["version", "session", "protocol"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged:
+    """The worker's own state, with a fault when it failed to import its backend."""
+
+    state: WorkerState
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """These commands stand in the queue."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The command runs in the GPU thread."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Text that a command (or, with no id, the worker itself) printed.
+
+    Attributes:
+        dropped: Bytes that were left out before this text, because nobody read fast enough.
+    """
+
+    id: int | None
+    stream: StreamName
+    text: str
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """The command's value (the paper's *notify*)."""
+
+    id: int
+    value: Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The command raised (the paper's *notifyError*), or a dependency of it did.
+
+    Attributes:
+        because: Id of the failed command that it depends on, when it was never run.
+    """
+
+    id: int
+    fault: Fault
+    because: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """The command was taken out of the queue; it never started."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """The answer to ``InfoRequest``: plain JSON data."""
+
+    id: int
+    info: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pong:
+    """The answer to ``Ping``."""
+
+    nonce: int
+
+
+# --- from either -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goodbye:
+    """The sender closes this connection on purpose."""
+
+    reason: str = ""
+
+
+ClientMessage = (
+    Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Goodbye
+)
+WorkerMessage = (
+    Welcome | Refused | StateChanged | Accepted | Started | Output
+    | Completed | Failed | Cancelled | Info | Pong | Goodbye
+)  # fmt: skip
+Message = ClientMessage | WorkerMessage

@@ -1,0 +1,102 @@
+"""What may follow what, as tables; an illegal event is a failed look-up."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TypeVar
+
+from asyncbridge.errors import LocalProtocolError
+
+__all__ = [
+    "COMMAND_TRANSITIONS",
+    "CONNECTION_TRANSITIONS",
+    "CommandEvent",
+    "CommandState",
+    "ConnectionEvent",
+    "ConnectionState",
+    "advance_command",
+    "advance_connection",
+]
+
+
+class ConnectionState(Enum):
+    """Where a connection stands, seen from either end."""
+
+    IDLE = auto()
+    GREETING = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+class ConnectionEvent(Enum):
+    """What moves a connection."""
+
+    HELLO = auto()
+    WELCOME = auto()
+    REFUSED = auto()
+    GOODBYE = auto()
+    LOST = auto()
+
+
+class CommandState(Enum):
+    """Where a command stands, as far as this end knows."""
+
+    BACKLOG = auto()
+    SENT = auto()
+    QUEUED = auto()
+    RUNNING = auto()
+    FINISHED = auto()
+
+
+class CommandEvent(Enum):
+    """What moves a command."""
+
+    SEND = auto()
+    ACCEPT = auto()
+    START = auto()
+    FINISH = auto()
+
+
+_C, _E = ConnectionState, ConnectionEvent
+CONNECTION_TRANSITIONS: dict[ConnectionState, dict[ConnectionEvent, ConnectionState]] = {
+    _C.IDLE: {_E.HELLO: _C.GREETING, _E.LOST: _C.CLOSED},
+    _C.GREETING: {_E.WELCOME: _C.OPEN, _E.REFUSED: _C.CLOSED, _E.LOST: _C.CLOSED},
+    _C.OPEN: {_E.GOODBYE: _C.CLOSED, _E.LOST: _C.CLOSED},
+    # Both ends may say goodbye at once, and a loss may follow either.
+    _C.CLOSED: {_E.GOODBYE: _C.CLOSED, _E.LOST: _C.CLOSED},
+}
+
+_S, _V = CommandState, CommandEvent
+COMMAND_TRANSITIONS: dict[CommandState, dict[CommandEvent, CommandState]] = {
+    # A command may finish at any point: cancelled in the backlog or the queue, or failed
+    # unrun because one that it depends on had failed.
+    _S.BACKLOG: {_V.SEND: _S.SENT, _V.FINISH: _S.FINISHED},
+    _S.SENT: {_V.ACCEPT: _S.QUEUED, _V.FINISH: _S.FINISHED},
+    _S.QUEUED: {_V.START: _S.RUNNING, _V.FINISH: _S.FINISHED},
+    _S.RUNNING: {_V.FINISH: _S.FINISHED},
+    _S.FINISHED: {},
+}
+
+StateT = TypeVar("StateT", bound=Enum)
+EventT = TypeVar("EventT", bound=Enum)
+
+
+def advance_connection(state: ConnectionState, event: ConnectionEvent) -> ConnectionState:
+    """Return the connection's next state, or raise ``LocalProtocolError``."""
+    return _advance(CONNECTION_TRANSITIONS, state, event, "connection")
+
+
+def advance_command(state: CommandState, event: CommandEvent) -> CommandState:
+    """Return the command's next state, or raise ``LocalProtocolError``."""
+    return _advance(COMMAND_TRANSITIONS, state, event, "command")
+
+
+def _advance(
+    table: dict[StateT, dict[EventT, StateT]], state: StateT, event: EventT, what: str
+) -> StateT:
+    try:
+        return table[state][event]
+    except KeyError:
+        raise LocalProtocolError(
+            f"a {what} that is {state.name} does not take {event.name}"
+        ) from None

@@ -1,0 +1,254 @@
+"""The worker's half of the protocol: one session's commands, from the queue to their outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from asyncbridge.errors import LocalProtocolError, RemoteProtocolError
+from asyncbridge.protocol.client import size_of
+from asyncbridge.protocol.limits import DEFAULT_WINDOW, FRAME_BYTES, Bound, Gauge
+from asyncbridge.protocol.messages import (
+    OLDEST_VERSION,
+    PROTOCOL_VERSION,
+    Accepted,
+    Acknowledge,
+    Cancel,
+    Cancelled,
+    Command,
+    Completed,
+    Failed,
+    Goodbye,
+    Hello,
+    InfoRequest,
+    Message,
+    Output,
+    Ping,
+    Pong,
+    Refused,
+    Release,
+    Started,
+    Welcome,
+    WorkerState,
+)
+from asyncbridge.protocol.states import (
+    CommandEvent,
+    CommandState,
+    ConnectionEvent,
+    ConnectionState,
+    advance_command,
+    advance_connection,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from asyncbridge.protocol.messages import Fault, Payload
+
+__all__ = ["WorkerProtocol"]
+
+OUTPUT_KEPT = 1024 * 1024
+"""Characters of output held for a client that does not read, before the oldest are dropped."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    size: int
+    state: CommandState = CommandState.QUEUED
+
+
+class WorkerProtocol:
+    """One session, seen from the worker.
+
+    It does no I/O: ``receive`` takes what came in, ``outgoing`` gives what is to be written
+    now; the caller tells it what became of the commands.
+    """
+
+    def __init__(
+        self,
+        *,
+        incarnation: str,
+        window: Bound = DEFAULT_WINDOW,
+        frame_bytes: int = FRAME_BYTES,
+    ) -> None:
+        self.incarnation = incarnation
+        self.frame_bytes = frame_bytes
+        self.state = ConnectionState.IDLE
+        self.session = ""
+        self._gauge = Gauge(window)
+        self._entries: dict[int, _Entry] = {}
+        self._newest = 0
+        self._outgoing: list[Message] = []
+        self._accepted: list[int] = []
+        self._held_output = 0
+        self._dropped_output = 0
+
+    @property
+    def unfinished(self) -> int:
+        """Commands queued or running."""
+        return self._gauge.count
+
+    # --- what the client says ---
+
+    def receive(
+        self, message: Message, *, worker_state: WorkerState, taken: Container[str] = ()
+    ) -> Message | None:
+        """Take one message from the client.
+
+        Args:
+            message: What came in.
+            worker_state: For the welcome.
+            taken: Sessions that have a connection already; a second one is refused.
+
+        Returns:
+            The message, when the caller has something to do for it, else None.
+
+        Raises:
+            RemoteProtocolError: A message that the client may not send now; the connection
+                is not to be trusted any further.
+        """
+        if isinstance(message, Hello):
+            self._hello(message, worker_state, taken)
+            return message
+        if self.state is not ConnectionState.OPEN:
+            raise RemoteProtocolError(
+                f"the client sent {type(message).__name__} on a connection that is "
+                f"{self.state.name}, not OPEN"
+            )
+        if isinstance(message, Command):
+            return self._command(message)
+        if isinstance(message, Cancel | InfoRequest | Release | Acknowledge):
+            return message
+        if isinstance(message, Ping):
+            self._outgoing.append(Pong(nonce=message.nonce))
+            return None
+        if isinstance(message, Goodbye):
+            self.state = advance_connection(self.state, ConnectionEvent.GOODBYE)
+            return message
+        raise RemoteProtocolError(f"a client does not send {type(message).__name__}")
+
+    def lose(self) -> None:
+        """Note that the connection is gone."""
+        self.state = advance_connection(self.state, ConnectionEvent.LOST)
+
+    # --- what became of the commands ---
+
+    def is_queued(self, command_id: int) -> bool:
+        """Tell whether a command waits for its turn."""
+        entry = self._entries.get(command_id)
+        return entry is not None and entry.state is CommandState.QUEUED
+
+    def started(self, command_id: int) -> None:
+        """Note that the GPU thread took the command up."""
+        entry = self._entries[command_id]
+        entry.state = advance_command(entry.state, CommandEvent.START)
+        self.notify(Started(id=command_id))
+
+    def completed(self, command_id: int, value: Payload) -> None:
+        """Note the command's value."""
+        self._finish(command_id)
+        self.notify(Completed(id=command_id, value=value))
+
+    def failed(self, command_id: int, fault: Fault, *, because: int | None = None) -> None:
+        """Note the command's failure, its own or that of one it depends on."""
+        self._finish(command_id)
+        self.notify(Failed(id=command_id, fault=fault, because=because))
+
+    def cancelled(self, command_id: int) -> None:
+        """Note that the command was taken out of the queue."""
+        self._finish(command_id)
+        self.notify(Cancelled(id=command_id))
+
+    def notify(self, message: Message) -> None:
+        """Queue any notification; nothing is queued for a client that is gone."""
+        if self.state is not ConnectionState.OPEN:
+            return
+        if isinstance(message, Output):
+            message = self._hold(message)
+        self._outgoing.append(message)
+
+    def outgoing(self) -> list[Message]:
+        """Return what is to be written now."""
+        messages, self._outgoing = self._outgoing, []
+        if self._accepted:
+            messages.insert(0, Accepted(ids=tuple(self._accepted)))
+            self._accepted.clear()
+        self._held_output = 0
+        return messages
+
+    # --- inner steps ---
+
+    def _hello(self, message: Hello, worker_state: WorkerState, taken: Container[str]) -> None:
+        try:
+            self.state = advance_connection(self.state, ConnectionEvent.HELLO)
+        except LocalProtocolError:
+            raise RemoteProtocolError("the client said hello twice") from None
+        version = min(message.newest, PROTOCOL_VERSION)
+        if version < max(message.oldest, OLDEST_VERSION):
+            self._refuse(
+                "version",
+                f"the client speaks protocol versions {message.oldest} to {message.newest}, the "
+                f"worker {OLDEST_VERSION} to {PROTOCOL_VERSION}: install matching versions of "
+                "asyncbridge on both sides",
+            )
+            return
+        if message.session in taken:
+            self._refuse("session", f"session {message.session!r} is connected already")
+            return
+        self.session = message.session
+        self.state = advance_connection(self.state, ConnectionEvent.WELCOME)
+        self._outgoing.append(
+            Welcome(
+                version=version,
+                incarnation=self.incarnation,
+                window=self._gauge.bound.count,
+                window_bytes=self._gauge.bound.size,
+                frame_bytes=self.frame_bytes,
+                state=worker_state,
+            )
+        )
+
+    def _refuse(self, code: Literal["version", "session"], message: str) -> None:
+        self.state = advance_connection(self.state, ConnectionEvent.REFUSED)
+        self._outgoing.append(Refused(code=code, message=message))
+
+    def _command(self, command: Command) -> Command:
+        # Ids rise within a session, so an old one is a repetition or a forgery.
+        if command.id <= self._newest:
+            raise RemoteProtocolError(
+                f"command id {command.id} after {self._newest}: ids rise within a session"
+            )
+        size = size_of(command)
+        if not self._gauge.fits(size):
+            raise RemoteProtocolError(
+                f"command {command.id} of {size} bytes is beyond the window: {self._gauge!r}"
+            )
+        self._newest = command.id
+        self._gauge.take(size)
+        self._entries[command.id] = _Entry(size)
+        self._accepted.append(command.id)
+        return command
+
+    def _finish(self, command_id: int) -> None:
+        entry = self._entries.pop(command_id)
+        advance_command(entry.state, CommandEvent.FINISH)
+        self._gauge.give(entry.size)
+
+    def _hold(self, message: Output) -> Output:
+        if self._held_output + len(message.text) > OUTPUT_KEPT:
+            self._drop_output()
+        self._held_output += len(message.text)
+        if not self._dropped_output:
+            return message
+        dropped, self._dropped_output = self._dropped_output, 0
+        return Output(id=message.id, stream=message.stream, text=message.text, dropped=dropped)
+
+    def _drop_output(self) -> None:
+        kept: list[Message] = []
+        for message in self._outgoing:
+            if isinstance(message, Output):
+                self._dropped_output += len(message.text) + message.dropped
+            else:
+                kept.append(message)
+        self._outgoing = kept
+        self._held_output = 0

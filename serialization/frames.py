@@ -1,0 +1,158 @@
+"""Frames: several messages and their inline buffers in one piece of bytes.
+
+The layout stands byte for byte in ``docs/wire-format.md``.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from asyncbridge.errors import DecodeError, SerializationError, TooLarge
+from asyncbridge.protocol.limits import FRAME_BYTES
+from asyncbridge.serialization.rows import (
+    Row,
+    Slots,
+    dump,
+    read_row,
+    without_surrogates,
+    write_row,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncbridge.protocol.messages import Buffer, Message
+
+MAGIC: Final = b"ABF"
+FRAME_VERSION: Final = 1
+MAX_MESSAGES: Final = 65536
+"""Messages in one frame."""
+
+_PREFIX: Final = struct.Struct("<3sBII")
+_ALIGNMENT: Final = 8
+_PADDING: Final = bytes(_ALIGNMENT)
+
+
+def pack(messages: Sequence[Message], *, max_bytes: int = FRAME_BYTES) -> bytes:
+    """Return the frame that holds these messages, in their order.
+
+    Args:
+        messages: At most ``MAX_MESSAGES``.
+        max_bytes: The largest frame that the peer reads.
+
+    Raises:
+        TooLarge: The frame would be larger than ``max_bytes``, or hold too many messages.
+        SerializationError: A message holds what JSON does not carry.
+    """
+    if len(messages) > MAX_MESSAGES:
+        raise TooLarge(f"{len(messages)} messages in one frame; it holds up to {MAX_MESSAGES}")
+    inline: list[Buffer] = []
+    rows = [write_row(message, inline) for message in messages]
+    header = _dump_rows(rows)
+    if not inline:
+        _check_size(_PREFIX.size + len(header), max_bytes)
+        return _PREFIX.pack(MAGIC, FRAME_VERSION, len(header), 0) + header
+    return _join(header, inline, max_bytes)
+
+
+def unpack(
+    data: bytes | bytearray | memoryview,
+    *,
+    max_bytes: int = FRAME_BYTES,
+    max_messages: int = MAX_MESSAGES,
+) -> list[Message]:
+    """Return a frame's messages; their inline buffers are slices of ``data``, not copies.
+
+    Args:
+        data: The whole frame and nothing else; it must not change while a buffer lives.
+        max_bytes: The largest frame to read.
+        max_messages: The most messages to read.
+
+    Raises:
+        DecodeError: The bytes are no frame, or one over a limit.
+    """
+    frame = memoryview(data)
+    if frame.nbytes > max_bytes:
+        raise DecodeError(f"a frame of {frame.nbytes} bytes; at most {max_bytes} are read")
+    header, inline = _split(frame)
+    try:
+        rows = orjson.loads(header)
+    except orjson.JSONDecodeError as error:
+        raise DecodeError(f"the frame's header is no JSON: {error}") from None
+    if type(rows) is not list or len(rows) > max_messages:
+        raise DecodeError(f"the frame's header is no list of at most {max_messages} messages")
+    messages = [read_row(row, inline) for row in rows]
+    unused = sum(buffer is not None for buffer in inline)
+    if unused:
+        raise DecodeError(f"no message uses {unused} of the frame's {len(inline)} buffers")
+    return messages
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise TooLarge(
+            f"a frame of {size} bytes, where the peer reads up to {max_bytes}; "
+            "send large data as arrays or bytes, which travel as bulk, not as lists or text"
+        )
+
+
+def _dump_rows(rows: list[Row]) -> bytes:
+    try:
+        return orjson.dumps(rows)
+    except TypeError:
+        # Rare: lone surrogates in a text, or no JSON at all, which the second try reports.
+        return dump(without_surrogates(rows))
+
+
+def _join(header: bytes, inline: list[Buffer], max_bytes: int) -> bytes:
+    """Lay out a frame with buffers, each at a multiple of 8 bytes from its start."""
+    sizes = [memoryview(buffer).nbytes for buffer in inline]
+    offset = _PREFIX.size + 4 * len(sizes) + len(header)
+    body: list[Buffer] = []
+    for buffer, size in zip(inline, sizes, strict=True):
+        gap = -offset % _ALIGNMENT
+        body += (_PADDING[:gap], buffer)
+        offset += gap + size
+    _check_size(offset, max_bytes)
+    prefix = _PREFIX.pack(MAGIC, FRAME_VERSION, len(header), len(sizes))
+    try:
+        return b"".join((prefix, struct.pack(f"<{len(sizes)}I", *sizes), header, *body))
+    except (BufferError, TypeError) as error:
+        raise SerializationError(
+            f"a payload's buffer is not plain, contiguous bytes: {error}"
+        ) from None
+
+
+def _split(frame: memoryview) -> tuple[memoryview, Slots]:
+    """Return a frame's header and buffers, every declared size checked against its length."""
+    if frame.nbytes < _PREFIX.size:
+        raise DecodeError(f"a frame of {frame.nbytes} bytes; its prefix alone has {_PREFIX.size}")
+    magic, version, header_size, count = _PREFIX.unpack_from(frame)
+    if magic != MAGIC:
+        raise DecodeError(f"the bytes are no frame: they begin with {magic!r}, not {MAGIC!r}")
+    if version != FRAME_VERSION:
+        raise DecodeError(f"a frame of format {version}; this side reads format {FRAME_VERSION}")
+    start = _PREFIX.size + 4 * count
+    end = start + header_size
+    if end > frame.nbytes:
+        raise DecodeError(f"the frame is cut: {end} bytes declared, {frame.nbytes} there")
+    sizes = struct.unpack_from(f"<{count}I", frame, _PREFIX.size) if count else ()
+    return frame[start:end], _slices(frame, end, sizes)
+
+
+def _slices(frame: memoryview, offset: int, sizes: tuple[int, ...]) -> Slots:
+    inline: Slots = []
+    for size in sizes:
+        start = offset + -offset % _ALIGNMENT
+        if any(frame[offset:start]):
+            raise DecodeError(f"the padding before buffer {len(inline)} is not zero")
+        offset = start + size
+        if offset > frame.nbytes:
+            raise DecodeError(f"the frame is cut in buffer {len(inline)}, of {size} bytes")
+        inline.append(frame[start:offset])
+    if offset != frame.nbytes:
+        raise DecodeError(f"{frame.nbytes - offset} bytes stand after the frame's end")
+    return inline

@@ -1,0 +1,82 @@
+"""Where in a value the one stands that has no wire form; walked only after a refusal."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SHOWN_STEPS: Final = 12
+_SHOWN_CHARS: Final = 40
+_PLAIN: Final = frozenset[type]((type(None), bool, int, float, bytes))
+
+
+def find(root: object, target: object, depth: int) -> list[tuple[str, object]] | None:
+    """Return the steps from a value down to a part of it, with what stands at each.
+
+    Args:
+        root: The whole value.
+        target: The part, found by identity.
+        depth: How deep it stands; elsewhere it may have been all right.
+    """
+    if depth == 0:
+        return [] if root is target else None
+    for step, child in _children(root):
+        rest = find(child, target, depth - 1)
+        if rest is not None:
+            return [(step, child), *rest]
+    return None
+
+
+def render(steps: list[tuple[str, object]]) -> str:
+    """Return steps as text, the middle of many left out."""
+    texts = [step for step, _ in steps]
+    if len(texts) > _SHOWN_STEPS:
+        half = _SHOWN_STEPS // 2
+        texts = [*texts[:half], f"…{len(texts) - 2 * half} steps…", *texts[-half:]]
+    return "".join(texts)
+
+
+def loop(root: object, steps: list[tuple[str, object]]) -> tuple[str, str] | None:
+    """Return the path at which a container stands inside itself, and the one where it began."""
+    seen = {id(root): 0}
+    for length, (_, value) in enumerate(steps, 1):
+        first = seen.setdefault(id(value), length)
+        if first != length:
+            return render(steps[:length]), render(steps[:first])
+    return None
+
+
+def _children(value: Any) -> Iterator[tuple[str, object]]:
+    kind = type(value)
+    if kind is dict:
+        yield from _dict_children(value)
+    elif kind is slice:
+        for name in ("start", "stop", "step"):
+            yield f".{name}", getattr(value, name)
+    elif kind is list or kind is tuple:
+        for index, item in enumerate(value):
+            yield f"[{index}]", item
+    elif kind is set or kind is frozenset:
+        for member in value:
+            yield f"{{{_short(member)}}}", member
+
+
+def _dict_children(value: dict[object, object]) -> Iterator[tuple[str, object]]:
+    for key, item in value.items():
+        yield f"{{key {_short(key)}}}", key
+        yield f"[{_short(key)}]", item
+
+
+def _short(key: Any) -> str:
+    """Show a key; only the reprs of plain types are trusted to be quick and not to raise."""
+    kind = type(key)
+    if kind is str:
+        text = json.dumps(key)
+    elif kind is int and abs(key) >= 2**64:
+        text = "<big int>"
+    else:
+        text = repr(key) if kind in _PLAIN else f"<{kind.__name__}>"
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"

@@ -1,0 +1,182 @@
+"""The wire format's published vectors, in both directions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import pytest
+
+from asyncbridge.protocol import messages as m
+from asyncbridge.protocol.messages import Payload
+from asyncbridge.serialization import decode, encode, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FOLDER = Path(__file__).resolve().parents[1] / "vectors"
+
+VALUES: dict[str, object] = {
+    "None": None,
+    "True": True,
+    "2**64 - 1": 2**64 - 1,
+    "2**64": 2**64,
+    "-(2**63) - 1": -(2**63) - 1,
+    "-0.0": -0.0,
+    "inf": float("inf"),
+    "nan": float("nan"),
+    "complex(1.5, -0.0)": complex(1.5, -0.0),
+    "text with NUL, an accent and an emoji": "a\0\u00e9\U0001f600",
+    "lone surrogate U+D800": "\ud800",
+    "bytes": b"\0\xff",
+    "bytearray": bytearray(b"ab"),
+    "memoryview, read-only": memoryview(b"ab"),
+    "memoryview, writable": memoryview(bytearray(b"ab")),
+    "tuple in a list": [(1, "a"), []],
+    "set": {1},
+    "frozenset": frozenset({(1,)}),
+    "dict, text keys": {"b": 1, "a": {"c": None}},
+    "dict, other keys": {1: "a", (2,): "b"},
+    'dict, a key "$"': {"$": "int", "v": "ff"},
+    "range": range(0, 2**70, 2),
+    "slice": slice(None, -1, None),
+    "Ellipsis": ...,
+    "array, float32": np.array([[1, 2, 3], [4, 5, 6]], "<f4"),
+    "array, float32, Fortran order": np.array([[1, 2, 3], [4, 5, 6]], "<f4", order="F"),
+    "array, big-endian int16": np.array([1, 258], ">i2"),
+    "array, bool, 0-d": np.array(True),
+    "array, uint8, empty": np.empty((0, 3), np.uint8),
+    "array, complex64": np.array([1 + 2j], "<c8"),
+    "array, datetime64[25s]": np.array([0, 1], "<M8[25s]"),
+    "array, fixed-width text": np.array(["a", "\u00e9t"], "<U2"),
+    "array, fixed-width bytes": np.array([b"a", b"bc"], "S2"),
+    "scalar, float32": np.float32(1),
+    "scalar, timedelta64[ms]": np.timedelta64(-1, "ms"),
+    "scalar, text": np.str_("a"),
+    "scalar, bytes": np.bytes_(b"a"),
+}
+
+FRAMES: dict[str, list[m.Message]] = {
+    "no message": [],
+    "the client's messages": [
+        m.Hello(oldest=1, newest=1, session="s-1", client="app 1.0"),
+        m.Command(id=1, code="a + 1", bindings=encode({"a": 1})),
+        m.Command(id=2, code="b", lifetime="eternal", after=(1,), label="second"),
+        m.Cancel(id=2),
+        m.Acknowledge(ids=(1, 2)),
+        m.Release(names=("a",)),
+        m.InfoRequest(id=3),
+        m.Ping(nonce=4),
+        m.Goodbye(),
+    ],
+    "the worker's messages": [
+        m.Welcome(
+            version=1,
+            incarnation="w-1",
+            window=1024,
+            window_bytes=268435456,
+            frame_bytes=67108864,
+            state="importing",
+        ),
+        m.Refused(code="version", message="no common version"),
+        m.StateChanged(state="ready"),
+        m.Accepted(ids=(1, 2)),
+        m.Started(id=1),
+        m.Output(id=1, stream="stdout", text="epoch 1\n"),
+        m.Output(id=None, stream="stderr", text="w", dropped=10),
+        m.Completed(id=1, value=encode(2)),
+        m.Failed(
+            id=2,
+            fault=m.Fault(
+                type="ValueError",
+                message="no",
+                frames=(("<command 2>", 1, "<module>", "b"),),
+                cause=m.Fault(type="KeyError", message="'b'"),
+            ),
+            because=1,
+        ),
+        m.Cancelled(id=3),
+        m.Info(id=3, info={"queued": 0}),
+        m.Pong(nonce=4),
+        m.Goodbye(reason="done"),
+    ],
+    "inline and bulk buffers": [
+        m.Completed(
+            id=1,
+            value=Payload(
+                header=[{"$": "bytes", "b": 0}, {"$": "bytes", "b": 1}],
+                buffers=(b"abc", m.BulkRef(id="1-1", size=65536)),
+            ),
+        ),
+        m.Completed(id=2, value=encode(np.array([1.0], "<f8"))),
+    ],
+}
+
+
+def value_vectors() -> list[dict[str, Any]]:
+    """Return the value vectors as this code makes them."""
+    return [{"name": name, **value_vector(value)} for name, value in VALUES.items()]
+
+
+def value_vector(value: object) -> dict[str, Any]:
+    """Return one value's header and buffers."""
+    payload = encode(value)
+    buffers = [bytes(buffer).hex() for buffer in payload.buffers]  # type: ignore[arg-type]  # encode makes no BulkRef
+    return {"header": orjson.loads(orjson.dumps(payload.header)), "buffers": buffers}
+
+
+def frame_vectors() -> list[dict[str, str]]:
+    """Return the frame vectors as this code makes them."""
+    return [{"name": name, "frame": pack(frame).hex()} for name, frame in FRAMES.items()]
+
+
+def published(name: str) -> list[Any]:
+    """Read a file of vectors."""
+    rows: list[Any] = json.loads((FOLDER / name).read_text(encoding="utf-8"))
+    return rows
+
+
+def test_every_value_has_a_vector() -> None:
+    """The file and the values here are the same list."""
+    assert [row["name"] for row in published("values.json")] == list(VALUES)
+
+
+@pytest.mark.parametrize("row", published("values.json"), ids=lambda row: row["name"])
+def test_values_both_ways(row: Any, same: Callable[[object, object], bool]) -> None:
+    """A value is written as its vector says, and the vector is read as that value."""
+    value = VALUES[row["name"]]
+    written = value_vector(value)
+    assert json.dumps(written["header"]) == json.dumps(row["header"])
+    assert written["buffers"] == row["buffers"]
+    buffers = tuple(map(bytes.fromhex, row["buffers"]))
+    assert same(decode(Payload(header=row["header"], buffers=buffers)), value)
+
+
+@pytest.mark.parametrize("row", published("frames.json"), ids=lambda row: row["name"])
+def test_frames_both_ways(row: Any) -> None:
+    """Messages are packed to their vector's bytes, and those are read as the messages."""
+    frame = bytes.fromhex(row["frame"])
+    messages = FRAMES[row["name"]]
+    assert pack(messages) == frame
+    read = unpack(frame)
+    assert pack(read) == frame
+    assert list(map(bare, read)) == list(map(bare, messages))
+
+
+def bare(message: m.Message) -> object:
+    """Return a message without its payload, which the bytes have shown to be equal."""
+    if isinstance(message, m.Completed):
+        return message.id
+    if isinstance(message, m.Command):
+        return message.id, message.code, message.lifetime, message.after, message.label
+    return message
+
+
+def test_every_message_class_stands_in_a_frame() -> None:
+    """The frames show every row of the message table, and are all published."""
+    shown = {type(message) for frame in FRAMES.values() for message in frame}
+    assert len(shown) == 19
+    assert [row["name"] for row in published("frames.json")] == list(FRAMES)

@@ -1,0 +1,126 @@
+"""What type checkers see of a promise; this file is never run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, assert_type
+
+from asyncbridge.outcome import Error, Value, capture
+from asyncbridge.promise import Promise, Source
+from asyncbridge.tasks import spawn
+
+
+def to_text(value: int) -> str:
+    """Stand for a plain handler."""
+    return str(value)
+
+
+async def to_bytes(value: int) -> bytes:
+    """Stand for a coroutine handler."""
+    return str(value).encode()
+
+
+def later(value: int) -> asyncio.Future[float]:
+    """Stand for a handler that returns a future."""
+    raise NotImplementedError(value)
+
+
+def recover(error: BaseException) -> bool:
+    """Stand for a handler of any exception."""
+    return error is not None
+
+
+async def recover_async(error: BaseException) -> bytes:
+    """Stand for its coroutine twin."""
+    return str(error).encode()
+
+
+def on_value_error(error: ValueError) -> None:
+    """Stand for a handler of one type."""
+
+
+def on_either(error: ValueError | KeyError) -> bytes:
+    """Stand for a handler of two types."""
+    return str(error).encode()
+
+
+class Owner:
+    """A source with plain attributes."""
+
+    def __init__(self) -> None:
+        self.id = 1
+        self.state = "queued"
+
+    def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
+        return promise.done() or msg is mode
+
+
+def check_then(promise: Promise[int]) -> None:
+    """A derived promise has the type that its handlers give."""
+    assert_type(promise.then(), Promise[int])
+    assert_type(promise.then(None, None), Promise[int])
+    assert_type(promise.then(to_text), Promise[str])
+    assert_type(promise.then(to_bytes), Promise[bytes])
+    assert_type(promise.then(later), Promise[float])
+    assert_type(promise.then(lambda value: value + 0.5), Promise[float])
+    assert_type(promise.then(None, recover), Promise[int | bool])
+    assert_type(promise.then(on_rejected=recover), Promise[int | bool])
+    assert_type(promise.then(on_rejected=recover_async), Promise[int | bytes])
+    assert_type(promise.then(to_text, recover), Promise[str | bool])
+    assert_type(promise.then(to_text, recover_async), Promise[str | bytes])
+    assert_type(promise.then(to_bytes, recover), Promise[bytes | bool])
+    assert_type(promise.then(to_bytes, recover_async), Promise[bytes])
+    assert_type(promise.then(to_text).then(len), Promise[int])
+    promise.then(len)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - no len(int)
+
+
+def check_catch(promise: Promise[int]) -> None:
+    """A handler sees the types it is for, and adds its own result."""
+    assert_type(promise.catch(recover), Promise[int | bool])
+    assert_type(promise.catch(recover_async), Promise[int | bytes])
+    assert_type(promise.catch(lambda error: error.args), Promise[int | tuple[Any, ...]])
+    assert_type(promise.catch(ValueError, on_value_error), Promise[int | None])
+    assert_type(promise.catch((ValueError, KeyError), on_either), Promise[int | bytes])
+    assert_type(promise.catch(ValueError, KeyError, on_either), Promise[int | bytes])
+    promise.catch(KeyError, on_value_error)  # type: ignore[arg-type]  # pyright: ignore - not its type
+
+
+def check_the_rest(promise: Promise[int], raw: Promise[Any]) -> None:
+    """A transform block retypes the promise; a source needs three names."""
+    assert_type(promise.finally_(lambda: None), Promise[int])
+    assert_type(promise.transform(to_text), Promise[str])
+    assert_type(raw.transform(to_text), Promise[str])
+    assert_type(promise.wait_for_value(timeout=1), int)
+    assert_type(promise.command_id, int | None)
+    assert_type(promise.cancel("why", mode="graceful"), bool)
+    source: Source = Owner()
+    promise._attach(source)
+
+
+def check_makers(done: asyncio.Future[int]) -> None:
+    """Awaitables are looked through."""
+    assert_type(Promise.resolve(1), Promise[int])
+    assert_type(Promise.resolve(done), Promise[int])
+    rejected: Promise[int] = Promise.reject(ValueError())
+    promise, resolve, reject = Promise[int].with_resolvers()
+    assert_type(promise, Promise[int])
+    resolve(1)
+    resolve(done)
+    reject(ValueError())
+    resolve("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
+    rejected.cancel()
+
+
+async def check_awaiting(promise: Promise[int]) -> None:
+    """A promise is an awaitable of its value."""
+    assert_type(await promise, int)
+    assert_type(await asyncio.gather(promise, promise.then(to_text)), tuple[int, str])
+    assert_type(await asyncio.wait_for(promise, 1), int)
+    assert_type(await spawn(to_bytes(1), name="checked"), bytes)
+
+
+def check_outcome() -> None:
+    """An outcome keeps the type of its value."""
+    outcome = capture(to_text, 1)
+    assert_type(outcome, Value[str] | Error)
+    assert_type(outcome.unwrap(), str)

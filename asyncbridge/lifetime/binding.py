@@ -1,0 +1,26 @@
+"""The client's object for a value that stays in the worker under a name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncbridge.lifetime.policies import Lifetime
+
+__all__ = ["Binding"]
+
+
+class Binding:
+    """A name in the worker's namespace; ``str()`` gives the name, to be used in code."""
+
+    __slots__ = ("__weakref__", "lifetime", "name")
+
+    def __init__(self, name: str, lifetime: Lifetime) -> None:
+        self.name = name
+        self.lifetime = lifetime
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<Binding {self.name} {self.lifetime}>"

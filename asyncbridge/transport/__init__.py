@@ -1,0 +1,1 @@
+"""Ways for messages and bulk buffers to cross: one contract, several carriers."""

@@ -1,0 +1,74 @@
+"""What every transport offers: a channel for messages, and a lane for bulk buffers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from asyncbridge.errors import AsyncBridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncbridge.protocol.messages import Buffer, Message
+
+__all__ = ["Bulk", "Channel", "ChannelClosed", "Link"]
+
+
+class ChannelClosed(AsyncBridgeError):  # noqa: N818 - a state, named as asyncio's own are
+    """The channel has ended; the text says how. It stays inside: users meet other errors."""
+
+
+class Channel(ABC):
+    """Messages, both ways, in order; what is written together travels together."""
+
+    @abstractmethod
+    async def write(self, messages: Sequence[Message]) -> None:
+        """Write messages, in one frame where they fit; waits while the peer is slow.
+
+        Raises:
+            ChannelClosed: The channel has ended.
+        """
+
+    @abstractmethod
+    async def read(self) -> list[Message]:
+        """Return the next frame's messages.
+
+        Raises:
+            ChannelClosed: The channel has ended.
+            DecodeError: The peer sent bytes that are no frame.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End the channel; a second call does nothing."""
+
+
+class Bulk(ABC):
+    """Buffers that do not ride the control channel, by id."""
+
+    @abstractmethod
+    async def send(self, buffer_id: str, buffer: Buffer) -> None:
+        """Move a buffer to the worker.
+
+        Raises:
+            ChannelClosed: The worker is gone.
+        """
+
+    @abstractmethod
+    async def receive(self, buffer_id: str, size: int) -> bytearray:
+        """Fetch a buffer of ``size`` bytes from the worker.
+
+        Raises:
+            ChannelClosed: The worker is gone.
+            DecodeError: The buffer is not of that size.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A connection to a worker: the channel and its bulk lane."""
+
+    channel: Channel
+    bulk: Bulk

@@ -1,0 +1,57 @@
+"""The one task that writes to a channel: whatever is ready in one loop turn shares a frame."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncbridge.protocol.messages import Message
+    from asyncbridge.transport.contract import Channel
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """Writes what ``outgoing`` gives, as often as it is woken.
+
+    Args:
+        channel: Where to write.
+        outgoing: Returns the messages that may be written now, and forgets them.
+        written: Called with each batch once it is on its way.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        outgoing: Callable[[], list[Message]],
+        written: Callable[[list[Message]], None] | None = None,
+    ) -> None:
+        self._channel = channel
+        self._outgoing = outgoing
+        self._written = written
+        self._ready = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that there may be something to write; cheap, and fine to repeat."""
+        self._ready.set()
+
+    async def run(self) -> None:
+        """Write until cancelled.
+
+        Raises:
+            ChannelClosed: The channel has ended.
+        """
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write all that is ready now."""
+        while messages := self._outgoing():
+            await self._channel.write(messages)
+            if self._written is not None:
+                self._written(messages)

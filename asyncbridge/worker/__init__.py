@@ -1,0 +1,1 @@
+"""The other process: supervisor, queue, GPU thread, namespace. No client room imports it."""

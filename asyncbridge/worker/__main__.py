@@ -1,0 +1,139 @@
+"""``python -m asyncbridge.worker``: a worker that clients attach to, in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import secrets
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asyncbridge.worker.supervisor import run_foreground
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main", "run"]
+
+TOKEN_FILE = "token"  # noqa: S105 - a file's name
+DEFAULT_PORT = 8750
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a worker as the command line says; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m asyncbridge.worker", description="Run a worker that clients attach to."
+    )
+    parser.add_argument("--folder", type=Path, help="of the Unix socket and the token; mode 0700")
+    parser.add_argument("--host", help="listen on TCP instead; TLS is needed beyond loopback")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--tls-cert", type=Path, help="certificate chain, PEM")
+    parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
+    parser.add_argument("--token-file", type=Path, help="of mode 0600; made if it is not there")
+    parser.add_argument("--backend", default="tensorflow", help="tensorflow, jax, torch or none")
+    given = parser.parse_args(arguments)
+    try:
+        return run(**vars(given))
+    except (OSError, ValueError) as error:
+        print(f"asyncbridge worker: {error}", file=sys.stderr)
+        return 2
+
+
+def run(
+    *,
+    folder: Path | None = None,
+    host: str | None = None,
+    port: int = DEFAULT_PORT,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    token_file: Path | None = None,
+    backend: str = "tensorflow",
+) -> int:
+    """Run a worker until SIGINT or SIGTERM; return its exit status.
+
+    Raises:
+        OSError: The folder or the token file cannot be used.
+        ValueError: An address beyond loopback without TLS.
+    """
+    if host is not None:
+        check_address(host, tls=tls_cert is not None and tls_key is not None)
+    folder = folder or default_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    token_path = token_file or folder / TOKEN_FILE
+    token = token_of(token_path)
+    worker: dict[str, Any] = {
+        "token": token,
+        "backend": None if backend == "none" else backend,
+        "sys_path": sys.path,
+        "host": host,
+        "port": port,
+        "tls_cert": None if tls_cert is None else str(tls_cert),
+        "tls_key": None if tls_key is None else str(tls_key),
+    }
+    print(f"asyncbridge worker: {url(folder, host, port, tls_cert)}, token in {token_path}; "
+          "Ctrl-C ends it", file=sys.stderr, flush=True)  # fmt: skip
+    return run_foreground({
+        "argv": [sys.executable, "-P", "-m", "asyncbridge.worker.process"],
+        "env": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        "folder": str(folder.resolve()),
+        "worker_config": worker,
+    })  # fmt: skip
+
+
+def url(folder: Path, host: str | None, port: int, tls_cert: Path | None) -> str:
+    """Return what a client passes to ``connect``."""
+    if host is None:
+        return f"unix://{folder.resolve()}/worker.sock"
+    return f"{'http' if tls_cert is None else 'https'}://{host}:{port}"
+
+
+def check_address(host: str, *, tls: bool) -> None:
+    """Refuse to listen where others could read the token off the wire.
+
+    Raises:
+        ValueError: The address is not loopback, and there is no TLS.
+    """
+    if tls or host == "localhost":
+        return
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise ValueError(
+            f"refusing to listen on {host} without TLS: pass --tls-cert and --tls-key, or listen "
+            "on 127.0.0.1 behind a tunnel"
+        )
+
+
+def default_folder() -> Path:
+    """Return the user's own folder for a worker's socket."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime:
+        return Path(runtime) / "asyncbridge"
+    return Path("/tmp") / f"asyncbridge-{os.getuid()}"  # noqa: S108 - 0700, and checked
+
+
+def token_of(path: Path) -> str:
+    """Read the token, or make one.
+
+    Raises:
+        OSError: Others can read the file, or it cannot be made.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise PermissionError(f"others can read the token file {path}: chmod 600") from None
+        return path.read_text(encoding="utf-8").strip()
+    token = secrets.token_urlsafe(32)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(token + "\n")
+    return token
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,238 @@
+"""What executes commands: the namespace, the queue, the GPU thread and the captured output.
+
+The loop's side decides and notifies; the GPU thread's side runs jobs and posts what came of
+them through one courier. No transport is known here.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from asyncbridge.outcome import Error, capture
+from asyncbridge.protocol.messages import Fault, Output, Payload, StateChanged
+from asyncbridge.serialization.codec import decode
+from asyncbridge.serialization.split import freeze, split
+from asyncbridge.worker.executor import Courier
+from asyncbridge.worker.faults import describe, release
+from asyncbridge.worker.journal import Journal
+from asyncbridge.worker.namespace import Namespace
+from asyncbridge.worker.queue import CommandQueue, Job
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from asyncbridge.protocol.messages import Buffer, Message, StreamName, WorkerState
+    from asyncbridge.worker.backend import Backend
+    from asyncbridge.worker.executor import Executor
+    from asyncbridge.worker.output import Capture
+    from asyncbridge.worker.peer import Peer
+
+__all__ = ["Engine"]
+
+LOG_KEPT = 256
+"""Pieces of the worker's own output that are kept for a session that comes later."""
+
+
+class Engine:
+    """One worker's execution, shared by its sessions.
+
+    Args:
+        loop: The loop on which peers are notified.
+        executor: Runs the jobs; in a worker, the one GPU thread.
+        backend: What is imported before the first command.
+        output: The captured file descriptors, when there are any.
+        journal: Where it is noted which command was taken up last.
+        clock: Seconds, for durations.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        executor: Executor,
+        backend: Backend,
+        output: Capture | None = None,
+        journal: Journal | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.incarnation = secrets.token_hex(8)
+        self.namespace = Namespace()
+        self.backend = backend
+        self.state: WorkerState = "importing"
+        self.fault: Fault | None = None
+        self.peers: set[Peer] = set()
+        self.queue = CommandQueue(executor, self._run)
+        self._executor = executor
+        self._output = output
+        self._journal = Journal(None) if journal is None else journal
+        self._clock = clock
+        self._output_lock = threading.Lock()
+        self._current: Job | None = None
+        self._courier = Courier(loop, self._deliver)
+        self._log: deque[Output] = deque(maxlen=LOG_KEPT)
+        self._started_at = time.time()
+        if output is not None:
+            for descriptor in output.filenos():
+                loop.add_reader(descriptor, self._read_output)
+
+    # --- the loop's side ---
+
+    def start(self) -> None:
+        """Import the backend in the GPU thread, ahead of every command."""
+        self._executor.submit(self._import_backend)
+
+    def release(self, names: tuple[str, ...]) -> None:
+        """Drop bindings, after the commands that are queued by now."""
+        self._executor.submit(lambda: self.namespace.release(names))
+
+    def join(self, peer: Peer) -> None:
+        """Add a session, and tell it what the worker has logged so far."""
+        self.peers.add(peer)
+        for output in self._log:
+            peer.notify(output)
+        if self.fault is not None:
+            peer.notify(StateChanged(state=self.state, fault=self.fault))
+
+    def leave(self, peer: Peer) -> None:
+        """Take a session out."""
+        self.peers.discard(peer)
+
+    def info(self) -> dict[str, Any]:
+        """Describe the worker as it is now, in plain JSON data."""
+        job = self._current
+        return {
+            "incarnation": self.incarnation,
+            "state": self.state,
+            "pid": os.getpid(),
+            "started_at": self._started_at,
+            "memory": resident_bytes(),
+            "queued": self.queue.count,
+            "queued_bytes": self.queue.size,
+            "sessions": len(self.peers),
+            "running": None if job is None else running_info(job, self._clock()),
+            **self.backend.info(),
+        }
+
+    def _read_output(self) -> None:
+        with self._output_lock:
+            job = self._current
+            pieces = self._output.drain() if self._output is not None else []
+        for stream, text in pieces:
+            self._tell_output(job, stream, text)
+
+    def _tell_output(self, job: Job | None, stream: StreamName, text: str) -> None:
+        if job is not None:
+            job.peer.notify(Output(id=job.command.id, stream=stream, text=text))
+            return
+        output = Output(id=None, stream=stream, text=text)
+        self._log.append(output)
+        self._broadcast(output)
+
+    def _broadcast(self, message: Message) -> None:
+        for peer in self.peers:
+            peer.notify(message)
+
+    def _deliver(self, batch: list[Callable[[], None]]) -> None:
+        for tell in batch:
+            tell()
+
+    def _imported(self, fault: Fault | None) -> None:
+        self.fault = fault
+        self.state = "ready" if fault is None else "failed"
+        self._broadcast(StateChanged(state=self.state, fault=fault))
+
+    def _succeeded(self, job: Job, value: Payload, bulk: dict[str, Buffer]) -> None:
+        self.queue.finished(job)
+        job.peer.completed(job.command.id, value, bulk)
+
+    def _failed(self, job: Job, fault: Fault, because: int | None) -> None:
+        self.queue.finished(job)
+        job.peer.failed(job.command.id, fault, because)
+
+    # --- the GPU thread's side ---
+
+    def _post(self, tell: Callable[[], None]) -> None:
+        self._courier.send(tell)
+
+    def _import_backend(self) -> None:
+        outcome = capture(self.backend.load)
+        fault = describe(outcome.error) if isinstance(outcome, Error) else None
+        self._drain(None)
+        self._post(lambda: self._imported(fault))
+        self._backend_fault = fault
+
+    _backend_fault: Fault | None = None
+
+    def _run(self, job: Job) -> None:
+        blocked = job.failures.blocking(job.command.after)
+        if blocked is not None:
+            because, fault = blocked
+            self._fail(job, fault, because)
+            return
+        job.started_at = self._clock()
+        self._current = job
+        self._post(lambda: job.peer.started(job.command.id))
+        self._journal.started(job.peer.session, job.command.id)
+        outcome = capture(self._execute, job)
+        self._journal.finished()
+        self._drain(job)
+        if isinstance(outcome, Error):
+            fault = describe(outcome.error, name_of=self.namespace.name_of)
+            release(outcome.error)
+            self._fail(job, fault, None)
+            return
+        value, bulk = outcome.unwrap()
+        self._post(lambda: self._succeeded(job, value, bulk))
+
+    def _fail(self, job: Job, fault: Fault, because: int | None) -> None:
+        job.failures.add(job.command.id, fault)
+        self._post(lambda: self._failed(job, fault, because))
+
+    def _execute(self, job: Job) -> tuple[Payload, dict[str, Buffer]]:
+        command = job.command
+        if self._backend_fault is not None:
+            raise ImportError(
+                f"the worker could not import {self.backend.name}: {self._backend_fault.message}"
+            )
+        bindings = {} if job.bindings is None else decode(job.bindings)
+        if not isinstance(bindings, dict):
+            raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
+        result = self.namespace.run(command.code, bindings, lifetime=command.lifetime)
+        return split(freeze(result), prefix=f"{command.id}")
+
+    def _drain(self, job: Job | None) -> None:
+        """Read what was printed so far, so that it is told as the job's, before its outcome."""
+        if self._output is None:
+            self._current = None
+            return
+        self._output.flush_python_streams()
+        with self._output_lock:
+            pieces = self._output.drain()
+            self._current = None
+        if pieces:
+            self._post(lambda: [self._tell_output(job, *piece) for piece in pieces] and None)
+
+
+def running_info(job: Job, now: float) -> dict[str, Any]:
+    """Describe the job that runs now."""
+    return {
+        "id": job.command.id,
+        "session": job.peer.session,
+        "label": job.command.label,
+        "seconds": now - job.started_at,
+    }
+
+
+def resident_bytes() -> int:
+    """Return this process's resident memory in bytes (0 where the system does not tell)."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

@@ -1,0 +1,59 @@
+"""Writes the journal; see ``protocol.journal`` for what it is for."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+
+from asyncbridge.protocol.journal import (
+    BODY,
+    FINISHED,
+    JOURNAL_BYTES,
+    JOURNAL_FILE,
+    NOTHING,
+    RUNNING,
+    session_digest,
+)
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """The worker's side of the journal; the GPU thread's alone.
+
+    Args:
+        folder: The worker's private folder; None keeps the journal in memory, for a worker
+            that has no process of its own.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        if folder is None:
+            self._map = mmap.mmap(-1, JOURNAL_BYTES)
+        else:
+            descriptor = os.open(Path(folder) / JOURNAL_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                os.ftruncate(descriptor, JOURNAL_BYTES)
+                self._map = mmap.mmap(descriptor, JOURNAL_BYTES)
+            finally:
+                os.close(descriptor)
+        self._map[0] = NOTHING
+        self._digests: dict[str, bytes] = {}
+
+    def started(self, session: str, command_id: int) -> None:
+        """Note the command that is taken up now."""
+        digest = self._digests.get(session)
+        if digest is None:
+            digest = self._digests[session] = session_digest(session)
+        entries = self._map
+        entries[0] = NOTHING  # nobody may take a half-written entry for a whole one
+        entries[1:] = BODY.pack(digest, command_id)
+        entries[0] = RUNNING
+
+    def finished(self) -> None:
+        """Note that the command's code has come to its end."""
+        self._map[0] = FINISHED
+
+    def read(self) -> bytes:
+        """Return the journal as it is."""
+        return self._map[:]

@@ -1,0 +1,217 @@
+"""What the worker's code prints, captured where it leaves the process.
+
+File descriptors 1 and 2 are pipes whose other ends are read here. So ``print``, C and C++ code
+and child processes share one path and keep their order. The pipes block when they are full:
+the loop reads them as they fill, and the supervisor steps in where the loop cannot.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Final, Self, TextIO
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from asyncbridge.protocol.messages import StreamName
+
+__all__ = ["Capture"]
+
+READ_BYTES: Final = 256 * 1024
+"""Bytes of one stream that one ``drain`` reads at most: several pipes full, on Linux."""
+CHUNK_BYTES: Final = 64 * 1024
+TAIL_BYTES: Final = 32 * 1024
+"""Bytes of one ``drain`` that go to the tail at most."""
+
+
+class Capture:
+    """Reads back what this process writes to its file descriptors 1 and 2.
+
+    ``sys.stdout`` and ``sys.stderr`` become text streams over them that are flushed at the end
+    of each line.
+
+    Args:
+        stdout_fd: The read end of the pipe that is file descriptor 1. From here on it is
+            this object's own and does not block, like the two that follow.
+        stderr_fd: The read end of the pipe that is file descriptor 2.
+        tail_fd: A pipe that gets a copy of the last bytes that each ``drain`` reads from
+            ``stderr_fd``, as far as it has room.
+        read_bytes: Bytes of one stream that one ``drain`` reads at most.
+    """
+
+    def __init__(
+        self,
+        *,
+        stdout_fd: int,
+        stderr_fd: int,
+        tail_fd: int | None = None,
+        read_bytes: int = READ_BYTES,
+    ) -> None:
+        for fd in (stdout_fd, stderr_fd, tail_fd):
+            if fd is not None:
+                os.set_blocking(fd, False)
+        self._tail_fd = tail_fd
+        # The loop and the GPU thread both drain; a decoder holds half of a character.
+        self._lock = threading.Lock()
+        self._sources = (
+            _Source("stdout", stdout_fd, read_bytes),
+            _Source("stderr", stderr_fd, read_bytes),
+        )
+        self._before = (sys.stdout, sys.stderr)
+        self._streams = [_text_stream(sys.stdout, 1), _text_stream(sys.stderr, 2)]
+        sys.stdout, sys.stderr = self._streams
+        # Where file descriptors 1 and 2 went before ``redirect`` put pipes in their place.
+        self._saved_fds: tuple[int, ...] = ()
+
+    @classmethod
+    def redirect(cls, *, tail_fd: int | None = None, read_bytes: int = READ_BYTES) -> Self:
+        """Put new pipes in the place of file descriptors 1 and 2, until ``close``."""
+        before = sys.stdout, sys.stderr
+        for stream in before:
+            _flush(stream)  # to where it was meant to go
+        saved = os.dup(1), os.dup(2)
+        readers = _redirected(1), _redirected(2)
+        # Streams of its own, so that code spoils none of those that come back.
+        sys.stdout, sys.stderr = _text_stream(None, 1), _text_stream(None, 2)
+        capture = cls(
+            stdout_fd=readers[0], stderr_fd=readers[1], tail_fd=tail_fd, read_bytes=read_bytes
+        )
+        capture._before, capture._saved_fds = before, saved
+        return capture
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def filenos(self) -> tuple[int, ...]:
+        """Return the two read ends, for ``loop.add_reader``."""
+        return tuple(source.fd for source in self._sources)
+
+    def drain(self) -> list[tuple[StreamName, str]]:
+        """Return what is there to read now, without waiting; from any thread.
+
+        Each call reads ``read_bytes`` of a stream at most. Bytes that are no UTF-8 are
+        replaced; a character of which a part is still to come waits for the rest.
+        """
+        with self._lock:
+            read = [source.read() for source in self._sources]
+            self._tee(read[1])
+            texts: list[tuple[StreamName, str]] = [
+                (source.name, source.decode(data))
+                for source, data in zip(self._sources, read, strict=True)
+            ]
+        return [(name, text) for name, text in texts if text]
+
+    def flush_python_streams(self) -> None:
+        """Push what Python still buffers into the pipes; replace streams that code has closed.
+
+        Call it without a lock that the pipes' reader needs: while they are full, it waits.
+        """
+        for index, name in enumerate(("stdout", "stderr")):
+            ours, current = self._streams[index], getattr(sys, name, None)
+            _flush(ours)
+            if current is not ours:  # code may have put its own in this place
+                _flush(current)
+            if not _is_open(ours):
+                ours = self._streams[index] = _text_stream(None, index + 1)
+            if not _is_open(current):
+                setattr(sys, name, ours)
+
+    def close(self) -> None:
+        """Close the read ends, and put back what ``redirect`` had replaced."""
+        for fd, saved in enumerate(self._saved_fds, 1):
+            os.dup2(saved, fd)
+            os.close(saved)
+        self._saved_fds = ()
+        # Only now: into the pipes, which nobody may read any more, it could wait for ever.
+        self.flush_python_streams()
+        for index, name in enumerate(("stdout", "stderr")):
+            if getattr(sys, name) is self._streams[index]:
+                setattr(sys, name, self._before[index])
+        for source in self._sources:
+            source.close()
+
+    def _tee(self, data: bytes) -> None:
+        if self._tail_fd is not None and data:
+            # The last words count: the end of the data, in a piece that an empty pipe can take.
+            # When the pipe is full, or its reader gone, they are let go of.
+            with contextlib.suppress(OSError):
+                os.write(self._tail_fd, data[-TAIL_BYTES:])
+
+
+class _Source:
+    """The read end of one stream's pipe."""
+
+    def __init__(self, name: StreamName, fd: int, limit: int) -> None:
+        self.name: StreamName = name
+        self.fd = fd
+        self._limit = limit
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def read(self) -> bytes:
+        """Return what waits in the pipe, up to the limit."""
+        chunks = []
+        room = self._limit
+        with contextlib.suppress(BlockingIOError):  # it is empty
+            while room and (chunk := os.read(self.fd, min(room, CHUNK_BYTES))):
+                chunks.append(chunk)
+                room -= len(chunk)
+        return b"".join(chunks)
+
+    def decode(self, data: bytes) -> str:
+        return self._decoder.decode(data)
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def _redirected(fd: int) -> int:
+    """Put a new pipe's write end in the place of ``fd``, and return its read end."""
+    reader, writer = os.pipe()
+    os.dup2(writer, fd)
+    os.close(writer)
+    return reader
+
+
+def _text_stream(current: TextIO | None, fd: int) -> TextIO:
+    """Return a text stream over ``fd`` that is flushed at the end of each line."""
+    if isinstance(current, io.TextIOWrapper) and _fileno(current) == fd:
+        # The one that modules imported earlier may hold.
+        current.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        return current
+    # closefd: code that closes the stream must not close the descriptor with it.
+    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _fileno(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):  # it has none, or is closed
+        return None
+
+
+def _flush(stream: object) -> None:
+    # Whatever code has put in a stream's place, it may raise anything, or have no flush().
+    with contextlib.suppress(Exception):
+        stream.flush()  # type: ignore[attr-defined]  # the line above
+
+
+def _is_open(stream: object) -> bool:
+    try:
+        return not getattr(stream, "closed", False) and callable(getattr(stream, "write", None))
+    except Exception:  # as above
+        return False

@@ -1,0 +1,157 @@
+"""The bounded command queue, and the jobs that stand in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from asyncbridge.protocol.client import size_of
+from asyncbridge.protocol.limits import Bound, Gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncbridge.protocol.messages import Command, Fault
+    from asyncbridge.worker.executor import Executor
+    from asyncbridge.worker.peer import Peer
+
+__all__ = ["DEFAULT_QUEUE", "CommandQueue", "FailureLog", "Job", "JobState"]
+
+DEFAULT_QUEUE = Bound(count=8192, size=1024 * 1024 * 1024)
+"""What may stand in the queue, over all sessions."""
+
+FAILURES_KEPT = 1024
+"""Failed commands that a session remembers, for the sake of those that depend on them."""
+
+
+class JobState(Enum):
+    """Where a job stands."""
+
+    QUEUED = auto()
+    RUNNING = auto()
+    CANCELLED = auto()
+    FINISHED = auto()
+
+
+class FailureLog:
+    """A session's failed commands, for those that depend on them; the GPU thread's alone."""
+
+    def __init__(self, kept: int = FAILURES_KEPT) -> None:
+        self._faults: OrderedDict[int, Fault] = OrderedDict()
+        self._kept = kept
+
+    def add(self, command_id: int, fault: Fault) -> None:
+        """Remember a failure; the one that was needed longest ago makes room."""
+        self._faults[command_id] = fault
+        if len(self._faults) > self._kept:
+            self._faults.popitem(last=False)
+
+    def blocking(self, after: tuple[int, ...]) -> tuple[int, Fault] | None:
+        """Return the first of these commands that failed, with its fault."""
+        for command_id in after:
+            fault = self._faults.get(command_id)
+            if fault is not None:
+                self._faults.move_to_end(command_id)
+                return command_id, fault
+        return None
+
+
+class Job:
+    """A command of one session on its way through the queue."""
+
+    __slots__ = ("bindings", "command", "failures", "peer", "size", "started_at", "state")
+
+    def __init__(self, peer: Peer, command: Command, failures: FailureLog) -> None:
+        self.peer = peer
+        self.command = command
+        self.failures = failures
+        # Its own, because bulk buffers are put in when they have arrived.
+        self.bindings = command.bindings
+        self.size = size_of(command)
+        self.state = JobState.QUEUED
+        self.started_at = 0.0
+
+
+class CommandQueue:
+    """First come, first served, bounded by count and by bytes, ahead of the GPU thread.
+
+    ``put`` waits for room; what is in the queue has all of its data. A job is claimed by the
+    GPU thread or cancelled by the loop, never both: each is one swap under the lock of the
+    interpreter.
+    """
+
+    def __init__(
+        self, executor: Executor, run: Callable[[Job], None], bound: Bound = DEFAULT_QUEUE
+    ) -> None:
+        self._executor = executor
+        self._run = run
+        self._gauge = Gauge(bound)
+        self._tickets: dict[Job, list[None]] = {}
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def count(self) -> int:
+        """Jobs queued or running."""
+        return self._gauge.count
+
+    @property
+    def size(self) -> int:
+        """Bytes that they hold."""
+        return self._gauge.size
+
+    async def put(self, job: Job) -> None:
+        """Add a job at the end, waiting for room."""
+        while not self._gauge.fits(job.size):
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+        if job.state is JobState.CANCELLED:
+            return
+        self._gauge.take(job.size)
+        self._tickets[job] = [None]
+        self._executor.submit(lambda: self._take_up(job))
+
+    def cancel(self, job: Job) -> bool:
+        """Take a job out, unless the GPU thread has it; tells whether it did."""
+        ticket = self._tickets.get(job)
+        if ticket is None:  # not in the queue yet: its data is still on the way
+            if job.state is not JobState.QUEUED:
+                return False
+            job.state = JobState.CANCELLED
+            return True
+        if not _claimed(ticket):
+            return False
+        job.state = JobState.CANCELLED
+        self._forget(job)
+        return True
+
+    def finished(self, job: Job) -> None:
+        """Make room: the GPU thread is through with this job."""
+        job.state = JobState.FINISHED
+        self._forget(job)
+
+    def _take_up(self, job: Job) -> None:
+        ticket = self._tickets.get(job)
+        if ticket is not None and _claimed(ticket):
+            job.state = JobState.RUNNING
+            self._run(job)
+
+    def _forget(self, job: Job) -> None:
+        del self._tickets[job]
+        self._gauge.give(job.size)
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                break
+
+
+def _claimed(ticket: list[None]) -> bool:
+    """Take the ticket; only one thread gets it, because ``list.pop`` is one step."""
+    try:
+        ticket.pop()
+    except IndexError:
+        return False
+    return True

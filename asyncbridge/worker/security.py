@@ -1,0 +1,74 @@
+"""Who may talk to a worker: one deny-by-default middleware in front of every route."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+__all__ = ["UNIX_HOST", "guard"]
+
+UNIX_HOST = "asyncbridge"
+"""The Host header of a request that comes over a Unix socket."""
+
+log = logging.getLogger(__name__)
+
+
+def guard(token: str, hosts: frozenset[str]) -> Middleware:
+    """Return the middleware that lets only the worker's own user with its token through.
+
+    Args:
+        token: The worker's secret.
+        hosts: The Host headers that name this worker, matched exactly, so that a browser
+            that was rebound to this address gets nothing.
+    """
+    expected = f"Bearer {token}".encode()
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        reason = refusal(request, expected, hosts)
+        if reason is not None:
+            log.warning("refused %s %s: %s", request.method, request.path, reason)
+            raise web.HTTPForbidden(text=reason, headers={"Asyncbridge-Refused": reason})
+        return await handler(request)
+
+    return check
+
+
+def refusal(request: web.Request, expected: bytes, hosts: frozenset[str]) -> str | None:
+    """Return why a request is refused, or None."""
+    if "Origin" in request.headers:
+        return "requests from web pages are refused"
+    if request.headers.get("Host", "") not in hosts:
+        return "the Host header does not name this worker"
+    user = peer_user(request)
+    if user is not None and user != os.getuid():
+        return f"this worker belongs to user {os.getuid()}, not to user {user}"
+    given = request.headers.get("Authorization", "").encode()
+    if not hmac.compare_digest(given, expected):
+        return "wrong token"
+    return None
+
+
+def peer_user(request: web.Request) -> int | None:
+    """Return the user id at the other end of a Unix socket, None where there is none to ask."""
+    transport = request.transport
+    connection = None if transport is None else transport.get_extra_info("socket")
+    if connection is None or connection.family != socket.AF_UNIX:
+        return None
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    size = struct.calcsize("3i")
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    return int(struct.unpack("3i", credentials)[1])

@@ -1,0 +1,25 @@
+"""The client: bridges, sessions, and the launcher of local workers."""
+
+from __future__ import annotations
+
+from asyncbridge.client.bridge import Bridge
+from asyncbridge.client.connect import connect
+from asyncbridge.client.current import current_bridge
+from asyncbridge.client.info import WorkerInfo
+from asyncbridge.client.options import AUTO, Auto, Options
+from asyncbridge.client.output import OutputLine, OutputReader
+
+__all__ = [
+    # opening
+    "AUTO",
+    "Auto",
+    "Options",
+    "connect",
+    # the handle
+    "Bridge",
+    "current_bridge",
+    # what it tells
+    "OutputLine",
+    "OutputReader",
+    "WorkerInfo",
+]

@@ -1,0 +1,70 @@
+"""``connect``: the one way in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncbridge.client.bridge import Bridge
+from asyncbridge.client.options import AUTO, Auto, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asyncbridge.protocol.limits import Bound
+
+__all__ = ["connect"]
+
+
+def connect(
+    url: str | None = None,
+    *,
+    token: str | None = None,
+    backend: str | None | Auto = AUTO,
+    python: str | None = None,
+    env: Mapping[str, str | None] | None = None,
+    connect_timeout: float | None = None,
+    close_timeout: float | None = None,
+    backlog: Bound | None = None,
+) -> Bridge:
+    """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
+
+    Every argument that is not given is taken from its ``ASYNCBRIDGE_*`` variable, if there is
+    one, else from a default. Times are in seconds.
+
+    Args:
+        url: A worker that runs, ``unix:///path`` or ``https://host:port``; without it a worker
+            is started on this machine, and ended with the bridge. (``ASYNCBRIDGE_URL``)
+        token: The secret of a worker that runs; by default that of the file beside its Unix
+            socket, or of the file, of mode 0600, that ``ASYNCBRIDGE_TOKEN_FILE`` names.
+        backend: Keras's backend in a worker that is started: ``"tensorflow"`` (the default),
+            ``"jax"``, ``"torch"``, or None for a worker without Keras, which is there in well
+            under a second. (``ASYNCBRIDGE_BACKEND``, ``KERAS_BACKEND``; ``none`` for None)
+        python: The interpreter of a worker that is started; this process's own by default.
+            (``ASYNCBRIDGE_PYTHON``)
+        env: Variables for the environment of a worker that is started; None takes one out.
+        connect_timeout: From the start to the worker's welcome; 60 by default.
+            (``ASYNCBRIDGE_CONNECT_TIMEOUT``)
+        close_timeout: For what is unfinished when the bridge closes; 30 by default.
+            (``ASYNCBRIDGE_CLOSE_TIMEOUT``)
+        backlog: Commands, and their bytes, that may wait beyond the worker's window; 100,000
+            and 1 GiB by default.
+
+    Raises:
+        AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
+        ValueError: A time limit that is no positive number.
+
+    Entering raises ``WorkerStartError`` when a worker does not start, and ``ConnectError`` when
+    there is none to attach to.
+    """
+    return Bridge(
+        resolve(
+            url,
+            token=token,
+            backend=backend,
+            python=python,
+            env=env,
+            connect_timeout=connect_timeout,
+            close_timeout=close_timeout,
+            backlog=backlog,
+        )
+    )

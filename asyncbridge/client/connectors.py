@@ -1,0 +1,202 @@
+"""How a bridge comes by its worker: it starts one, or attaches to one that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from asyncbridge.client.options import TOKEN_FILE, check_socket, read_token
+from asyncbridge.errors import AuthenticationError, ConnectError, WorkerLost
+from asyncbridge.protocol.limits import FRAME_BYTES
+from asyncbridge.transport.contract import Link
+from asyncbridge.transport.websocket import HttpBulk, WebSocketChannel
+
+if TYPE_CHECKING:
+    from asyncbridge.client.launcher import WorkerProcess
+
+__all__ = ["AttachedWorker", "LocalWorker", "Worker"]
+
+UNIX_BASE = "http://asyncbridge"
+"""Scheme and Host of requests over a Unix socket."""
+POLL_SECONDS = 0.005
+"""How often a worker that starts is looked for."""
+VERDICT_SECONDS = 5.0
+"""How long the supervisor is waited for, once the worker's connection has ended."""
+STOP_SECONDS = 2.0
+"""How long a worker may take to end by itself when it is told to."""
+
+
+class Worker(ABC):
+    """A worker as the client sees it: a way to it, and what is known of its life."""
+
+    kind: str
+
+    @abstractmethod
+    async def dial(self, session: str) -> Link:
+        """Open a link for a session.
+
+        Raises:
+            ConnectError: There is nothing to connect to, or it refused.
+        """
+
+    @abstractmethod
+    async def ended(self) -> WorkerLost:
+        """Wait until the process is known to have ended, and return how."""
+
+    @abstractmethod
+    async def verdict(self, reason: str) -> WorkerLost:
+        """Return why the worker is gone, once its connection has ended for ``reason``."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of the link, and end the process if it was started for this bridge."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """Let go of everything at once, with no event loop at hand."""
+
+
+class AttachedWorker(Worker):
+    """A worker that somebody else started; its process is out of sight."""
+
+    kind = "attached"
+
+    def __init__(self, url: str, token: str | None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme == "unix" and parts.path:
+            self._socket: Path | None = Path(parts.path)
+            self._base = UNIX_BASE
+            check_socket(self._socket)
+            token = token or read_token(self._socket.parent / TOKEN_FILE)
+        elif parts.scheme in ("http", "https") and parts.netloc:
+            self._socket = None
+            self._base = f"{parts.scheme}://{parts.netloc}"
+        else:
+            raise ConnectError(
+                f"{url!r} is no worker's address: unix:///path, https://host:port"
+            )
+        if not token:
+            raise AuthenticationError(
+                f"no token for {url}: pass token=, or name its file in ASYNCBRIDGE_TOKEN_FILE"
+            )
+        self._url = url
+        self._token = token
+        self._http: aiohttp.ClientSession | None = None
+
+    async def dial(self, session: str) -> Link:
+        """Connect to the address."""
+        self._http = http_session(self._socket)
+        try:
+            return await open_link(self._http, self._base, self._token, session, self._url)
+        except aiohttp.ClientConnectionError as error:
+            raise ConnectError(f"no worker can be reached at {self._url}: {error}") from error
+
+    async def ended(self) -> WorkerLost:
+        """Wait for ever: nobody here sees the process."""
+        return await asyncio.get_running_loop().create_future()
+
+    async def verdict(self, reason: str) -> WorkerLost:
+        """Return what the connection's end says."""
+        return WorkerLost(f"the connection to the worker at {self._url} ended: {reason}")
+
+    async def close(self) -> None:
+        """Close the connections; the worker goes on."""
+        if self._http is not None:
+            await self._http.close()
+
+    def kill(self) -> None:
+        """Do nothing: the worker is not ours."""
+
+
+class LocalWorker(Worker):
+    """A worker that was started for one bridge; its supervisor knows how it ends."""
+
+    kind = "local"
+
+    def __init__(self, process: WorkerProcess) -> None:
+        self._process = process
+        self._http: aiohttp.ClientSession | None = None
+
+    async def dial(self, session: str) -> Link:
+        """Connect as soon as the worker listens."""
+        process = self._process
+        self._http = http_session(Path(process.socket_path))
+        while True:
+            if Path(process.socket_path).exists():
+                try:
+                    return await open_link(
+                        self._http, UNIX_BASE, process.token, session, f"pid {process.pid}"
+                    )
+                except aiohttp.ClientConnectorError:  # bound, and not listening yet
+                    pass
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def ended(self) -> WorkerLost:
+        """Wait for the supervisor's word, the one truth about the worker's death."""
+        ending = await asyncio.shield(self._process.ended)
+        return WorkerLost(
+            f"the worker (pid {self._process.pid}) ended: {ending.reason}",
+            exit_code=ending.exit_code,
+            signal=ending.signal,
+            stderr_tail=ending.stderr_tail,
+            journal=ending.journal,
+        )
+
+    async def verdict(self, reason: str) -> WorkerLost:
+        """Return what the supervisor says, which may take a moment."""
+        try:
+            async with asyncio.timeout(VERDICT_SECONDS):
+                return await self.ended()
+        except TimeoutError:
+            return WorkerLost(
+                f"the connection to the worker ended while its process lives: {reason}"
+            )
+
+    async def close(self) -> None:
+        """Close the connections and stop the process."""
+        if self._http is not None:
+            await self._http.close()
+        await self._process.stop(STOP_SECONDS)
+        await self._process.close()
+
+    def kill(self) -> None:
+        """Close the supervisor's pipe: it kills the worker."""
+        self._process.kill()
+
+
+def http_session(socket: Path | None) -> aiohttp.ClientSession:
+    """Return an HTTP session that keeps nothing and trusts nothing of the environment."""
+    connector = aiohttp.TCPConnector() if socket is None else aiohttp.UnixConnector(str(socket))
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+    )
+
+
+async def open_link(
+    http: aiohttp.ClientSession, base: str, token: str, session: str, what: str
+) -> Link:
+    """Open a session's WebSocket and its bulk lane.
+
+    Raises:
+        AuthenticationError: The worker refused this client.
+        ConnectError: What answers there is no worker.
+        aiohttp.ClientConnectionError: Nothing answers there.
+    """
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        socket = await http.ws_connect(
+            f"{base}/v1/session", headers=headers, max_msg_size=FRAME_BYTES, compress=0
+        )
+    except aiohttp.WSServerHandshakeError as error:
+        if error.status == 403:
+            reason = (error.headers or {}).get("Asyncbridge-Refused", "no reason given")
+            raise AuthenticationError(f"the worker ({what}) refused this client: {reason}") from None
+        raise ConnectError(f"no asyncbridge worker answers ({what}): {error.message}") from error
+    channel = WebSocketChannel(socket)
+    return Link(channel=channel, bulk=HttpBulk(http, f"{base}/v1/bulk/{session}", headers))
+

@@ -1,0 +1,62 @@
+"""From the worker's data to an exception: nothing in it becomes a class or is executed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncbridge.errors import DependencyError, RemoteError
+
+if TYPE_CHECKING:
+    from asyncbridge.protocol.messages import Failed, Fault
+
+__all__ = ["remote_error"]
+
+
+def remote_error(message: Failed, *, origin: str, label: str) -> RemoteError:
+    """Build the exception for a command's failure.
+
+    Args:
+        message: The worker's notification.
+        origin: Where in the client the command was sent, ``file:line, in function``.
+        label: What a person would call the command.
+    """
+    if message.because is None:
+        return _build(message.fault, command=message.id, origin=origin, label=label)
+    cause = _build(message.fault, command=message.because, origin="", label="")
+    what = label or f"command {message.id}"
+    return DependencyError(
+        message.fault.type,
+        message.fault.message,
+        command=message.id,
+        cause=cause,
+        subjects=message.fault.subjects,
+        text=f"{what} was not run, because command {message.because}, which it depends on, "
+        f"failed: {message.fault.type}: {message.fault.message}",
+    )
+
+
+def _build(fault: Fault, *, command: int | None, origin: str, label: str) -> RemoteError:
+    cause = None if fault.cause is None else _build(fault.cause, command=None, origin="", label="")
+    error = RemoteError(
+        fault.type,
+        fault.message,
+        frames=fault.frames,
+        cause=cause,
+        notes=fault.notes,
+        command=command,
+        subjects=fault.subjects,
+        text=_text(fault, origin, label),
+    )
+    for note in fault.notes:
+        error.add_note(note)
+    return error
+
+
+def _text(fault: Fault, origin: str, label: str) -> str:
+    lines = [f"{fault.type}: {fault.message}"]
+    if origin:
+        lines.append(f"  {label or 'a command'} was sent from {origin}")
+    if fault.text:
+        lines.append("  and raised in the worker:")
+        lines.extend(f"    {line}" for line in fault.text.rstrip().splitlines())
+    return "\n".join(lines)

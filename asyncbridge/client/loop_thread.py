@@ -1,0 +1,60 @@
+"""The background event loop that a sync bridge owns."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+__all__ = ["LoopThread", "new_event_loop"]
+
+T = TypeVar("T")
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's loop where it is installed (``asyncbridge-keras[fast]``), else asyncio's."""
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: PLC0415 - an extra, imported where it is used
+
+        return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
+class LoopThread:
+    """An event loop in a daemon thread of its own, from construction until ``stop``."""
+
+    def __init__(self, name: str = "asyncbridge-loop") -> None:
+        self.loop = new_event_loop()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop, blocking until it is done.
+
+        A ``KeyboardInterrupt`` cancels the coroutine and gets out.
+        """
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def soon(self, callback: Callable[..., object], *args: object) -> None:
+        """Call on the loop, soon, in the order of the calls."""
+        self.loop.call_soon_threadsafe(callback, *args)
+
+    def stop(self) -> None:
+        """End the loop and the thread; a second call does nothing."""
+        if self.loop.is_closed():
+            return
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.get_loop().run_forever()

@@ -1,0 +1,148 @@
+"""What ``connect`` takes: arguments first, then ``ASYNCBRIDGE_*`` variables, then defaults."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from asyncbridge.errors import AuthenticationError, SocketPermissionError
+from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["AUTO", "Auto", "Options", "check_socket", "read_token", "resolve"]
+
+TOKEN_FILE = "token"  # noqa: S105 - a file's name
+"""The file beside a worker's socket that holds its token."""
+
+
+class Auto:
+    """The type of ``AUTO``: take the environment's word, else the default."""
+
+    def __repr__(self) -> str:
+        return "AUTO"
+
+
+AUTO: Final = Auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Everything a bridge needs to know before it connects; times are in seconds.
+
+    Attributes:
+        url: A worker to attach to, None to start one.
+        token: Its secret.
+        backend: Keras's backend in a worker that is started, None for one without Keras.
+        python: The interpreter of a worker that is started.
+        env: Variables for its environment; None takes one out.
+        connect_timeout: From the start to the worker's welcome.
+        close_timeout: For what is unfinished when the bridge closes.
+        backlog: How much may wait in the client beyond the worker's window.
+    """
+
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    backend: str | None = "tensorflow"
+    python: str = sys.executable
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    connect_timeout: float = 60.0
+    close_timeout: float = 30.0
+    backlog: Bound = DEFAULT_BACKLOG
+
+
+def resolve(
+    url: str | None,
+    *,
+    token: str | None,
+    backend: str | None | Auto,
+    python: str | None,
+    env: Mapping[str, str | None] | None,
+    connect_timeout: float | None,
+    close_timeout: float | None,
+    backlog: Bound | None,
+) -> Options:
+    """Fill in what was not given.
+
+    Raises:
+        ValueError: A variable that is no number where one is needed.
+    """
+    environ = os.environ
+    url = url or environ.get("ASYNCBRIDGE_URL") or None
+    if isinstance(backend, Auto):
+        name = environ.get("ASYNCBRIDGE_BACKEND") or environ.get("KERAS_BACKEND") or "tensorflow"
+        backend = None if name == "none" else name
+    return Options(
+        url=url,
+        token=token or (read_token_file() if url is not None else None),
+        backend=backend,
+        python=python or environ.get("ASYNCBRIDGE_PYTHON") or sys.executable,
+        env=dict(env or {}),
+        connect_timeout=seconds(connect_timeout, "ASYNCBRIDGE_CONNECT_TIMEOUT", 60.0),
+        close_timeout=seconds(close_timeout, "ASYNCBRIDGE_CLOSE_TIMEOUT", 30.0),
+        backlog=backlog or DEFAULT_BACKLOG,
+    )
+
+
+def seconds(given: float | None, variable: str, default: float) -> float:
+    """Return a time limit: the argument, else the variable, else the default."""
+    text = os.environ.get(variable)
+    if given is None and text:
+        try:
+            given = float(text)
+        except ValueError:
+            raise ValueError(f"{variable}={text!r} is no number of seconds") from None
+    result = default if given is None else given
+    if not result > 0:
+        raise ValueError(f"a time limit is a positive number of seconds, got {result}")
+    return result
+
+
+def read_token_file() -> str | None:
+    """Return the token of the file that ``ASYNCBRIDGE_TOKEN_FILE`` names, if it does."""
+    name = os.environ.get("ASYNCBRIDGE_TOKEN_FILE")
+    return read_token(Path(name)) if name else None
+
+
+def read_token(path: Path) -> str:
+    """Read a token from a file that nobody else may read.
+
+    Raises:
+        AuthenticationError: There is no such file, or others may read it.
+    """
+    try:
+        status = path.stat()
+        token = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise AuthenticationError(f"cannot read the token file {path}: {error.strerror}") from None
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise AuthenticationError(f"other users can read the token file {path}: chmod 600 {path}")
+    return token
+
+
+def check_socket(path: Path) -> None:
+    """Look whether a worker's socket stands in a folder of this user's alone.
+
+    Raises:
+        SocketPermissionError: It does not; the text says how to mend it.
+    """
+    folder = path.parent
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise SocketPermissionError(f"no socket folder {folder}: {error.strerror}") from None
+    if status.st_uid != os.getuid():
+        raise SocketPermissionError(
+            f"the socket folder {folder} belongs to user {status.st_uid}, not to you "
+            f"({os.getuid()}): whoever owns it could stand in for the worker"
+        )
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise SocketPermissionError(
+            f"other users can enter the socket folder {folder} "
+            f"(mode {stat.S_IMODE(status.st_mode):o}): chmod 700 {folder}"
+        )

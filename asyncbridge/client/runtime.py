@@ -1,0 +1,20 @@
+"""What a bridge needs once it is open, as one import that can be made off the loop."""
+
+from __future__ import annotations
+
+from asyncbridge.client.pending import Pending, origin
+from asyncbridge.client.session import Session
+from asyncbridge.codegen import call, check_identifier, random_name, render, ship
+from asyncbridge.serialization.codec import encode
+
+__all__ = [
+    "Pending",
+    "Session",
+    "call",
+    "check_identifier",
+    "encode",
+    "origin",
+    "random_name",
+    "render",
+    "ship",
+]

@@ -1,0 +1,393 @@
+"""One connection to a worker: the shell around ``ClientProtocol``, on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from asyncbridge.client.faults import remote_error
+from asyncbridge.errors import (
+    AsyncBridgeError,
+    BridgeClosed,
+    ConnectError,
+    DecodeError,
+    ProtocolError,
+    TooLarge,
+    WorkerLost,
+    WorkerStartError,
+)
+from asyncbridge.protocol.client import ClientProtocol
+from asyncbridge.protocol.journal import parse
+from asyncbridge.protocol.messages import (
+    BulkRef,
+    Cancelled,
+    Command,
+    Completed,
+    Failed,
+    Goodbye,
+    Info,
+    InfoRequest,
+    Output,
+    Release,
+    StateChanged,
+)
+from asyncbridge.protocol.states import ConnectionState
+from asyncbridge.serialization.codec import decode
+from asyncbridge.serialization.split import join, split
+from asyncbridge.tasks import spawn
+from asyncbridge.transport.contract import ChannelClosed
+from asyncbridge.transport.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from asyncbridge.client.output import OutputRouter
+    from asyncbridge.client.pending import Pending
+    from asyncbridge.errors import Phase
+    from asyncbridge.lifetime import Finalizers
+    from asyncbridge.protocol.limits import Bound
+    from asyncbridge.protocol.messages import Buffer, Message, Payload
+    from asyncbridge.transport.contract import Link
+
+__all__ = ["Session"]
+
+UPLOADS = 4
+"""Bulk buffers that are on their way to the worker at once."""
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """Sends commands and settles their promises; everything here runs on one loop.
+
+    Args:
+        name: The session's id.
+        link: An open connection.
+        backlog: How much may wait beyond the worker's window.
+        output: Takes the captured output.
+        finalizers: Gives the names of collected bindings whose owners are garbage.
+        released: Called with the size of each command that has left the backlog.
+        verdict: Tells why the worker is gone, once the connection has ended.
+        ended: Called once, when the session has ended for whatever reason.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        link: Link,
+        backlog: Bound,
+        output: OutputRouter,
+        finalizers: Finalizers,
+        released: Callable[[int], None],
+        verdict: Callable[[str], Awaitable[WorkerLost]],
+        ended: Callable[[], None],
+    ) -> None:
+        self.protocol = ClientProtocol(session=name, client=client_name(), backlog=backlog)
+        self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()
+        self._link = link
+        self._output = output
+        self._finalizers = finalizers
+        self._released = released
+        self._verdict = verdict
+        self._ended = ended
+        self._writer = Writer(link.channel, self._outgoing, self._written)
+        self._pending: dict[int, Pending] = {}
+        self._newest = 0
+        self._infos: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
+        self._drainers: list[asyncio.Future[None]] = []
+        self._uploads = asyncio.Semaphore(UPLOADS)
+        self._failure: WorkerStartError | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # --- its life ---
+
+    async def open(self) -> None:
+        """Say hello and wait for the welcome.
+
+        Raises:
+            ConnectError: The worker refused the session, or closed the connection.
+            ProtocolVersionError: The two sides share no version.
+        """
+        self.protocol.greet()
+        try:
+            await self._writer.flush()
+            while self.protocol.state is ConnectionState.GREETING:
+                for message in await self._link.channel.read():
+                    self._receive(message)
+        except ChannelClosed as error:
+            raise ConnectError(f"the worker closed the connection: {error}") from error
+        self._tasks = [
+            spawn(self._read(), name="asyncbridge-read", on_error=self._broken),
+            spawn(self._writer.run(), name="asyncbridge-write", on_error=self._broken),
+        ]
+
+    async def close(self, reason: str = "the client is done") -> None:
+        """Say goodbye and end the connection; what is unfinished is rejected."""
+        if self.protocol.state is ConnectionState.OPEN:
+            self.protocol.goodbye(reason)
+            try:
+                await asyncio.wait_for(self._writer.flush(), 1.0)
+            except (ChannelClosed, TimeoutError):
+                log.debug("the worker did not take the goodbye")
+        self.end(BridgeClosed("the bridge was closed before the command had finished"))
+        await self._link.channel.close()
+
+    def end(self, error: AsyncBridgeError) -> None:
+        """Reject all that is unfinished, each promise with what is known of its command."""
+        if self.closed.done():
+            return
+        self.closed.set_result(error)
+        self._ended()
+        journal = error.journal if isinstance(error, WorkerLost) else b""
+        phases = self.protocol.lose(parse(journal), told=bool(journal))
+        for task in self._tasks:
+            task.cancel()
+        pending, self._pending = self._pending, {}
+        for command_id, item in pending.items():
+            phase = phases.get(command_id, "finished_unreported")
+            self._reject(item, with_phase(error, phase))
+        for info in self._infos.values():
+            if not info.done():
+                info.set_exception(error)
+        self._infos.clear()
+        self._wake_drainers()
+        self._output.end()
+
+    # --- commands ---
+
+    @property
+    def unfinished(self) -> int:
+        """Promises that are not settled yet."""
+        return len(self._pending)
+
+    def submit(self, item: Pending) -> None:
+        """Put a command into the backlog.
+
+        Raises:
+            BridgeClosed: The connection has ended.
+            QueueFull: The backlog is at its bound.
+            TooLarge: The value's JSON part is over the limit of a message.
+        """
+        if self.closed.done() or self.protocol.state is ConnectionState.CLOSED:
+            raise BridgeClosed("the bridge is closed")
+        if self._failure is not None:
+            self._released(item.size)
+            self._reject(item, self._failure)
+            return
+        item.id = self._newest + 1
+        if item.bindings is not None:
+            item.bindings, item.bulk = split(item.bindings, prefix=f"{item.id}")
+        self.protocol.submit(item.command())
+        self._newest = item.id
+        item.session = self
+        self._pending[item.id] = item
+        self._writer.wake()
+
+    def cancel(self, item: Pending) -> bool:
+        """Take a command back; tells whether it is, or may yet be, out of the queue."""
+        if item.id not in self._pending or item.state == "running":
+            return False
+        if self.protocol.cancel(item.id):
+            self._released(item.size)
+            self._settle_cancelled(item)
+        else:
+            self._writer.wake()
+        return True
+
+    async def drain(self) -> None:
+        """Wait until nothing is left in the backlog."""
+        while self.protocol.backlogged and not self.closed.done():
+            waiter = asyncio.get_running_loop().create_future()
+            self._drainers.append(waiter)
+            await waiter
+
+    async def settled(self) -> None:
+        """Wait until every promise is settled, those that are made meanwhile included."""
+        while self._pending and not self.closed.done():
+            await asyncio.wait([item.promise for item in self._pending.values()])
+
+    async def info(self) -> Mapping[str, Any]:
+        """Ask the worker for its present state."""
+        if self.closed.done():
+            raise self.closed.result()
+        number = len(self._infos) + 1
+        while number in self._infos:
+            number += 1
+        future = self._infos[number] = asyncio.get_running_loop().create_future()
+        self.protocol.control(InfoRequest(id=number))
+        self._writer.wake()
+        try:
+            return await future
+        finally:
+            self._infos.pop(number, None)
+
+    def release_collected(self) -> None:
+        """Tell the worker of collected bindings whose owners are garbage."""
+        names = self._finalizers.take()
+        if names and self.protocol.state is ConnectionState.OPEN:
+            self.protocol.control(Release(names=names))
+            self._writer.wake()
+
+    # --- writing ---
+
+    def _outgoing(self) -> list[Message]:
+        return self.protocol.outgoing()
+
+    def _written(self, messages: list[Message]) -> None:
+        for message in messages:
+            if isinstance(message, Command):
+                item = self._pending.get(message.id)
+                if item is not None:
+                    self._released(item.size)
+                    if item.bulk:
+                        self._upload(item)
+        if not self.protocol.backlogged:
+            self._wake_drainers()
+
+    def _upload(self, item: Pending) -> None:
+        bulk, item.bulk = item.bulk, {}
+        for buffer_id, buffer in bulk.items():
+            spawn(
+                self._send_bulk(buffer_id, buffer),
+                name=f"asyncbridge-upload-{buffer_id}",
+                on_error=self._broken,
+            )
+
+    async def _send_bulk(self, buffer_id: str, buffer: Buffer) -> None:
+        async with self._uploads:
+            if not self.closed.done():
+                await self._link.bulk.send(buffer_id, buffer)
+
+    def _wake_drainers(self) -> None:
+        drainers, self._drainers = self._drainers, []
+        for waiter in drainers:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # --- reading ---
+
+    async def _read(self) -> None:
+        while self.protocol.state is not ConnectionState.CLOSED:
+            for message in await self._link.channel.read():
+                self._receive(message)
+            if self.protocol.backlogged:
+                self._writer.wake()
+
+    def _receive(self, message: Message) -> None:
+        wanted = self.protocol.receive(message)
+        if wanted is not None:
+            handler = _HANDLERS.get(type(wanted))
+            if handler is not None:
+                handler(self, wanted)
+
+    def _completed(self, message: Completed) -> None:
+        item = self._pending[message.id]
+        if any(isinstance(buffer, BulkRef) for buffer in message.value.buffers):
+            spawn(self._fetch(item, message.value), name=f"asyncbridge-fetch-{message.id}")
+            return
+        self._fulfil(item, message.value)
+
+    async def _fetch(self, item: Pending, value: Payload) -> None:
+        refs = [buffer for buffer in value.buffers if isinstance(buffer, BulkRef)]
+        try:
+            bulk = {ref.id: await self._link.bulk.receive(ref.id, ref.size) for ref in refs}
+        except (ChannelClosed, DecodeError, TooLarge) as error:
+            if item.id in self._pending:
+                self._broken(error)
+            return
+        if item.id in self._pending:
+            self._fulfil(item, join(value, bulk))
+
+    def _fulfil(self, item: Pending, value: Payload) -> None:
+        self._forget(item)
+        try:
+            result = decode(value)
+        except DecodeError as error:
+            self._reject(item, error)
+            return
+        item.promise._settle(result)
+
+    def _failed(self, message: Failed) -> None:
+        item = self._pending[message.id]
+        error = remote_error(message, origin=item.origin, label=item.label)
+        if item.annotate is not None:
+            item.annotate(error)
+        self._reject(item, error)
+
+    def _cancelled(self, message: Cancelled) -> None:
+        self._settle_cancelled(self._pending[message.id])
+
+    def _settle_cancelled(self, item: Pending) -> None:
+        self._forget(item)
+        item.promise._settle_cancelled()
+
+    def _reject(self, item: Pending, error: AsyncBridgeError) -> None:
+        self._forget(item)
+        if not item.promise.done():
+            item.promise.set_exception(error)
+
+    def _forget(self, item: Pending) -> None:
+        self._pending.pop(item.id, None)
+        self._output.flush(item.id)
+        if item.timer is not None:
+            item.timer.cancel()
+
+    def _state_changed(self, message: StateChanged) -> None:
+        if message.state != "failed" or message.fault is None:
+            return
+        fault = message.fault
+        self._failure = WorkerStartError(
+            f"the worker could not import its backend: {fault.type}: {fault.message}",
+            stderr_tail=fault.text,
+        )
+        for item in list(self._pending.values()):
+            self.protocol.cancel(item.id)
+            self._reject(item, self._failure)
+
+    def _info(self, message: Info) -> None:
+        future = self._infos.get(message.id)
+        if future is not None and not future.done():
+            future.set_result(message.info)
+
+    def _told(self, message: Output) -> None:
+        self._output.feed(message)
+
+    def _said_goodbye(self, message: Goodbye) -> None:
+        self.end(WorkerLost(f"the worker closed the connection: {message.reason}"))
+
+    def _broken(self, error: BaseException) -> None:
+        """Take the end of a task: the channel's, or the peer's breach of the protocol."""
+        if isinstance(error, ChannelClosed):
+            spawn(self._await_verdict(str(error)), name="asyncbridge-verdict")
+        elif isinstance(error, DecodeError | ProtocolError | TooLarge):
+            self.end(WorkerLost(f"the worker broke the protocol: {error}"))
+        else:
+            log.critical("a fault of asyncbridge's own", exc_info=error)
+            self.end(WorkerLost(f"the connection was given up: {error!r}"))
+
+    async def _await_verdict(self, reason: str) -> None:
+        self.end(await self._verdict(reason))
+
+
+_HANDLERS: dict[type, Callable[[Session, Any], None]] = {
+    Completed: Session._completed,
+    Failed: Session._failed,
+    Cancelled: Session._cancelled,
+    StateChanged: Session._state_changed,
+    Info: Session._info,
+    Output: Session._told,
+    Goodbye: Session._said_goodbye,
+}
+
+
+def with_phase(error: AsyncBridgeError, phase: Phase) -> AsyncBridgeError:
+    """Return the error for one command: a lost worker's says how far that one had come."""
+    return error.at_phase(phase) if isinstance(error, WorkerLost) else error
+
+
+def client_name() -> str:
+    """Return what the client calls itself in its hello."""
+    return f"asyncbridge pid {os.getpid()}"

@@ -1,0 +1,84 @@
+"""How soon a worker is gone once its client was killed: in mid-fit, and with the GIL held."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.measure import ROOT, Figure
+
+CLIENT = """
+import asyncio, json, sys
+import numpy as np
+import asyncbridge
+from asyncbridge import models as keras
+GIL = "import ctypes; print('held', flush=True); ctypes.PyDLL(None).sleep(30)"
+async def fit():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(16), keras.layers.Dense(3)])
+    model.compile(optimizer="adam", loss="mse")
+    x, y = np.zeros((5000, 4), "float32"), np.zeros((5000, 3), "float32")
+    await model.fit(x, y, epochs=1, batch_size=500)
+    running = model.fit(x, y, epochs=1000, batch_size=1)
+    while running.state != "running":
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)
+async def hold(bridge):
+    lines = bridge.output()
+    bridge.send(GIL)
+    async for line in lines:
+        if line.text == "held":
+            break
+async def main(how):
+    async with asyncbridge.connect(backend="tensorflow" if how == "fit" else None) as bridge:
+        pid = (await bridge.info()).pid
+        await (fit() if how == "fit" else hold(bridge))
+        print(json.dumps(pid), flush=True)
+        await asyncio.sleep(3600)
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def measure(quick: bool) -> list[Figure]:
+    """Kill clients; a worker that is not gone within 1 s misses the bar."""
+    times = 3 if quick else 20
+    figures = []
+    for how, name in (("fit", "in mid-fit"), ("gil", "while the worker holds the GIL")):
+        with tempfile.TemporaryDirectory() as folder:
+            seconds = tuple(kill_one(how, folder) for _ in range(times))
+            left = len(os.listdir(folder))  # noqa: PTH208 - names are enough
+        figures += [
+            Figure(name=f"client killed {name}, until the worker is gone", unit="s",
+                   values=(max(seconds),), bar=1.0),
+            Figure(name=f"client killed {name}, median", unit="s", values=seconds),
+            Figure(name=f"client killed {name}, files left", unit="", values=(left,), bar=0.0),
+        ]  # fmt: skip
+    return figures
+
+
+def kill_one(how: str, folder: str) -> float:
+    """Kill one client; return the seconds until its worker and its folder are gone."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder}
+    env.pop("XDG_RUNTIME_DIR", None)
+    client = subprocess.Popen(  # noqa: S603 - the program above
+        [sys.executable, "-c", CLIENT, how], stdout=subprocess.PIPE, env=env
+    )
+    assert client.stdout is not None
+    worker = os.pidfd_open(json.loads(client.stdout.readline()))
+    try:
+        start = time.perf_counter()
+        client.kill()
+        gone = bool(select.select([worker], [], [], 10)[0])
+        while any(Path(folder).iterdir()) and time.perf_counter() - start < 10:
+            time.sleep(0.005)
+        seconds = time.perf_counter() - start
+    finally:
+        os.close(worker)
+        client.wait()
+        client.stdout.close()
+    return seconds if gone else float("inf")

@@ -1,0 +1,76 @@
+"""Mirrors: Keras's names, signatures and namespaces, with no Keras in this process.
+
+``from asyncbridge import models as keras`` reads as Keras does: ``keras.Sequential``,
+``keras.layers.Dense``. Each namespace is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if __name__ != "asyncbridge.models":
+    raise ImportError(
+        "this folder is imported as 'asyncbridge.models'; the repository's root is on "
+        "sys.path, or the project is not installed"
+    )
+
+if TYPE_CHECKING:
+    from asyncbridge.models import layers, losses, metrics, models, optimizers, utils
+    from asyncbridge.models.history import TrainingHistory
+    from asyncbridge.models.layers import Input, Layer
+    from asyncbridge.models.losses import Loss
+    from asyncbridge.models.metrics import Metric
+    from asyncbridge.models.mirror import Mirror
+    from asyncbridge.models.model import Model, Sequential
+    from asyncbridge.models.optimizers import Optimizer
+
+__all__ = [  # noqa: RUF022 - grouped
+    # models
+    "Input",
+    "Model",
+    "Sequential",
+    # bases
+    "Layer",
+    "Loss",
+    "Metric",
+    "Optimizer",
+    # namespaces
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "utils",
+    # asyncbridge's own
+    "Mirror",
+    "TrainingHistory",
+]
+
+_HOMES = {
+    "Input": "layers",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Mirror": "mirror",
+    "Model": "model",
+    "Optimizer": "optimizers",
+    "Sequential": "model",
+    "TrainingHistory": "history",
+}
+"""The file that each name other than a namespace's stands in."""
+
+
+if not TYPE_CHECKING:
+    # Hidden from type checkers: with it, they would take any misspelt name for granted.
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = import_module(f"{__name__}.{_HOMES.get(name, name)}")
+        value = getattr(home, name) if name in _HOMES else home
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,132 @@
+"""From arguments to code: small plain values stand in it, all others travel as bindings."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from asyncbridge.codegen import (
+    Block,
+    Call,
+    Expression,
+    Import,
+    Name,
+    Node,
+    Statement,
+    as_expression,
+    random_name,
+)
+from asyncbridge.lifetime.binding import Binding
+from asyncbridge.models.wire import is_array, keras_name_of, leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Code"]
+
+MAX_TEXT = 100
+"""Characters of a text that may stand in code."""
+MAX_ITEMS = 16
+"""Plain values inside a container that may stand in code."""
+
+
+class Code:
+    """One command in the making: its bindings, and what it must import.
+
+    Args:
+        name_of: The name, in the worker, of a mirror that stands for an object there.
+    """
+
+    def __init__(self, name_of: Callable[[object], str | None]) -> None:
+        self.bindings: dict[str, object] = {}
+        self._name_of = name_of
+        self._imports = False
+
+    def call(
+        self, function: Expression, leading: Mapping[str, object], named: Mapping[str, object]
+    ) -> Call:
+        """Return the call of a function with these arguments."""
+        return function.call(
+            *[self.value(value, name) for name, value in leading.items()],
+            **{name: self.value(value, name) for name, value in named.items()},
+        )
+
+    def program(self, *body: Statement | Expression) -> Node:
+        """Return the whole code: ``import keras`` first, where it is named."""
+        imports = (Import("keras"),) if self._imports else ()
+        return Block((*imports, *body))
+
+    def keras(self, full_name: str) -> Expression:
+        """Return Keras's own class or function of this name."""
+        self._imports = True
+        first, *rest = full_name.split(".")
+        node: Expression = Name(first)
+        for part in rest:
+            node = node.attr(part)
+        return node
+
+    def value(self, value: object, hint: str) -> Expression:
+        """Return the code for an argument.
+
+        Args:
+            value: The argument.
+            hint: What a binding's name starts with, for a reader of the code.
+        """
+        if (name := self._name_of(value)) is not None:
+            return Name(name)
+        if isinstance(value, Binding):
+            return Name(value.name)
+        if callable(value) and (full_name := keras_name_of(value)) is not None:
+            return self.keras(full_name)
+        if _is_small(value):
+            return as_expression(value)
+        if _is_structure(value):
+            return self._structure(value, hint)
+        return self._bind(value, hint)
+
+    def _structure(self, value: object, hint: str) -> Expression:
+        if isinstance(value, dict):
+            return as_expression({key: self.value(part, hint) for key, part in value.items()})
+        assert isinstance(value, (list, tuple))
+        return as_expression(type(value)(self.value(part, hint) for part in value))
+
+    def _bind(self, value: object, hint: str) -> Name:
+        name = random_name(f"{hint}_")
+        self.bindings[name] = value
+        return Name(name)
+
+
+def _is_small(value: object) -> bool:
+    """Tell plain values that a reader would write out himself."""
+    if type(value) in {list, tuple, dict}:
+        inner = list(islice(leaves([value]), MAX_ITEMS + 1))
+        return (
+            len(inner) <= MAX_ITEMS and all(map(_is_small_leaf, inner)) and _has_small_keys(value)
+        )
+    return _is_small_leaf(value)
+
+
+def _is_small_leaf(value: object) -> bool:
+    # By exact type: code says nothing of a subclass.
+    if type(value) is str or type(value) is bytes:
+        return len(value) <= MAX_TEXT
+    if type(value) is int:
+        return value.bit_length() <= 64
+    if type(value) is float:
+        return math.isfinite(value)
+    return value is None or type(value) is bool
+
+
+def _has_small_keys(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_small_leaf, value)) and all(map(_has_small_keys, value.values()))
+    return not isinstance(value, (list, tuple)) or all(map(_has_small_keys, value))
+
+
+def _is_structure(value: object) -> bool:
+    """Tell containers that code must write out, for parts of them are no plain values."""
+    return type(value) in {list, tuple, dict} and any(
+        is_array(leaf) or isinstance(leaf, Binding) or keras_name_of(leaf) is not None
+        for leaf in leaves([value])
+    )

@@ -1,0 +1,10 @@
+"""Models, as ``keras.models`` names them.
+
+https://keras.io/api/models/
+"""
+
+from __future__ import annotations
+
+from asyncbridge.models.model import Model, Sequential
+
+__all__ = ["Model", "Sequential"]

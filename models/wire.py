@@ -1,0 +1,99 @@
+"""Which values may stand as arguments, and how they are kept until they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
+
+from asyncbridge.errors import SerializationError
+from asyncbridge.lifetime.binding import Binding
+
+__all__ = ["carry", "check", "is_array", "is_remote", "keras_name_of", "leaves"]
+
+_SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
+
+
+def keras_name_of(value: object) -> str | None:
+    """Return the full name in Keras of a mirror, a mirror's class or a mirrored function."""
+    name = getattr(value, "keras_name", None)
+    return name if isinstance(name, str) else None
+
+
+def is_remote(value: object) -> bool:
+    """Tell whether a value is in the worker, or is Keras's own: it goes by its name there."""
+    return isinstance(value, Binding) or (callable(value) and keras_name_of(value) is not None)
+
+
+def is_array(value: object) -> bool:
+    """Tell arrays, sparse ones included, by what they have: no numpy is imported for it."""
+    return hasattr(value, "dtype") and hasattr(value, "shape")
+
+
+def leaves(values: Iterable[object]) -> Iterator[object]:
+    """Yield what stands in the values, inside any lists, tuples and dicts."""
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from leaves(value)
+        elif isinstance(value, Mapping):
+            yield from leaves(value.values())
+        else:
+            yield value
+
+
+def carry(value: object, where: str) -> object:
+    """Return the value as it is now: later changes to lists, dicts and arrays do not show.
+
+    Args:
+        value: An argument.
+        where: What errors call it.
+
+    Raises:
+        TypeError: It, or a part of it, has no wire form.
+    """
+    if type(value) in _SCALARS or is_remote(value) or keras_name_of(value) is not None:
+        return value
+    container = _CONTAINERS.get(type(value))
+    if container is not None:
+        return container(value, where)
+    _check_encodes(value, where)
+    return copy(value)
+
+
+def check(value: object, where: str) -> None:
+    """Refuse what has no wire form, where arrays are concerned without a look inside.
+
+    Raises:
+        TypeError: The value, or a part of it, has none.
+    """
+    for leaf in leaves([value]):
+        known = type(leaf) in _SCALARS or is_array(leaf) or is_remote(leaf)
+        if not known and keras_name_of(leaf) is None:
+            _check_encodes(leaf, where)
+
+
+def _check_encodes(value: object, where: str) -> None:
+    from asyncbridge.serialization.codec import encode  # noqa: PLC0415 - it loads numpy
+
+    try:
+        encode(value, path=where)
+    except SerializationError as error:
+        raise TypeError(str(error)) from None
+
+
+def _carry_list(value: list[object], where: str) -> list[object]:
+    return [carry(item, f"{where}[{index}]") for index, item in enumerate(value)]
+
+
+def _carry_tuple(value: tuple[object, ...], where: str) -> tuple[object, ...]:
+    return tuple(carry(item, f"{where}[{index}]") for index, item in enumerate(value))
+
+
+def _carry_dict(value: dict[object, object], where: str) -> dict[object, object]:
+    return {key: carry(item, f"{where}[{key!r}]") for key, item in value.items()}
+
+
+_CONTAINERS: dict[type, Callable[..., object]] = {
+    list: _carry_list,
+    tuple: _carry_tuple,
+    dict: _carry_dict,
+}

@@ -1,0 +1,163 @@
+"""A bridge that records what it is sent, and a worker that fails what it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from asyncbridge.client.current import enter, leave
+from asyncbridge.codegen import Node, render
+from asyncbridge.errors import DependencyError, RemoteError
+from asyncbridge.promise import Promise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from asyncbridge.client import Bridge
+
+
+@dataclass(kw_only=True, eq=False)
+class Sent:
+    """A command as the bridge got it; the source of its promise."""
+
+    id: int
+    code: str
+    bindings: dict[str, object]
+    label: str
+    after: tuple[Promise[Any], ...]
+    annotate: Callable[[RemoteError], None]
+    promise: Promise[Any] = field(init=False)
+    state: str = "queued"
+
+    def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
+        return promise._settle_cancelled(msg)
+
+
+class RecordingBridge:
+    """What mirrors need of a bridge; commands are settled when a test says so."""
+
+    def __init__(self, name: str = "recording") -> None:
+        self.name = name
+        self.sent: list[Sent] = []
+        self.released: list[str] = []
+        self._faults: dict[int, RemoteError] = {}
+
+    def __repr__(self) -> str:
+        return f"<Bridge {self.name}>"
+
+    def send(
+        self,
+        code: str | Node,
+        bindings: Mapping[str, object] | None = None,
+        *,
+        transform: Callable[[Any], Any] | None = None,
+        lifetime: str = "command",
+        name: str | None = None,
+        timeout: float | None = None,
+        after: Sequence[Promise[Any]] = (),
+        annotate: Callable[[RemoteError], None] | None = None,
+    ) -> Promise[Any]:
+        assert annotate is not None
+        promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
+        if transform is not None:
+            promise.transform(transform)
+        item = Sent(
+            id=len(self.sent) + 1,
+            code=code if isinstance(code, str) else render(code),
+            bindings=dict(bindings or {}),
+            label=name or "",
+            after=tuple(after),
+            annotate=annotate,
+        )
+        item.promise = promise
+        promise._attach(item)
+        self.sent.append(item)
+        return promise
+
+    def collect(self, owner: object, name: str) -> None:
+        weakref.finalize(owner, self.released.append, name)
+
+    # --- for the tests ---
+
+    def code(self, start: int = 0) -> list[str]:
+        """Return the commands' code, with the random part of each name counted out."""
+        return self.plain("\n---\n".join(item.code for item in self.sent)).split("\n---\n")[start:]
+
+    def plain(self, text: str) -> str:
+        """Replace the random names in a text: ``dense_1`` is the first one that was sent."""
+        seen: dict[str, int] = {}
+        names: dict[str, str] = {}
+        for item in self.sent:
+            for name in re.findall(r"\b[a-z_]+_[a-zA-F]{25}\b", item.code):
+                if name not in names:
+                    stem = name[:-26]
+                    seen[stem] = seen.get(stem, 0) + 1
+                    names[name] = f"{stem}_{seen[stem]}"
+        for name, short in names.items():
+            text = text.replace(name, short)
+        return text
+
+    def name_of(self, label: str) -> str:
+        """Return the name that the first command with this label makes."""
+        code = next(item.code for item in self.sent if item.label == label)
+        return code.splitlines()[1].partition(" = ")[0]
+
+    async def work(
+        self, faults: Mapping[str, RemoteError] | None = None, value: object = None
+    ) -> None:
+        """Settle all commands in order, as a worker would.
+
+        Args:
+            faults: What the commands with these labels raise.
+            value: What all others return.
+        """
+        for item in self.sent:
+            if not item.promise.done():
+                self._settle(item, dict(faults or {}), value)
+        await asyncio.sleep(0)  # the promises' callbacks run
+
+    def _settle(self, item: Sent, faults: dict[str, RemoteError], value: object) -> None:
+        ids = [promise.command_id for promise in item.after]
+        because = next((i for i in ids if i in self._faults), None)
+        if because is None and item.label not in faults:
+            item.promise.set_result(value)
+            return
+        error = faults.get(item.label) if because is None else self._unrun(item, because)
+        assert error is not None
+        error.command = item.id
+        self._faults[item.id] = error
+        item.annotate(error)
+        item.promise.set_exception(error)
+        # What holds the bindings and the dependencies is the client's; here nobody needs them.
+        item.after = ()
+
+    def _unrun(self, item: Sent, because: int | None) -> DependencyError:
+        assert because is not None
+        root = self._faults[because]
+        cause = RemoteError(root.type, root.message, command=because, subjects=root.subjects)
+        return DependencyError(root.type, root.message, cause=cause, subjects=root.subjects)
+
+    def forget(self) -> None:
+        """Drop what was recorded, as a bridge drops what is settled."""
+        self.sent.clear()
+        self._faults.clear()
+
+
+@pytest.fixture
+def bridge() -> Iterator[RecordingBridge]:
+    """A recording bridge that is the current one."""
+    recording = RecordingBridge()
+    token = enter(cast("Bridge", recording))
+    yield recording
+    leave(cast("Bridge", recording), token)
+
+
+@pytest.fixture
+def other_bridge() -> RecordingBridge:
+    """A second bridge, that nobody entered."""
+    return RecordingBridge("other")

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from asyncbridge import models as keras
+from asyncbridge.errors import DependencyError, RemoteError
+from asyncbridge.models.mirror import Mirror
+
+if TYPE_CHECKING:
+    from asyncbridge.promise import Promise
+    from tests.models.conftest import RecordingBridge
+
+pytestmark = pytest.mark.asyncio
+
+
+class Part(keras.Layer):
+    """A mirror with a method."""
+
+    keras_name = "keras.Part"
+
+    def __init__(self, inner: Mirror | None = None) -> None:
+        self._describe(locals())
+
+    def go(self, other: Mirror | None = None) -> Promise[object]:
+        return self._call(Part.go, locals())
+
+    def stop(self) -> Promise[object]:
+        return self._call(Part.stop, locals())
+
+
+def after(bridge: RecordingBridge, index: int = -1) -> list[int | None]:
+    """Return the ids of the commands that a sent one depends on."""
+    return [promise.command_id for promise in bridge.sent[index].after]
+
+
+def fault() -> RemoteError:
+    """Return what the worker raises."""
+    return RemoteError("ValueError", "no")
+
+
+async def test_a_call_depends_on_all_that_is_unsettled(bridge: RecordingBridge) -> None:
+    """The mirror's creation and earlier calls, and those of all it is made of, are named."""
+    inner = Part()
+    outer = Part(inner)
+    inner.go()
+    outer.go()
+    assert after(bridge, 1) == [1]
+    assert after(bridge, 2) == [1]
+    assert after(bridge) == [1, 3, 2]
+
+
+async def test_an_arguments_calls_count(bridge: RecordingBridge) -> None:
+    """So do those of a mirror that is passed to a method."""
+    first, second = Part(), Part()
+    second.go()
+    first.stop()
+    first.go(second)
+    assert after(bridge) == [1, 4, 2, 3]
+
+
+async def test_what_succeeded_is_forgotten(bridge: RecordingBridge) -> None:
+    """Once all is done, a new call depends on nothing."""
+    part = Part()
+    part.go()
+    await bridge.work()
+    part.go()
+    assert after(bridge) == []
+
+
+async def test_a_failed_creation_poisons_for_ever(bridge: RecordingBridge) -> None:
+    """Every later call is rejected with the cause, seen or not; nothing raises at the call."""
+    part = Part()
+    await bridge.work({"keras.Part": fault()})
+    for _ in range(2):
+        promise = part.go()
+        assert after(bridge) == [1]
+        await bridge.work()
+        with pytest.raises(DependencyError) as caught:
+            await promise
+        assert caught.value.cause is not None
+        assert caught.value.cause.message == "no"
+
+
+async def test_an_unseen_failure_fails_the_next_call(bridge: RecordingBridge) -> None:
+    """A call on an object whose last call failed is not run."""
+    part = Part()
+    failed = part.go()
+    await bridge.work({"Part.go": fault()})
+    following = part.stop()
+    assert after(bridge) == [2]
+    await bridge.work()
+    with pytest.raises(DependencyError):
+        await following
+    assert failed.exception() is not None
+
+
+async def test_a_seen_failure_is_forgiven(bridge: RecordingBridge) -> None:
+    """Who has awaited the error goes on, as after a try around direct Keras."""
+    part = Part()
+    failed = part.go()
+    await bridge.work({"Part.go": fault()})
+    with pytest.raises(RemoteError):
+        await failed
+    part.stop()
+    assert after(bridge) == []
+
+
+async def test_a_failure_seen_in_a_dependent_is_seen(bridge: RecordingBridge) -> None:
+    """The awaited DependencyError holds the cause: its own call is forgiven with it."""
+    part = Part()
+    part.go()  # nobody holds this promise
+    last = part.stop()
+    await bridge.work({"Part.go": fault()})
+    with pytest.raises(DependencyError):
+        await last
+    part.go()
+    assert after(bridge) == []
+
+
+async def test_that_holds_from_one_mirror_to_another(bridge: RecordingBridge) -> None:
+    """A failure of the inner mirror's, seen through the outer one, is forgiven on both."""
+    inner = Part()
+    outer = Part(inner)
+    inner.go()
+    last = outer.stop()
+    await bridge.work({"Part.go": fault()})
+    with pytest.raises(DependencyError):
+        await last
+    inner.stop()
+    assert after(bridge) == []
+
+
+async def test_an_unseen_dependent_still_blocks(bridge: RecordingBridge) -> None:
+    """A call that was not run, and that nobody knows of, is missing from the object."""
+    part = Part()
+    first = part.go()
+    unseen = part.stop()
+    await bridge.work({"Part.go": fault()})
+    with pytest.raises(RemoteError):
+        await first
+    part.go()
+    assert after(bridge) == [unseen.command_id]
+    assert unseen.exception() is not None
+    await bridge.work()
+    assert bridge.sent[-1].promise.exception() is not None
+
+
+async def test_a_cancelled_call_blocks_nothing(bridge: RecordingBridge) -> None:
+    """The user took it back himself."""
+    part = Part()
+    part.go().cancel()
+    await bridge.work()
+    part.stop()
+    assert after(bridge) == []
+
+
+async def test_a_dependents_note_tells_what_failed(bridge: RecordingBridge) -> None:
+    """The note of a DependencyError is about the mirror whose command failed."""
+    inner = Part()
+    promise = Part(inner).go()
+    bridge.sent[0].annotate(error := fault())
+    error.command = 1
+    bridge.sent[0].promise.set_exception(error)
+    bridge._faults[1] = error
+    await bridge.work()
+    with pytest.raises(DependencyError) as caught:
+        await promise
+    assert [note.partition(" was made")[0] for note in caught.value.__notes__] == ["keras.Part()"]
+
+
+async def test_a_failure_is_reported_once(bridge: RecordingBridge) -> None:
+    """Of a whole chain that nobody looked at, asyncio reports the end alone."""
+    reports = collect_reports()
+    part = Part()
+    part.go()
+    part.stop()
+    await bridge.work({"keras.Part": fault()})
+    bridge.forget()
+    del part
+    gc.collect()
+    assert [type(report) for report in reports] == [DependencyError]
+
+
+async def test_a_lone_failed_creation_is_reported(bridge: RecordingBridge) -> None:
+    """A mirror that nobody used fails no call, so asyncio reports its creation, once."""
+    reports = collect_reports()
+    part = Part()
+    await bridge.work({"keras.Part": fault()})
+    bridge.forget()
+    del part
+    gc.collect()
+    assert [str(report) for report in reports] == ["ValueError: no"]
+
+
+async def test_a_seen_chain_is_not_reported(bridge: RecordingBridge) -> None:
+    """Who has awaited the end of a chain has seen all of it."""
+    reports = collect_reports()
+    part = Part()
+    part.go()
+    last = part.stop()
+    await bridge.work({"keras.Part": fault()})
+    with pytest.raises(DependencyError):
+        await last
+    bridge.forget()
+    del part, last
+    gc.collect()
+    assert reports == []
+
+
+async def test_a_long_chain_is_not_kept(bridge: RecordingBridge) -> None:
+    """Calls that are settled hold neither their causes nor what they named."""
+    part = Part()
+    for _ in range(5):
+        part.go()
+    creation = part._ledger.creation
+    assert creation is not None
+    await bridge.work()
+    assert (creation.promise, creation.holds, creation.causes) == (None, (), ())
+
+
+def collect_reports() -> list[Any]:
+    """Return the list of exceptions that asyncio will report as never retrieved."""
+    reports: list[Any] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reports.append(context.get("exception")))
+    return reports

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from asyncbridge.codegen import Assign, Name, render
+from asyncbridge.lifetime.binding import Binding
+from asyncbridge.models.expressions import MAX_ITEMS, MAX_TEXT, Code
+from asyncbridge.models.layers import Dense
+from asyncbridge.models.utils import set_random_seed
+
+if TYPE_CHECKING:
+    from asyncbridge.models.mirror import Mirror
+
+
+def code_of(value: object) -> tuple[str, dict[str, object]]:
+    """Return a value's code, binding names cut to their stems, and the bindings by stem."""
+    code = Code(lambda item: "dense_a" if isinstance(item, Dense) else None)
+    # Assigned, because Python writes a string alone as a docstring.
+    text = render(code.program(Assign(Name("_"), code.value(value, "x")))).replace("_ = ", "", 1)
+    bindings = {name[:-26]: item for name, item in code.bindings.items()}
+    return re.sub(r"x_[a-zA-F]{25}", "x", text), bindings
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "None"),
+        (True, "True"),
+        (-16, "-16"),
+        (0.01, "0.01"),
+        ("sigmoid", "'sigmoid'"),
+        (b"a", "b'a'"),
+        ((4,), "(4,)"),
+        ([], "[]"),
+        ({"a": [1, (2.5, None)]}, "{'a': [1, (2.5, None)]}"),
+    ],
+)
+def test_small_values_stand_in_the_code(value: object, text: str) -> None:
+    """Plain values are literals, and nothing is bound."""
+    assert code_of(value) == (text, {})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a" * (MAX_TEXT + 1),
+        list(range(MAX_ITEMS + 1)),
+        2**65,
+        float("nan"),
+        float("inf"),
+        1j,
+        {"a" * (MAX_TEXT + 1): 1},
+        [{2**65: 1}],
+        np.str_("a"),
+    ],
+)
+def test_other_plain_values_are_bound(value: object) -> None:
+    """Long or unusual values travel as they are, under a random name."""
+    text, bindings = code_of(value)
+    assert text == "x"
+    assert bindings["x"] is value
+
+
+def test_arrays_in_a_structure_are_bound_one_by_one() -> None:
+    """The code writes out the structure; each array has a binding of its own."""
+    code = Code(lambda _: None)
+    text = render(code.value({"a": np.zeros(1), "b": [np.ones(1), 2]}, "x"))
+    assert re.fullmatch(r"\{'a': x_\w{25}, 'b': \[x_\w{25}, 2\]\}", text)
+    assert [item.tolist() for item in code.bindings.values()] == [[0.0], [1.0]]  # type: ignore[attr-defined]  # they are arrays
+
+
+def test_what_is_in_the_worker_goes_by_its_name() -> None:
+    """Mirrors and bindings, alone or in containers, are names, and nothing is bound."""
+    assert code_of([Dense(1), Binding("mine", "eternal")]) == ("[dense_a, mine]", {})
+
+
+def test_keras_own_functions_go_by_their_full_name() -> None:
+    """A mirrored class or function stands for Keras's, which the code imports."""
+    assert code_of([set_random_seed]) == ("import keras\n[keras.utils.set_random_seed]", {})
+
+    def pick(_: object) -> str | None:
+        return None
+
+    code = Code(pick)
+    kind: type[Mirror] = Dense
+    assert render(code.program(code.value(kind, "x"))) == "import keras\nkeras.layers.Dense"
+
+
+def test_a_call_has_its_arguments_in_order() -> None:
+    """Those by position come first, then the named ones."""
+    code = Code(lambda _: None)
+    call = code.call(Name("f"), {"a": 1, "b": "x"}, {"c": None})
+    assert render(call) == "f(1, 'x', c=None)"

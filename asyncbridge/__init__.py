@@ -62,7 +62,23 @@ _HOMES = {
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["__version__", *_HOME_OF]  # pyright: ignore[reportUnsupportedDunderAll] # lazy names
+# fmt: off
+__all__ = [  # noqa: RUF022 - grouped by what they are
+    "__version__",
+    # opening a bridge, and what it tells
+    "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
+    # promises
+    "Promise",
+    # lifetimes
+    "Binding",
+    # errors
+    "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
+    "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
+    "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
+    "RemoteProtocolError", "SerializationError", "SocketPermissionError", "TooLarge",
+    "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+]
+# fmt: on
 
 
 def __getattr__(name: str) -> object:

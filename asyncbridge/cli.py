@@ -38,9 +38,7 @@ def worker(
     token_file: Annotated[
         Path | None, typer.Option(help="Token file of mode 0600; made if it is not there.")
     ] = None,
-    backend: Annotated[
-        str, typer.Option(help="tensorflow, jax, torch, or none.")
-    ] = "tensorflow",
+    backend: Annotated[str, typer.Option(help="tensorflow, jax, torch, or none.")] = "tensorflow",
 ) -> None:
     """Run a worker that clients attach to, until Ctrl-C or SIGTERM."""
     try:

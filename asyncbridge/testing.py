@@ -43,6 +43,7 @@ class ManualClock:
         self._now = start
 
     def __call__(self) -> float:
+        """Return the time in seconds."""
         return self._now
 
     def advance(self, seconds: float) -> None:
@@ -68,9 +69,7 @@ class FakeWorker(Worker):
 
     kind = "fake"
 
-    def __init__(
-        self, *, stepwise: bool = False, clock: Callable[[], float] | None = None
-    ) -> None:
+    def __init__(self, *, stepwise: bool = False, clock: Callable[[], float] | None = None) -> None:
         self.executor: StepExecutor = StepExecutor() if stepwise else _LoopExecutor()
         self.engine: Engine | None = None
         self._clock = clock

@@ -15,7 +15,11 @@ print(json.dumps([seconds * 1000, rss]))
 SUBJECTS = {
     "import asyncbridge": ("import asyncbridge", 150.0, 45.0),
     "connect named, too": ("import asyncbridge; asyncbridge.connect", None, None),
-    "import asyncbridge.models": ("from asyncbridge import models as keras; keras.layers", None, None),
+    "import asyncbridge.models": (
+        "from asyncbridge import models as keras; keras.layers",
+        None,
+        None,
+    ),
     "import keras": ("import keras", None, None),
 }
 

@@ -37,7 +37,7 @@ class Figure:
     def quartiles(self) -> tuple[float, float, float]:
         """The first quartile, the median and the third quartile."""
         if len(self.values) == 1:
-            return (self.values[0],) * 3
+            return self.values[0], self.values[0], self.values[0]
         low, middle, high = statistics.quantiles(self.values, n=4, method="inclusive")
         return low, middle, high
 

@@ -33,7 +33,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
 
 def main() -> int:
     """Run what was asked for; return 1 when a bar was missed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Run the benchmarks.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     parser.add_argument("--json", type=Path, help="write the figures there, too")

@@ -43,9 +43,14 @@ def measure(quick: bool) -> list[Figure]:
         Figure(name="python -c 'import keras' and a call", unit="s", values=tuple(direct)),
         Figure(name="connect() to the first Keras result", unit="s", values=tuple(bridged)),
         ratio("connect() to the first Keras result / directly", bridged, direct, bar=1.15),
-        Figure(name="connect() until open, while Keras is imported", unit="s", values=tuple(opened)),
+        Figure(
+            name="connect() until open, while Keras is imported", unit="s", values=tuple(opened)
+        ),
         Figure(name="closing", unit="s", values=tuple(closed)),
         Figure(
-            name="connect(backend=None) until open", unit="s", values=tuple(r[0] for r in bare), bar=1.0
+            name="connect(backend=None) until open",
+            unit="s",
+            values=tuple(r[0] for r in bare),
+            bar=1.0,
         ),
     ]

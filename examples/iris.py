@@ -103,9 +103,7 @@ async def tick(every: float = 5.0) -> None:
             worst, told = 0.0, now
 
 
-def report(
-    history: TrainingHistory, loss: float, accuracy: float, prediction: Array
-) -> None:
+def report(history: TrainingHistory, loss: float, accuracy: float, prediction: Array) -> None:
     """Print what came of it, and draw the paper's figure 1."""
     print("metrics", ", ".join(history.metrics))
     print(f"loss {loss:.2f}")

@@ -29,7 +29,7 @@ from asyncbridge.lifetime.binding import Binding
 from asyncbridge.models.arguments import parameters_of, same, show, split, take
 from asyncbridge.models.calls import Call, Ledger, blocking
 from asyncbridge.models.expressions import Code
-from asyncbridge.models.origins import Origin, call_site
+from asyncbridge.models.origins import Origin, call_site, call_text
 from asyncbridge.models.wire import carry, check, leaves
 
 if TYPE_CHECKING:
@@ -73,12 +73,8 @@ class Mirror:
         # here must be the order of the calls there.
         self._serial = next(_serials)
         self._leading, self._named = split(parameters, self._arguments)
-        self._origin = Origin(
-            keras_name=self.keras_name,
-            leading=tuple(self._leading.values()),
-            named=self._named,
-            site=call_site(self),
-        )
+        text = call_text(self.keras_name, self._leading.values(), self._named)
+        self._origin = Origin(call=text, site=call_site(self))
         self._ledger = Ledger()
         self._bridge: Bridge | None = None
         self._name: str | None = None

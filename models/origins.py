@@ -9,34 +9,35 @@ from typing import TYPE_CHECKING
 from asyncbridge.models.arguments import show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import FrameType
 
-__all__ = ["Origin", "call_site"]
+__all__ = ["Origin", "call_site", "call_text"]
 
 _PACKAGE = "asyncbridge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The call that made a mirror.
+    """The call that made a mirror, as text: it must keep no mirror alive.
 
     Attributes:
-        keras_name: Full name of what was called.
-        leading: The arguments that read best by position.
-        named: The other ones that differ from their default.
+        call: The call, with short arguments.
         site: ``file:line, in function``.
     """
 
-    keras_name: str
-    leading: tuple[object, ...]
-    named: Mapping[str, object]
+    call: str
     site: str
 
     def note(self) -> str:
         """Return the line that an error gets."""
-        shown = [*map(show, self.leading), *(f"{k}={show(v)}" for k, v in self.named.items())]
-        return f"{self.keras_name}({', '.join(shown)}) was made at {self.site}"
+        return f"{self.call} was made at {self.site}"
+
+
+def call_text(name: str, leading: Iterable[object], named: Mapping[str, object]) -> str:
+    """Return a call as a reader would write it, with short arguments."""
+    shown = [*map(show, leading), *(f"{key}={show(value)}" for key, value in named.items())]
+    return f"{name}({', '.join(shown)})"
 
 
 def call_site(made: object) -> str:

@@ -9,7 +9,7 @@ from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.options import AUTO, Auto, Options
 from asyncbridge.client.output import OutputLine, OutputReader
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - grouped by what they are
     # opening
     "AUTO",
     "Auto",

@@ -19,7 +19,7 @@ def connect(
     url: str | None = None,
     *,
     token: str | None = None,
-    backend: str | None | Auto = AUTO,
+    backend: str | Auto | None = AUTO,
     python: str | None = None,
     env: Mapping[str, str | None] | None = None,
     connect_timeout: float | None = None,

@@ -77,9 +77,7 @@ class AttachedWorker(Worker):
             self._socket = None
             self._base = f"{parts.scheme}://{parts.netloc}"
         else:
-            raise ConnectError(
-                f"{url!r} is no worker's address: unix:///path, https://host:port"
-            )
+            raise ConnectError(f"{url!r} is no worker's address: unix:///path, https://host:port")
         if not token:
             raise AuthenticationError(
                 f"no token for {url}: pass token=, or name its file in ASYNCBRIDGE_TOKEN_FILE"
@@ -98,7 +96,8 @@ class AttachedWorker(Worker):
 
     async def ended(self) -> WorkerLost:
         """Wait for ever: nobody here sees the process."""
-        return await asyncio.get_running_loop().create_future()
+        never: asyncio.Future[WorkerLost] = asyncio.get_running_loop().create_future()
+        return await never
 
     async def verdict(self, reason: str) -> WorkerLost:
         """Return what the connection's end says."""
@@ -125,9 +124,9 @@ class LocalWorker(Worker):
     async def dial(self, session: str) -> Link:
         """Connect as soon as the worker listens."""
         process = self._process
-        self._http = http_session(Path(process.socket_path))
+        self._http = http_session(process.socket_path)
         while True:
-            if Path(process.socket_path).exists():
+            if is_there(process.socket_path):
                 try:
                     return await open_link(
                         self._http, UNIX_BASE, process.token, session, f"pid {process.pid}"
@@ -169,6 +168,11 @@ class LocalWorker(Worker):
         self._process.kill()
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether a file exists: one system call, cheap enough for the loop."""
+    return path.exists()
+
+
 def http_session(socket: Path | None) -> aiohttp.ClientSession:
     """Return an HTTP session that keeps nothing and trusts nothing of the environment."""
     connector = aiohttp.TCPConnector() if socket is None else aiohttp.UnixConnector(str(socket))
@@ -194,9 +198,11 @@ async def open_link(
         )
     except aiohttp.WSServerHandshakeError as error:
         if error.status == 403:
-            reason = (error.headers or {}).get("Asyncbridge-Refused", "no reason given")
-            raise AuthenticationError(f"the worker ({what}) refused this client: {reason}") from None
+            headers_back = error.headers
+            reason = headers_back.get("Asyncbridge-Refused", "") if headers_back else ""
+            raise AuthenticationError(
+                f"the worker ({what}) refused this client: {reason or 'no reason given'}"
+            ) from None
         raise ConnectError(f"no asyncbridge worker answers ({what}): {error.message}") from error
     channel = WebSocketChannel(socket)
     return Link(channel=channel, bulk=HttpBulk(http, f"{base}/v1/bulk/{session}", headers))
-

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import weakref
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from asyncbridge.client.bridge import Bridge
+    from asyncbridge.client.life import BridgeLife
 
 __all__ = ["current_bridge", "enter", "leave"]
 
-_entered: ContextVar[Bridge | None] = ContextVar("asyncbridge_current", default=None)
-_open: weakref.WeakSet[Bridge] = weakref.WeakSet()
+_entered: ContextVar[BridgeLife | None] = ContextVar("asyncbridge_current", default=None)
+_open: weakref.WeakSet[BridgeLife] = weakref.WeakSet()
 
 
 def current_bridge() -> Bridge | None:
@@ -22,18 +23,18 @@ def current_bridge() -> Bridge | None:
     when there is none, or when several are open and none was entered here.
     """
     bridge = _entered.get()
-    if bridge is not None and bridge in _open:
-        return bridge
-    return next(iter(_open)) if len(_open) == 1 else None
+    if bridge is None or bridge not in _open:
+        bridge = next(iter(_open)) if len(_open) == 1 else None
+    return cast("Bridge | None", bridge)  # a life is lived by bridges alone
 
 
-def enter(bridge: Bridge) -> Token[Bridge | None]:
+def enter(bridge: BridgeLife) -> Token[BridgeLife | None]:
     """Make an open bridge the current one of this context."""
     _open.add(bridge)
     return _entered.set(bridge)
 
 
-def leave(bridge: Bridge, token: Token[Bridge | None] | None) -> None:
+def leave(bridge: BridgeLife, token: Token[BridgeLife | None] | None) -> None:
     """Take a bridge out; the context's former one is current again."""
     _open.discard(bridge)
     if token is None:

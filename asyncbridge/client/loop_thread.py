@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from asyncbridge.transport.loops import new_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ["LoopThread", "new_event_loop"]
+__all__ = ["LoopThread"]
 
 T = TypeVar("T")
-
-
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return uvloop's loop where it is installed (``asyncbridge-keras[fast]``), else asyncio's."""
-    with contextlib.suppress(ImportError):
-        import uvloop  # noqa: PLC0415 - an extra, imported where it is used
-
-        return uvloop.new_event_loop()
-    return asyncio.new_event_loop()
 
 
 class LoopThread:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client.launcher import LaunchOptions, launch
-from asyncbridge.client.bridge import import_off_loop
+from asyncbridge.client.life import import_off_loop
 from asyncbridge.errors import ConnectError, WorkerStartError
 from asyncbridge.tasks import spawn
 
@@ -32,7 +32,8 @@ async def start_worker(options: Options) -> Worker:
     """
     if options.url is not None:
         connectors = await import_off_loop("asyncbridge.client.connectors")
-        return connectors.AttachedWorker(options.url, options.token)
+        attached: Worker = connectors.AttachedWorker(options.url, options.token)
+        return attached
     # Launched first: the worker starts while this process imports what it needs to reach it.
     process = await launch(
         LaunchOptions(python=options.python, backend=options.backend, env=options.env)
@@ -43,49 +44,49 @@ async def start_worker(options: Options) -> Worker:
         process.kill()
         await process.close()
         raise
-    return connectors.LocalWorker(process)
+    local: Worker = connectors.LocalWorker(process)
+    return local
 
 
 async def greet(
     worker: Worker, work: Callable[[Worker], Coroutine[Any, Any, Session]], timeout: float
 ) -> Session:
-    """Connect to a worker, unless it ends first or takes too long."""
+    """Connect to a worker, unless it ends first or takes too long.
+
+    Raises:
+        ConnectError: It refused, or nothing answers at its address.
+        WorkerStartError: It ended, or has not answered in time.
+    """
     dialling = spawn(work(worker), name="asyncbridge-dial", on_error=lambda _: None)
     ending = spawn(worker.ended(), name="asyncbridge-ended", on_error=lambda _: None)
+    tasks: set[asyncio.Task[Any]] = {dialling, ending}
     try:
-        await asyncio.wait(
-            {dialling, ending}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-        )
-        if dialling.done() and not isinstance(dialling.exception(), ConnectError):
-            return dialling.result()
-        if worker.kind != "local" and dialling.done():
-            return dialling.result()
-        if dialling.done():  # the connection broke: the process may just be ending
-            await asyncio.wait({ending}, timeout=VERDICT_SECONDS)
-        if not ending.done():
-            return dialling.result() if dialling.done() else overdue(worker, timeout)
-        lost = ending.result()
-        raise WorkerStartError(
-            f"{lost.reason}, before it answered", stderr_tail=lost.stderr_tail
-        )
+        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if dialling.done() and isinstance(dialling.exception(), ConnectError):
+            # The process may just be ending: then its own words say more.
+            await asyncio.wait({ending}, timeout=VERDICT_SECONDS if worker.kind == "local" else 0)
+        if ending.done():
+            lost = ending.result()
+            raise WorkerStartError(
+                f"{lost.reason}, before it answered", stderr_tail=lost.stderr_tail
+            )
+        if not dialling.done():
+            raise WorkerStartError(
+                f"the {worker.kind} worker has not answered within {timeout} s: is the machine "
+                "very busy? connect(connect_timeout=...) waits longer"
+            )
+        return dialling.result()
     finally:
         dialling.cancel()
         ending.cancel()
-
-
-def overdue(worker: Worker, timeout: float) -> Session:
-    """Raise: the worker has not answered in time."""
-    raise WorkerStartError(
-        f"the {worker.kind} worker has not answered within {timeout} s: is the machine very "
-        "busy? connect(connect_timeout=...) waits longer"
-    )
 
 
 async def watch(worker: Worker, session: Session) -> None:
     """End the session as soon as the process is known to have ended."""
     ended = spawn(worker.ended(), name="asyncbridge-ended")
     try:
-        await asyncio.wait({ended, session.closed}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {ended, session.closed}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if ended.done() and not session.closed.done():
             session.end(ended.result())
     finally:

@@ -60,7 +60,7 @@ def resolve(
     url: str | None,
     *,
     token: str | None,
-    backend: str | None | Auto,
+    backend: str | Auto | None,
     python: str | None,
     env: Mapping[str, str | None] | None,
     connect_timeout: float | None,

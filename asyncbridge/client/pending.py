@@ -98,6 +98,16 @@ class Pending:
         """Ask for the command to be taken back; tells whether it still may be."""
         return self.session is not None and self.session.cancel(self)
 
+    def settled(self) -> None:
+        """Let go of all that a settled promise needs no more: it may live for long."""
+        self.after = ()
+        self.annotate = None
+        self.bindings = None
+        self.bulk = {}
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
     def command(self) -> Command:
         """Return the message, with the dependencies that have no outcome yet."""
         return Command(

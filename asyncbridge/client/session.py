@@ -124,15 +124,24 @@ class Session:
             spawn(self._writer.run(), name="asyncbridge-write", on_error=self._broken),
         ]
 
-    async def close(self, reason: str = "the client is done") -> None:
-        """Say goodbye and end the connection; what is unfinished is rejected."""
+    async def close(self, *, quietly: bool = False) -> None:
+        """Say goodbye and end the connection; what is unfinished is rejected.
+
+        Args:
+            quietly: Nobody is told of rejections that nobody handles: an exception is on its
+                way already, and it is the one to be seen.
+        """
         if self.protocol.state is ConnectionState.OPEN:
-            self.protocol.goodbye(reason)
+            self.protocol.goodbye("the client is done")
             try:
                 await asyncio.wait_for(self._writer.flush(), 1.0)
             except (ChannelClosed, TimeoutError):
                 log.debug("the worker did not take the goodbye")
+        unfinished = [item.promise for item in self._pending.values()]
         self.end(BridgeClosed("the bridge was closed before the command had finished"))
+        if quietly:
+            for promise in unfinished:
+                promise._log_traceback = False
         await self._link.channel.close()
 
     def end(self, error: AsyncBridgeError) -> None:
@@ -206,8 +215,8 @@ class Session:
 
     async def settled(self) -> None:
         """Wait until every promise is settled, those that are made meanwhile included."""
-        while self._pending and not self.closed.done():
-            await asyncio.wait([item.promise for item in self._pending.values()])
+        while waiting := [i.promise for i in self._pending.values() if not i.promise.done()]:
+            await asyncio.wait(waiting)
 
     async def info(self) -> Mapping[str, Any]:
         """Ask the worker for its present state."""
@@ -216,7 +225,8 @@ class Session:
         number = len(self._infos) + 1
         while number in self._infos:
             number += 1
-        future = self._infos[number] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        self._infos[number] = future
         self.protocol.control(InfoRequest(id=number))
         self._writer.wake()
         try:
@@ -314,7 +324,10 @@ class Session:
         item = self._pending[message.id]
         error = remote_error(message, origin=item.origin, label=item.label)
         if item.annotate is not None:
-            item.annotate(error)
+            try:
+                item.annotate(error)
+            except Exception:
+                log.exception("annotate= of %s failed", item.label or f"command {item.id}")
         self._reject(item, error)
 
     def _cancelled(self, message: Cancelled) -> None:
@@ -332,8 +345,7 @@ class Session:
     def _forget(self, item: Pending) -> None:
         self._pending.pop(item.id, None)
         self._output.flush(item.id)
-        if item.timer is not None:
-            item.timer.cancel()
+        item.settled()
 
     def _state_changed(self, message: StateChanged) -> None:
         if message.state != "failed" or message.fault is None:

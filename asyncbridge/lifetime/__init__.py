@@ -6,7 +6,7 @@ from asyncbridge.lifetime.binding import Binding
 from asyncbridge.lifetime.finalizers import Finalizers
 from asyncbridge.lifetime.policies import LIFETIMES, Lifetime, check_lifetime
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - grouped by what they are
     # policies
     "LIFETIMES",
     "Lifetime",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import (
     ConnectError,
@@ -47,6 +47,8 @@ from asyncbridge.protocol.states import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asyncbridge.errors import Phase
     from asyncbridge.protocol.journal import Entry
 
@@ -54,6 +56,7 @@ __all__ = ["ClientProtocol"]
 
 ACKNOWLEDGE_COUNT = 256
 """Outcomes seen before they are acknowledged in a frame of their own."""
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -69,9 +72,7 @@ class ClientProtocol:
     now. Commands leave in the order of ``submit``; the rest of the messages pass them.
     """
 
-    def __init__(
-        self, *, session: str, client: str = "", backlog: Bound = DEFAULT_BACKLOG
-    ) -> None:
+    def __init__(self, *, session: str, client: str = "", backlog: Bound = DEFAULT_BACKLOG) -> None:
         self.session = session
         self.client = client
         self.state = ConnectionState.IDLE
@@ -185,8 +186,12 @@ class ClientProtocol:
         if isinstance(message, Welcome):
             self._welcome(message)
             return message
+        if self.state is ConnectionState.CLOSED:  # both ends may say goodbye at once
+            return None
         if self.state is not ConnectionState.OPEN:
-            return self._outside(message)
+            raise RemoteProtocolError(
+                f"the worker sent {type(message).__name__} before its welcome"
+            )
         handler = _HANDLERS.get(type(message))
         if handler is None:
             raise RemoteProtocolError(f"a worker does not send {type(message).__name__}")
@@ -205,7 +210,7 @@ class ClientProtocol:
         self.state = advance_connection(self.state, ConnectionEvent.LOST)
         if journal is not None and journal.session != session_digest(self.session):
             journal, told = None, False
-        lost = {
+        lost: dict[int, Phase] = {
             number: phase_of(number, entry.state, journal, told=told)
             for number, entry in self._entries.items()
         }
@@ -256,15 +261,10 @@ class ClientProtocol:
         self.worker_state = message.state
         self.welcome = message
 
-    def _outside(self, message: Message) -> None:
-        if self.state is not ConnectionState.CLOSED:
-            raise RemoteProtocolError(
-                f"the worker sent {type(message).__name__} before its welcome"
-            )
-
-    def _accepted(self, message: Accepted) -> None:
+    def _accepted(self, message: Accepted) -> Message | None:
         for command_id in message.ids:
             self._advance(command_id, CommandEvent.ACCEPT)
+        return None
 
     def _started(self, message: Started) -> Message | None:
         return message if self._advance(message.id, CommandEvent.START) else None
@@ -307,7 +307,7 @@ class ClientProtocol:
         return message
 
 
-_HANDLERS = {
+_HANDLERS: dict[type, Callable[[ClientProtocol, Any], Message | None]] = {
     Accepted: ClientProtocol._accepted,
     Started: ClientProtocol._started,
     Completed: ClientProtocol._outcome,

@@ -81,6 +81,4 @@ class Gauge:
         self.size -= size
 
     def __repr__(self) -> str:
-        return (
-            f"<Gauge {self.count}/{self.bound.count} items, {self.size}/{self.bound.size} bytes>"
-        )
+        return f"<Gauge {self.count}/{self.bound.count} items, {self.size}/{self.bound.size} bytes>"

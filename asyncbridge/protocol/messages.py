@@ -256,9 +256,7 @@ class Goodbye:
     reason: str = ""
 
 
-ClientMessage = (
-    Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Goodbye
-)
+ClientMessage = Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Goodbye
 WorkerMessage = (
     Welcome | Refused | StateChanged | Accepted | Started | Output
     | Completed | Failed | Cancelled | Info | Pong | Goodbye

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Bulk", "Channel", "ChannelClosed", "Link"]
 
 
-class ChannelClosed(AsyncBridgeError):  # noqa: N818 - a state, named as asyncio's own are
+class ChannelClosed(AsyncBridgeError):
     """The channel has ended; the text says how. It stays inside: users meet other errors."""
 
 

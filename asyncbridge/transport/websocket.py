@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientConnectionError, ClientError, ClientTimeout, WSMsgType
@@ -90,9 +89,7 @@ class HttpBulk(Bulk):
         incoming = Incoming(size)
         await self._request("GET", buffer_id, incoming, headers=self._headers)
         if len(incoming.data) != size:
-            raise DecodeError(
-                f"bulk buffer {buffer_id} has {len(incoming.data)} bytes, not {size}"
-            )
+            raise DecodeError(f"bulk buffer {buffer_id} has {len(incoming.data)} bytes, not {size}")
         return incoming.data
 
     async def _request(
@@ -115,7 +112,7 @@ class HttpBulk(Bulk):
                     raise ChannelClosed(f"the worker refused bulk buffer {buffer_id}: {text}")
                 if incoming is not None:
                     await read_stream(response.content, incoming)
-        except (ClientConnectionError, ConnectionError, asyncio.TimeoutError) as error:
+        except (TimeoutError, ClientConnectionError, ConnectionError) as error:
             raise ChannelClosed(f"the bulk connection ended: {error}") from error
 
 

@@ -47,7 +47,7 @@ class Folder:
             for name in self._sockets:
                 remove_socket(os.path.join(self.path, name))
         elif inode(self.path) == self._inode:  # still the same, and no link
-            import shutil  # here, since the start must be quick
+            import shutil  # noqa: PLC0415 - here, since the start must be quick
 
             shutil.rmtree(self.path, ignore_errors=True)
 

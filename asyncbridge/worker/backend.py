@@ -15,7 +15,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 """The Keras backends that a worker can import."""
 
 
-class MissingBackend(Exception):  # noqa: N818 - it ends the worker; nobody catches it
+class MissingBackend(Exception):
     """The backend is not installed; the text says how to install it."""
 
 

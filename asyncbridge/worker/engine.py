@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.outcome import Error, capture
@@ -123,6 +124,9 @@ class Engine:
         with self._output_lock:
             job = self._current
             pieces = self._output.drain() if self._output is not None else []
+        self._tell_pieces(job, pieces)
+
+    def _tell_pieces(self, job: Job | None, pieces: list[tuple[StreamName, str]]) -> None:
         for stream, text in pieces:
             self._tell_output(job, stream, text)
 
@@ -216,7 +220,7 @@ class Engine:
             pieces = self._output.drain()
             self._current = None
         if pieces:
-            self._post(lambda: [self._tell_output(job, *piece) for piece in pieces] and None)
+            self._post(lambda: self._tell_pieces(job, pieces))
 
 
 def running_info(job: Job, now: float) -> dict[str, Any]:
@@ -232,7 +236,7 @@ def running_info(job: Job, now: float) -> dict[str, Any]:
 def resident_bytes() -> int:
     """Return this process's resident memory in bytes (0 where the system does not tell)."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:
         return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

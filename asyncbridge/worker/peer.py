@@ -13,6 +13,7 @@ from asyncbridge.protocol.messages import (
     BulkRef,
     Cancel,
     Command,
+    Fault,
     Hello,
     Info,
     InfoRequest,
@@ -27,11 +28,14 @@ from asyncbridge.transport.writer import Writer
 from asyncbridge.worker.queue import FailureLog, Job, JobState
 
 if TYPE_CHECKING:
-    from asyncbridge.protocol.messages import Buffer, Fault, Message, Payload
+    from asyncbridge.protocol.messages import Buffer, Message, Payload
     from asyncbridge.transport.contract import Channel
     from asyncbridge.worker.engine import Engine
 
 __all__ = ["Peer"]
+
+CANCELLED = Fault(type="CancelledError", message="the command was cancelled")
+"""What commands that depend on a cancelled one fail with."""
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +151,7 @@ class Peer:
         job = self._jobs.get(command_id)
         if job is not None and self._engine.queue.cancel(job):
             del self._jobs[command_id]
+            self._failures.add(command_id, CANCELLED)
             self._protocol.cancelled(command_id)
             self._writer.wake()
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ctypes
 import faulthandler
 import json
-import logging
 import os
 import signal
 import socket
-import ssl
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.worker.backend import Backend, MissingBackend
@@ -20,11 +17,13 @@ from asyncbridge.worker.backend import Backend, MissingBackend
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["main"]
+__all__ = ["SOCKET_FILE", "main"]
 
 EXIT_CONFIG = 78
 """Exit status for what the user has to mend first (EX_CONFIG of sysexits.h)."""
 PR_SET_PDEATHSIG = 1
+SOCKET_FILE = "worker.sock"
+"""The Unix socket's name, in the worker's folder."""
 
 
 def main(config: Mapping[str, Any]) -> int:
@@ -43,12 +42,13 @@ def main(config: Mapping[str, Any]) -> int:
         backend.check()
         listener = listen(config)
     except (MissingBackend, OSError) as error:
-        print(f"asyncbridge worker: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"asyncbridge worker: {error}\n")
+        sys.stderr.flush()
         return EXIT_CONFIG
-    runner = loop_factory()
-    with asyncio.Runner(loop_factory=runner) as loop_runner:
-        loop_runner.run(serve(config, backend, listener))
-    return 0
+    # Behind the listening socket, for it takes 0.2 s: a client may connect meanwhile.
+    from asyncbridge.worker.service import run  # noqa: PLC0415
+
+    return run(config, backend, listener)
 
 
 def listen(config: Mapping[str, Any]) -> socket.socket:
@@ -57,8 +57,9 @@ def listen(config: Mapping[str, Any]) -> socket.socket:
     Raises:
         OSError: The address is in use, or may not be used; the text names it.
     """
+    address: Any
     if config.get("host") is None:
-        family, address = socket.AF_UNIX, socket_path(config)
+        family, address = socket.AF_UNIX, f"{config['folder']}/{SOCKET_FILE}"
         remove_stale(address)
     else:
         info = socket.getaddrinfo(config["host"], config["port"], type=socket.SOCK_STREAM)[0]
@@ -75,84 +76,15 @@ def listen(config: Mapping[str, Any]) -> socket.socket:
     return listener
 
 
-def socket_path(config: Mapping[str, Any]) -> Any:
-    """Return the path of the worker's Unix socket."""
-    return f"{config['folder']}/worker.sock"
-
-
 def remove_stale(path: str) -> None:
     """Remove a socket that nobody listens on any more: its worker was killed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)
+            Path(path).unlink()
         except OSError:
             return
-
-
-async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.socket) -> None:
-    """Serve clients until SIGTERM."""
-    # Heavy imports stand behind the listening socket.
-    from aiohttp import web
-
-    from asyncbridge.worker.app import WorkerApp
-    from asyncbridge.worker.engine import Engine
-    from asyncbridge.worker.executor import GpuThread
-    from asyncbridge.worker.journal import Journal
-    from asyncbridge.worker.output import Capture
-    from asyncbridge.worker.security import UNIX_HOST
-
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    output = Capture(
-        stdout_fd=config["stdout_fd"], stderr_fd=config["stderr_fd"], tail_fd=config["tail_fd"]
-    )
-    gpu_thread = GpuThread(on_crash=report_crash)
-    gpu_thread.start()
-    journal = Journal(config["folder"])
-    engine = Engine(
-        loop=loop, executor=gpu_thread, backend=backend, output=output, journal=journal
-    )
-    host = config.get("host")
-    hosts = [UNIX_HOST] if host is None else [f"{host}:{config['port']}"]
-    app = WorkerApp(engine, token=config["token"], hosts=frozenset(hosts))
-    runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    await web.SockSite(runner, listener, ssl_context=tls_context(config)).start()
-    engine.start()
-    await stop.wait()
-    await runner.cleanup()
-    if host is None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(socket_path(config))
-    if not gpu_thread.idle:
-        # A command that still runs is not waited for: it may run for hours.
-        os._exit(0)
-
-
-def tls_context(config: Mapping[str, Any]) -> ssl.SSLContext | None:
-    """Return the server's TLS settings, None without a certificate."""
-    if config.get("tls_cert") is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(config["tls_cert"], config["tls_key"])
-    return context
-
-
-def report_crash(error: BaseException) -> None:
-    """Log what leaked out of a job: a fault of the worker's own."""
-    logging.getLogger(__name__).critical("a job crashed in the GPU thread", exc_info=error)
-
-
-def loop_factory() -> Any:
-    """Return uvloop's loop factory where it is installed, else asyncio's."""
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        return uvloop.new_event_loop
-    return asyncio.new_event_loop
 
 
 def die_with_supervisor(supervisor_pid: int | None) -> None:

@@ -36,14 +36,18 @@ class JobState(Enum):
 
 
 class FailureLog:
-    """A session's failed commands, for those that depend on them; the GPU thread's alone."""
+    """A session's failed or cancelled commands, for those that depend on them.
+
+    The GPU thread adds failures and asks; the loop adds what it cancels: each step is one
+    operation of a dict, under the lock of the interpreter.
+    """
 
     def __init__(self, kept: int = FAILURES_KEPT) -> None:
         self._faults: OrderedDict[int, Fault] = OrderedDict()
         self._kept = kept
 
     def add(self, command_id: int, fault: Fault) -> None:
-        """Remember a failure; the one that was needed longest ago makes room."""
+        """Remember a failure; the oldest one makes room."""
         self._faults[command_id] = fault
         if len(self._faults) > self._kept:
             self._faults.popitem(last=False)
@@ -53,7 +57,6 @@ class FailureLog:
         for command_id in after:
             fault = self._faults.get(command_id)
             if fault is not None:
-                self._faults.move_to_end(command_id)
                 return command_id, fault
         return None
 

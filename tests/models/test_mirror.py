@@ -301,6 +301,16 @@ async def test_a_command_keeps_alive_what_it_names(bridge: RecordingBridge) -> N
 
 
 @pytest.mark.asyncio
+async def test_a_kept_promise_keeps_no_mirror(bridge: RecordingBridge) -> None:
+    """Who holds results, or errors, does not hold the objects in the worker."""
+    promises = [Table([2], Table([1])).look(1), Table([3]).look(1)]
+    await bridge.work({"Table.look": RemoteError("ValueError", "no")})
+    gc.collect()
+    assert len(bridge.released) == 3
+    assert [promise.exception() is not None for promise in promises] == [True, True]
+
+
+@pytest.mark.asyncio
 async def test_a_failed_send_leaves_a_description(bridge: RecordingBridge) -> None:
     """When the bridge refuses a command, the mirror is not thought to be in the worker."""
     token = enter(cast("Bridge", bridge))

@@ -5,21 +5,17 @@ import sys
 import numpy as np
 
 from asyncbridge.models import layers
-from asyncbridge.models.origins import Origin, call_site
+from asyncbridge.models.origins import Origin, call_site, call_text
 
 
 def test_a_note_tells_the_call_and_the_line() -> None:
     """The note reads as the call that made it, with short arguments."""
-    origin = Origin(
-        keras_name="keras.layers.Dense",
-        leading=(16,),
-        named={"name": "a" * 200, "x": np.zeros(3)},
-        site="app.py:12, in build_model",
-    )
-    note = origin.note()
-    assert note.startswith("keras.layers.Dense(16, name='aaa")
-    assert note.endswith("x=<ndarray (3,) float64>) was made at app.py:12, in build_model")
-    assert len(note) < 200
+    text = call_text("keras.layers.Dense", [16], {"name": "a" * 200, "x": np.zeros(3)})
+    assert text.startswith("keras.layers.Dense(16, name='aaa")
+    assert text.endswith("x=<ndarray (3,) float64>)")
+    assert len(text) < 150
+    note = Origin(call="keras.layers.Dense(16)", site="app.py:12, in build_model").note()
+    assert note == "keras.layers.Dense(16) was made at app.py:12, in build_model"
 
 
 def test_the_site_is_the_first_line_outside_the_package() -> None:

@@ -1,0 +1,84 @@
+"""What the worker's process does once its socket listens: serve, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from asyncbridge.transport.loops import new_event_loop
+from asyncbridge.worker.app import WorkerApp
+from asyncbridge.worker.engine import Engine
+from asyncbridge.worker.executor import GpuThread
+from asyncbridge.worker.journal import Journal
+from asyncbridge.worker.output import Capture
+from asyncbridge.worker.process import SOCKET_FILE
+from asyncbridge.worker.security import UNIX_HOST
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from asyncbridge.worker.backend import Backend
+
+__all__ = ["run"]
+
+
+def run(config: Mapping[str, Any], backend: Backend, listener: socket.socket) -> int:
+    """Serve clients until SIGTERM; return the process's exit status."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(serve(config, backend, listener))
+    return 0
+
+
+async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.socket) -> None:
+    """Serve clients until SIGTERM."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    output = Capture(
+        stdout_fd=config["stdout_fd"], stderr_fd=config["stderr_fd"], tail_fd=config["tail_fd"]
+    )
+    gpu_thread = GpuThread(on_crash=report_crash)
+    gpu_thread.start()
+    journal = Journal(config["folder"])
+    engine = Engine(loop=loop, executor=gpu_thread, backend=backend, output=output, journal=journal)
+    host = config.get("host")
+    hosts = [UNIX_HOST] if host is None else [f"{host}:{config['port']}"]
+    app = WorkerApp(engine, token=config["token"], hosts=frozenset(hosts))
+    runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    await web.SockSite(runner, listener, ssl_context=tls_context(config)).start()
+    engine.start()
+    await stop.wait()
+    await runner.cleanup()
+    if host is None:
+        remove_socket(config["folder"])
+    if not gpu_thread.idle:
+        # A command that still runs is not waited for: it may run for hours.
+        os._exit(0)
+
+
+def remove_socket(folder: str) -> None:
+    """Take the worker's Unix socket away, as the last thing before the end."""
+    Path(folder, SOCKET_FILE).unlink(missing_ok=True)
+
+
+def tls_context(config: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """Return the server's TLS settings, None without a certificate."""
+    if config.get("tls_cert") is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(config["tls_cert"], config["tls_key"])
+    return context
+
+
+def report_crash(error: BaseException) -> None:
+    """Log what leaked out of a job: a fault of the worker's own."""
+    logging.getLogger(__name__).critical("a job crashed in the GPU thread", exc_info=error)

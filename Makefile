@@ -74,7 +74,8 @@ nightly: $(VENV)/.stamp-test
 # Without TensorFlow, so that an import of it in the wrong place fails here.
 .PHONY: $(NIGHTLY_PYTHONS:%=fast-on-%)
 $(NIGHTLY_PYTHONS:%=fast-on-%): fast-on-%:
-	@if python$* -c '$(USABLE)' >/dev/null 2>&1; then \
+	@export PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | grep '^$*\.' | tail -n 1)"; \
+	if python$* -c '$(USABLE)' >/dev/null 2>&1; then \
 		$(MAKE) $(VENV)-$*/.stamp-fast && \
 		$(VENV)-$*/bin/pytest -m 'not slow and not tensorflow and not nightly'; \
 	else echo "python$* is not installed here: skipped"; fi

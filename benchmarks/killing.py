@@ -18,7 +18,7 @@ import asyncio, json, sys
 import numpy as np
 import asyncbridge
 from asyncbridge import models as keras
-GIL = "import ctypes; print('held', flush=True); ctypes.PyDLL(None).sleep(30)"
+GIL = "import ctypes; ctypes.PyDLL(None).sleep(30)"
 async def fit():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(16), keras.layers.Dense(3)])
     model.compile(optimizer="adam", loss="mse")
@@ -29,11 +29,13 @@ async def fit():
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.3)
 async def hold(bridge):
-    lines = bridge.output()
     bridge.send(GIL)
-    async for line in lines:
-        if line.text == "held":
-            break
+    while True:  # the worker answers until its interpreter is held
+        try:
+            async with asyncio.timeout(0.5):
+                await bridge.info()
+        except TimeoutError:
+            return
 async def main(how):
     async with asyncbridge.connect(backend="tensorflow" if how == "fit" else None) as bridge:
         pid = (await bridge.info()).pid

@@ -104,7 +104,8 @@ class Bridge(BridgeLife):
             CodegenError: The function's source cannot be had, or cannot stand by itself.
         """
         tools = self._tools()
-        shipped = tools.ship(function)
+        # A function that uses the mirrors uses Keras itself over there.
+        shipped = tools.ship(function, modules={"asyncbridge.models": "keras"})
         values = {tools.random_name(): value for value in args}
         named = {tools.random_name(): value for value in kwargs.values()}
         node = tools.call(shipped, list(values), dict(zip(kwargs, named, strict=True)))

@@ -38,6 +38,11 @@ class WorkerApp:
             web.get("/v1/bulk/{session}/{buffer}", self._get, allow_head=False),
         ])  # fmt: skip
 
+    async def close(self) -> None:
+        """Tell the clients that the worker ends."""
+        for peer in list(self._sessions.values()):
+            await peer.goodbye("it was told to stop")
+
     async def _session(self, request: web.Request) -> web.WebSocketResponse:
         response = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES)
         await response.prepare(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from asyncbridge.protocol.messages import (
     Cancel,
     Command,
     Fault,
+    Goodbye,
     Hello,
     Info,
     InfoRequest,
@@ -80,9 +82,15 @@ class Peer:
             log.debug("session %s: %s", self.session, group.exceptions[0])
         except* (DecodeError, RemoteProtocolError) as group:
             log.warning("session %s is cut off: %s", self.session, group.exceptions[0])
+            await self.goodbye(f"it does not keep to the protocol: {group.exceptions[0]}")
         finally:
             self._close()
             await self._channel.close()
+
+    async def goodbye(self, reason: str) -> None:
+        """Tell the client why its connection ends now, if it still listens."""
+        with contextlib.suppress(ChannelClosed):
+            await self._channel.write([Goodbye(reason=reason)])
 
     # --- what became of the commands; called by the engine, on the loop ---
 

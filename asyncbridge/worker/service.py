@@ -57,6 +57,7 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
     await web.SockSite(runner, listener, ssl_context=tls_context(config)).start()
     engine.start()
     await stop.wait()
+    await app.close()
     await runner.cleanup()
     if host is None:
         remove_socket(config["folder"])

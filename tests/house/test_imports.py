@@ -19,9 +19,12 @@ LOOP_MAKERS = frozenset({"get_event_loop", "get_running_loop", "new_event_loop"}
 STANDARD_LIBRARY_ALONE = (
     "asyncbridge",
     "asyncbridge.errors",
+    "asyncbridge.handlers",
     "asyncbridge.outcome",
     "asyncbridge.promise",
+    "asyncbridge.reactions",
     "asyncbridge.tasks",
+    "asyncbridge.waiting",
     "asyncbridge.worker.supervisor",
 )
 

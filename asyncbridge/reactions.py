@@ -1,0 +1,205 @@
+"""What a promise's end sets off: handlers, and the promises that are settled by them.
+
+Rule numbers are those of Promises/A+ 1.1. A promise is typed here as the future that it is,
+and made by the type of another: ``promise.py`` imports this module, not the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asyncbridge.outcome import Error, Outcome, capture, runs_elsewhere
+from asyncbridge.tasks import spawn
+from asyncbridge.waiting import when_done
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeGuard
+
+__all__ = ["Finally", "Reaction", "reject_with", "resolve_with", "settle_as", "settlers"]
+
+U = TypeVar("U")
+
+# Called unbound: a promise's own method asks the owner of its command.
+_cancel = asyncio.Future.cancel
+
+
+class Reaction:
+    """One ``then`` or ``catch``: settles the derived promise by a settled future (2.2.7)."""
+
+    __slots__ = ("_catches", "_derived", "_on_fulfilled", "_on_rejected")
+
+    def __init__(
+        self,
+        derived: asyncio.Future[Any],
+        on_fulfilled: Callable[[Any], object] | None = None,
+        on_rejected: Callable[[Any], object] | None = None,
+        catches: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        self._derived = derived
+        self._on_fulfilled = on_fulfilled
+        self._on_rejected = on_rejected
+        self._catches = catches
+
+    def __repr__(self) -> str:
+        # Names the handlers alone: with the derived promise a long chain would be recursive.
+        return f"then({_name(self._on_fulfilled)}, {_name(self._on_rejected)})"
+
+    def __call__(self, source: asyncio.Future[Any]) -> None:
+        """Settle the derived promise, by the handler that fits the source's end."""
+        derived = self._derived
+        if derived.done():  # cancelled meanwhile; an error of the source stays unretrieved
+            return
+        if source.cancelled():
+            _cancel(derived, getattr(source, "_cancel_message", None))  # not public
+            return
+        error = source.exception()
+        if error is None:
+            handler, argument = self._on_fulfilled, source.result()
+        else:
+            handler = self._on_rejected if isinstance(error, self._catches) else None
+            argument = error
+        if handler is not None:
+            _settle_by(derived, handler, argument)
+        elif error is None:
+            derived.set_result(argument)
+        else:
+            reject_with(derived, error)
+        del self, source, derived, error, argument  # see _settle_by
+
+
+class Finally:
+    """One ``finally_``: runs the handler, then ends the derived promise as the source did."""
+
+    __slots__ = ("_derived", "_handler")
+
+    def __init__(self, derived: asyncio.Future[Any], handler: Callable[[], object]) -> None:
+        self._derived = derived
+        self._handler = handler
+
+    def __repr__(self) -> str:
+        return f"finally_({_name(self._handler)})"
+
+    def __call__(self, source: asyncio.Future[Any]) -> None:
+        """Run the handler, which settles the derived promise once it is done."""
+        # Where the handler fails, the source's own error stays unretrieved: logged, not lost.
+        handled = type(self._derived)(loop=self._derived.get_loop())
+        handled.add_done_callback(Reaction(self._derived, partial(_first, source)))
+        _settle_by(handled, self._handler)
+        del self, source, handled  # see _settle_by
+
+
+def _settle_by(promise: asyncio.Future[Any], handler: Callable[..., object], *args: object) -> None:
+    outcome = capture(handler, *args)
+    if isinstance(outcome, Error):
+        reject_with(promise, outcome.error)
+        _let_exits_out(outcome.error)
+    else:
+        resolve_with(promise, outcome.value)
+    # An error's traceback holds the handler's frame, and that one the frames it was called
+    # from: their locals would be reference cycles, and keep the promises until a collection.
+    del promise, args, outcome
+
+
+def settle_as(promise: asyncio.Future[Any], outcome: Outcome[Any]) -> None:
+    """End the promise by what its transform blocks came to, if none of them has settled it."""
+    if promise.done():
+        return
+    if isinstance(outcome, Error):
+        reject_with(promise, outcome.error)
+        _let_exits_out(outcome.error)
+    else:
+        promise.set_result(outcome.value)
+    del promise, outcome  # see _settle_by
+
+
+def _let_exits_out(error: BaseException) -> None:
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        raise error  # to the loop, which ends: what asyncio's Task does
+
+
+def resolve_with(promise: asyncio.Future[Any], value: object) -> None:
+    """Run the Promise Resolution Procedure (2.3)."""
+    if value is promise:
+        reject_with(promise, TypeError("a promise cannot be resolved with itself"))  # 2.3.1
+    elif _is_awaitable(value):
+        outcome = capture(_adopt, promise, value)
+        if isinstance(outcome, Error):
+            reject_with(promise, outcome.error)
+    elif not promise.done():
+        promise.set_result(value)
+
+
+def _adopt(promise: asyncio.Future[Any], value: Awaitable[Any]) -> None:
+    if isinstance(value, asyncio.Future):
+        when_done(value, promise.get_loop(), Reaction(promise))  # 2.3.2: its state, as it is
+    else:
+        task = spawn(_await(value), name="promise handler")
+        task.add_done_callback(Reaction(promise, _first))  # 2.3.3.3.1: resolve by its value
+
+
+async def _await(value: Awaitable[U]) -> U:
+    return await value
+
+
+def _first(value: U, *_: object) -> U:
+    return value
+
+
+def reject_with(promise: asyncio.Future[Any], reason: BaseException | type[BaseException]) -> None:
+    """End the promise by the exception: a ``CancelledError`` cancels it; a settled one stays."""
+    if promise.done():
+        return
+    error = reason() if isinstance(reason, type) else reason
+    if isinstance(error, asyncio.CancelledError):
+        _cancel(promise, *error.args[:1])
+    elif isinstance(error, StopIteration):  # a Future refuses it: awaiting would swallow it
+        wrapped = RuntimeError(f"a handler or its promise raised {error!r}")
+        wrapped.__cause__ = error
+        promise.set_exception(wrapped)
+    else:
+        promise.set_exception(error)
+
+
+def settlers(
+    promise: asyncio.Future[Any],
+) -> tuple[Callable[[Any], None], Callable[[BaseException], None]]:
+    """Return the functions that resolve and reject the promise, from any thread.
+
+    The first call of either wins; later ones are ignored (2.3.3.3.3).
+    """
+    unused = [True]
+    return (
+        partial(_settle_once, promise, unused, resolve_with),
+        partial(_settle_once, promise, unused, reject_with),
+    )
+
+
+def _settle_once(
+    promise: asyncio.Future[Any],
+    unused: list[bool],
+    settle: Callable[[asyncio.Future[Any], Any], None],
+    argument: object,
+) -> None:
+    try:
+        unused.pop()  # atomic: of two threads, one wins
+    except IndexError:
+        return
+    if runs_elsewhere(promise.get_loop()):
+        promise.get_loop().call_soon_threadsafe(settle, promise, argument)
+    else:
+        settle(promise, argument)
+
+
+def _is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:
+    # The first test says what the ABC would, at a tenth of its cost.
+    if getattr(type(value), "__await__", None) is not None:
+        return True
+    return inspect.isgenerator(value) and inspect.isawaitable(value)
+
+
+def _name(handler: object) -> str:
+    return "None" if handler is None else str(getattr(handler, "__qualname__", type(handler)))

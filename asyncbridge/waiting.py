@@ -1,0 +1,157 @@
+"""Waiting for a promise: in a task of its loop, on another loop, or in a blocked thread.
+
+A promise is typed here as what is needed of it: a future whose ``add_done_callback`` may be
+called from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from asyncio.events import _get_running_loop
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from asyncbridge.errors import WrongLoopError
+from asyncbridge.outcome import block_until
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Generator
+    from contextvars import Context
+
+__all__ = ["Waiter", "block_until_settled", "wait_elsewhere", "when_done"]
+
+# Called unbound: the promise's own method adds what a waiter on its loop does without.
+_add_done_callback = asyncio.Future.add_done_callback
+
+
+class Waiter:
+    """The private future that one ``await`` waits on: asyncio's duck type, one task wide.
+
+    It passes the task's wake-up on to the promise, so waking costs what it costs on a
+    Future; but the task's cancellation stops here and only takes the wake-up back.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_message", "_promise", "_wakeup")
+
+    def __init__(self, promise: asyncio.Future[Any]) -> None:
+        self._asyncio_future_blocking = True  # the mark of `yield from` in asyncio's protocol
+        self._promise = promise
+        self._cancelled = False
+
+    def __repr__(self) -> str:
+        return repr(self._promise)
+
+    def get_loop(self) -> AbstractEventLoop:
+        """Return the promise's loop, which is the task's."""
+        return self._promise.get_loop()
+
+    def add_done_callback(
+        self, wakeup: Callable[[Any], object], *, context: Context | None = None
+    ) -> None:
+        """Have the promise call the task's wake-up."""
+        self._wakeup = (wakeup, context)
+        _add_done_callback(self._promise, wakeup, context=context)
+
+    def cancel(self, msg: object = None) -> bool:
+        """Wake the task alone; return False if it is about to wake anyway."""
+        if self._cancelled or self._promise.done():
+            return False
+        self._cancelled = True
+        self._message = msg
+        wakeup, context = self._wakeup
+        self._promise.remove_done_callback(wakeup)
+        self._promise.get_loop().call_soon(wakeup, self, context=context)
+        return True
+
+    def result(self) -> None:
+        """Raise the cancellation: asked for by the task that ``cancel`` woke."""
+        raise asyncio.CancelledError(*(() if self._message is None else (self._message,)))
+
+
+class _Relay:
+    """A callback that runs on a loop which is not the future's own."""
+
+    __slots__ = ("_callback", "_loop")
+
+    def __init__(self, loop: AbstractEventLoop, callback: Callable[[Any], object]) -> None:
+        self._loop = loop
+        self._callback = callback
+
+    def __call__(self, future: asyncio.Future[Any]) -> None:
+        _when_open(self._loop, self._callback, future)
+
+
+def wait_elsewhere(promise: asyncio.Future[Any]) -> Generator[Any, None, None]:
+    """Wait on the running loop for a promise of another one.
+
+    Raises:
+        WrongLoopError: The other loop does not run.
+    """
+    if not promise.get_loop().is_running():
+        raise WrongLoopError(f"{promise!r} belongs to an event loop that does not run")
+    loop = asyncio.get_running_loop()
+    woken: asyncio.Future[None] = loop.create_future()
+    relay = _Relay(loop, partial(_wake, woken))
+    promise.add_done_callback(relay)
+    try:
+        yield from woken
+    finally:
+        _when_open(promise.get_loop(), promise.remove_done_callback, relay)
+
+
+def _wake(woken: asyncio.Future[None], _: object) -> None:
+    if not woken.done():
+        woken.set_result(None)
+
+
+def block_until_settled(promise: asyncio.Future[Any], timeout: float | None) -> None:
+    """Block this thread until the promise, of a loop in another one, is settled.
+
+    Raises:
+        ValueError: The timeout is negative.
+        WrongLoopError: An event loop runs in this thread.
+        TimeoutError: The time is over.
+        RuntimeError: The promise's loop does not run.
+    """
+    if timeout is not None and timeout < 0:
+        raise ValueError(f"timeout must be 0 or more seconds, not {timeout}")
+    if _get_running_loop() is not None:
+        raise WrongLoopError("wait_for_value() would block this event loop: use `await`")
+    if not promise.done() and not _settled_in_time(promise, timeout):
+        raise TimeoutError(f"no value after {timeout} s; the promise itself goes on")
+
+
+def _settled_in_time(promise: asyncio.Future[Any], timeout: float | None) -> bool:
+    settled = threading.Event()
+    callback = partial(_set_event, settled)
+    promise.add_done_callback(callback)
+    try:
+        return block_until(settled, promise.get_loop(), timeout)
+    finally:
+        _when_open(promise.get_loop(), promise.remove_done_callback, callback)
+
+
+def _set_event(event: threading.Event, _: object) -> None:
+    event.set()
+
+
+def when_done(
+    future: asyncio.Future[Any], loop: AbstractEventLoop, callback: Callable[[Any], object]
+) -> None:
+    """Have ``loop`` call ``callback(future)`` when the future, of any loop, is done."""
+    home = future.get_loop()
+    if home is loop:
+        future.add_done_callback(callback)
+    elif future.done():
+        loop.call_soon(callback, future)
+    else:
+        home.call_soon_threadsafe(future.add_done_callback, _Relay(loop, callback))
+
+
+def _when_open(loop: AbstractEventLoop, callback: Callable[..., object], *args: object) -> None:
+    """Run the callback on another thread's loop; where that has closed, nobody waits for it."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback, *args)

@@ -1,0 +1,95 @@
+"""``wait_for_value``, which blocks a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from asyncbridge.errors import WrongLoopError
+from asyncbridge.promise import Promise
+from tests.promise.conftest import ERROR, pending, settle, settled
+
+
+def test_wait_for_value_returns_or_raises(loop: asyncio.AbstractEventLoop) -> None:
+    """It blocks until the end, and a settled promise answers at once, with no time left."""
+    for value in ("value", ERROR):
+        promise: Promise[Any] = Promise(loop=loop)
+        loop.call_soon_threadsafe(settle, promise, value)
+        for timeout in (None, 60, 0):
+            try:
+                got: object = promise.wait_for_value(timeout)
+            except ValueError as error:
+                got = error
+            assert got is value
+
+
+def test_wait_for_value_times_out(loop: asyncio.AbstractEventLoop) -> None:
+    """TimeoutError leaves the promise alive and no callback behind."""
+    promise: Promise[int] = Promise(loop=loop)
+    with pytest.raises(TimeoutError, match="the promise itself goes on"):
+        promise.wait_for_value(timeout=0)
+    loop.call_soon_threadsafe(lambda: promise.set_result(len(promise._callbacks or ())))
+    assert promise.wait_for_value(60) == 0
+
+
+def test_wait_for_value_refuses_a_negative_timeout(loop: asyncio.AbstractEventLoop) -> None:
+    """A negative timeout is a mistake, even for a settled promise."""
+    promise: Promise[int] = Promise(loop=loop)
+    with pytest.raises(ValueError, match="-1"):
+        promise.wait_for_value(-1)
+
+
+@pytest.mark.asyncio
+async def test_wait_for_value_refuses_to_block_a_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """On a thread with a running loop it raises at once, settled or not, and says await."""
+    for promise in (pending(), settled("before"), Promise[int](loop=loop)):
+        with pytest.raises(WrongLoopError, match="await"):
+            promise.wait_for_value()
+
+
+def test_wait_for_value_needs_a_running_loop() -> None:
+    """With the loop not started, or closed, it raises instead of hanging."""
+    loop = asyncio.new_event_loop()
+    promise: Promise[int] = Promise(loop=loop)
+    with pytest.raises(RuntimeError, match="does not run"):
+        promise.wait_for_value()
+    loop.close()
+    with pytest.raises(RuntimeError, match="is closed"):
+        promise.wait_for_value(60)
+
+
+def test_wait_for_value_sees_the_loop_stop(loop: asyncio.AbstractEventLoop) -> None:
+    """A loop that stops during the wait ends it."""
+    promise: Promise[int] = Promise(loop=loop)
+    loop.call_soon_threadsafe(_once_waited_for, promise, loop.stop)
+    with pytest.raises(RuntimeError, match="does not run"):
+        promise.wait_for_value()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no signal to one thread")
+def test_an_interrupt_ends_the_wait(loop: asyncio.AbstractEventLoop) -> None:
+    """Ctrl-C in the main thread gets out of wait_for_value; the promise lives on."""
+    promise: Promise[str] = Promise(loop=loop)
+    main = threading.main_thread().ident
+    assert main is not None
+    interrupt = partial(signal.pthread_kill, main, signal.SIGINT)
+    loop.call_soon_threadsafe(_once_waited_for, promise, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        promise.wait_for_value()
+    loop.call_soon_threadsafe(promise.set_result, "value")
+    assert promise.wait_for_value(60) == "value"
+
+
+def _once_waited_for(promise: Promise[Any], do: Callable[[], object]) -> None:
+    """Do it when somebody waits for the promise, looking at every turn of the loop."""
+    if promise._callbacks:
+        do()
+    else:
+        promise.get_loop().call_soon(_once_waited_for, promise, do)

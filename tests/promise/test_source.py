@@ -1,0 +1,60 @@
+"""The command behind a promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from asyncbridge.promise import Promise
+from tests.promise.conftest import never, outcome, pending
+
+
+class Owner:
+    """A command's owner that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.id = 7
+        self.state = "queued"
+        self.asked: list[tuple[object, object, str | None]] = []
+
+    def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
+        self.asked.append((promise, msg, mode))
+        return True
+
+
+@pytest.mark.asyncio
+async def test_a_source_answers_for_the_command() -> None:
+    """It gives the id and the state while pending; the promise itself gives the end."""
+    promise, owner = pending(), Owner()
+    assert (promise.command_id, promise.state) == (None, "pending")
+    promise._attach(owner)
+    assert (promise.command_id, promise.state) == (7, "queued")
+    owner.state = "running"
+    assert promise.state == "running"
+    promise._settle(1)
+    assert (promise.command_id, promise.state) == (7, "fulfilled")
+
+
+@pytest.mark.asyncio
+async def test_cancel_asks_the_source() -> None:
+    """The owner decides, and ends the promise when the command is gone."""
+    promise, owner = pending(), Owner()
+    promise._attach(owner)
+    assert promise.cancel("why", mode="graceful")
+    assert owner.asked == [(promise, "why", "graceful")]
+    assert not promise.done()
+    assert promise._settle_cancelled("why")
+    assert repr(await outcome(promise)) == "CancelledError('why')"
+    assert not promise.cancel()
+    assert len(owner.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_late_value_is_ignored() -> None:
+    """A command that ends after its promise changes nothing, and runs no block."""
+    promise = pending().transform(never)
+    promise.cancel()
+    promise._settle(1)
+    assert promise.cancelled()
+    assert not promise._settle_cancelled()

@@ -1,0 +1,273 @@
+"""The worker's application over a real Unix socket: sessions and the bulk lane."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from asyncbridge.protocol.messages import (
+    OLDEST_VERSION,
+    PROTOCOL_VERSION,
+    Accepted,
+    Acknowledge,
+    BulkRef,
+    Command,
+    Completed,
+    Hello,
+    Ping,
+    Pong,
+    Refused,
+    Welcome,
+)
+from asyncbridge.serialization.codec import decode, encode
+from asyncbridge.serialization.split import join, split
+from asyncbridge.transport.bulk import CHUNK_BYTES
+from asyncbridge.transport.contract import ChannelClosed
+from asyncbridge.transport.websocket import HttpBulk, WebSocketChannel
+from asyncbridge.worker.app import WorkerApp
+from asyncbridge.worker.backend import Backend
+from asyncbridge.worker.engine import Engine
+from asyncbridge.worker.executor import StepExecutor
+from asyncbridge.worker.security import UNIX_HOST
+
+pytestmark = pytest.mark.asyncio
+
+TOKEN = "correct-horse"
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+BASE = f"http://{UNIX_HOST}"
+LIMIT_S = 30.0
+LARGE = CHUNK_BYTES + 12_345
+
+
+class Worker:
+    """A worker in this process, and a client's HTTP session for it."""
+
+    def __init__(self, http: aiohttp.ClientSession, executor: StepExecutor, path: Path) -> None:
+        self.http = http
+        self.executor = executor
+        self.path = path
+
+    def bulk(self, session: str = "s") -> HttpBulk:
+        return HttpBulk(self.http, f"{BASE}/v1/bulk/{session}", HEADERS)
+
+    async def dial(self, session: str = "s") -> WebSocketChannel:
+        socket = await self.http.ws_connect(f"{BASE}/v1/session", headers=HEADERS, compress=0)
+        channel = WebSocketChannel(socket)
+        await channel.write(
+            [Hello(oldest=OLDEST_VERSION, newest=PROTOCOL_VERSION, session=session)]
+        )
+        return channel
+
+    @asynccontextmanager
+    async def session(self, name: str = "s") -> AsyncIterator[WebSocketChannel]:
+        channel = await self.dial(name)
+        assert isinstance((await channel.read())[0], Welcome)
+        yield channel
+        await channel.close()
+
+    async def step(self) -> None:
+        """Run the next command, once it stands in the queue."""
+        async with asyncio.timeout(LIMIT_S):
+            while not self.executor.step():
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Worker]:
+    """Serve a worker on a Unix socket."""
+    executor = StepExecutor()
+    engine = Engine(
+        loop=asyncio.get_running_loop(), executor=executor, backend=Backend(None)
+    )
+    engine.start()
+    executor.run_all()
+    await asyncio.sleep(0)
+    app = WorkerApp(engine, token=TOKEN, hosts=frozenset({UNIX_HOST}))
+    runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    path = folder / "s"
+    await web.UnixSite(runner, str(path)).start()
+    try:
+        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as http:
+            yield Worker(http, executor, path)
+    finally:
+        await runner.cleanup()
+
+
+async def completed(channel: WebSocketChannel) -> Completed:
+    """Read until a command has completed."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            for message in await channel.read():
+                if isinstance(message, Completed):
+                    return message
+
+
+# --- sessions ----------------------------------------------------------------------------
+
+
+async def test_a_session(tmp_path: Path) -> None:
+    """A command goes over the WebSocket, and its value comes back."""
+    async with serving(tmp_path) as worker, worker.session() as channel:
+        await channel.write([Command(id=1, code="a + 1", bindings=encode({"a": 41}))])
+        await worker.step()
+        assert decode((await completed(channel)).value) == 42
+
+
+async def test_two_sessions(tmp_path: Path) -> None:
+    """Sessions have their own ids of commands, and one namespace."""
+    async with serving(tmp_path) as worker:
+        async with worker.session("one") as one, worker.session("two") as two:
+            await one.write([Command(id=1, code="shared = 5; 'one'")])
+            await worker.step()
+            await two.write([Command(id=1, code="shared")])
+            await worker.step()
+            assert decode((await completed(one)).value) == "one"
+            assert decode((await completed(two)).value) == 5
+
+
+async def test_a_session_that_is_taken(tmp_path: Path) -> None:
+    """A second connection of a session is told so; the first one goes on."""
+    async with serving(tmp_path) as worker, worker.session("s") as first:
+        second = await worker.dial("s")
+        (answer,) = await second.read()
+        assert isinstance(answer, Refused)
+        with pytest.raises(ChannelClosed):
+            await second.read()
+        await first.write([Ping(nonce=4)])
+        assert await first.read() == [Pong(nonce=4)]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/session"), ("PUT", "/v1/bulk/s/1-0"), ("GET", "/v1/bulk/s/1-0")],
+)
+async def test_every_route_is_guarded(tmp_path: Path, method: str, path: str) -> None:
+    """Without the token every route is closed, also that of a session which is there."""
+    async with serving(tmp_path) as worker, worker.session():
+        async with worker.http.request(method, BASE + path, data=b"x") as response:
+            assert (response.status, await response.text()) == (403, "wrong token")
+
+
+async def test_no_websocket(tmp_path: Path) -> None:
+    """A plain request for the session's route is answered with an error, and no session."""
+    async with serving(tmp_path) as worker:
+        async with worker.http.get(f"{BASE}/v1/session", headers=HEADERS) as response:
+            assert response.status == 400
+
+
+# --- bulk --------------------------------------------------------------------------------
+
+
+async def test_bulk_both_ways(tmp_path: Path) -> None:
+    """Large buffers travel beside the WebSocket, in both directions, to the byte."""
+    data = bytes(range(256)) * (LARGE // 256)
+    payload, bulk = split(encode({"x": data}, path="bindings"), prefix="1")
+    async with serving(tmp_path) as worker, worker.session() as channel:
+        await channel.write([Command(id=1, code="x[::-1]", bindings=payload)])
+        for name, buffer in bulk.items():
+            await worker.bulk().send(name, buffer)
+        await worker.step()
+        value = (await completed(channel)).value
+        refs = [buffer for buffer in value.buffers if isinstance(buffer, BulkRef)]
+        assert [ref.size for ref in refs] == [len(data)]
+        fetched = {ref.id: await worker.bulk().receive(ref.id, ref.size) for ref in refs}
+        assert decode(join(value, fetched)) == data[::-1]
+        await channel.write([Acknowledge(ids=(1,)), Ping(nonce=1)])
+        assert await channel.read() == [Pong(nonce=1)]
+        with pytest.raises(ChannelClosed, match=f"no bulk buffer {refs[0].id} waits here"):
+            await worker.bulk().receive(refs[0].id, refs[0].size)
+
+
+async def test_bulk_of_an_unknown_session(tmp_path: Path) -> None:
+    """Only a connected session moves buffers."""
+    async with serving(tmp_path) as worker, worker.session("s"):
+        with pytest.raises(ChannelClosed, match="session other is not connected"):
+            await worker.bulk("other").send("1-0", b"x")
+        with pytest.raises(ChannelClosed, match="session other is not connected"):
+            await worker.bulk("other").receive("1-0", 1)
+
+
+async def test_bulk_of_another_session(tmp_path: Path) -> None:
+    """A session's buffers are its own."""
+    async with serving(tmp_path) as worker:
+        async with worker.session("one") as one, worker.session("two"):
+            await one.write([Command(id=1, code=f"bytes({LARGE})")])
+            await worker.step()
+            (ref,) = (await completed(one)).value.buffers
+            assert isinstance(ref, BulkRef)
+            with pytest.raises(ChannelClosed, match="no bulk buffer"):
+                await worker.bulk("two").receive(ref.id, ref.size)
+
+
+async def test_unknown_bulk(tmp_path: Path) -> None:
+    """A buffer that nobody offered is named."""
+    async with serving(tmp_path) as worker, worker.session():
+        with pytest.raises(ChannelClosed, match="no bulk buffer 9-0 waits here"):
+            await worker.bulk().receive("9-0", 1)
+
+
+async def test_bulk_twice(tmp_path: Path) -> None:
+    """A buffer is sent once."""
+    async with serving(tmp_path) as worker, worker.session():
+        await worker.bulk().send("1-0", b"x")
+        with pytest.raises(ChannelClosed, match="1-0 came twice"):
+            await worker.bulk().send("1-0", b"x")
+
+
+async def test_bulk_without_a_size(tmp_path: Path) -> None:
+    """A body that does not announce its size is not read."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    async with serving(tmp_path) as worker, worker.session():
+        url = f"{BASE}/v1/bulk/s/1-0"
+        async with worker.http.put(url, data=body(), headers=HEADERS) as response:
+            assert (response.status, await response.text()) == (
+                411,
+                "a bulk buffer announces its size",
+            )
+
+
+@pytest.mark.parametrize("size", [LARGE - 1, LARGE + 1])
+async def test_bulk_of_another_size(tmp_path: Path, size: int) -> None:
+    """A buffer that is not of the size its command says ends the session; the worker lives."""
+    payload, _ = split(encode({"x": bytes(LARGE)}, path="bindings"), prefix="1")
+    async with serving(tmp_path) as worker:
+        channel = await worker.dial()
+        await channel.read()
+        await channel.write([Command(id=1, code="len(x)", bindings=payload)])
+        assert await channel.read() == [Accepted(ids=(1,))]
+        await worker.bulk().send("1-0", bytes(size))
+        with pytest.raises(ChannelClosed):
+            await channel.read()
+        async with worker.session("s") as again:
+            await again.write([Ping(nonce=1)])
+            assert await again.read() == [Pong(nonce=1)]
+
+
+async def test_a_body_that_is_cut(tmp_path: Path) -> None:
+    """A body that ends before its announced size is no buffer: its command goes on waiting."""
+    payload, bulk = split(encode({"x": bytes(LARGE)}, path="bindings"), prefix="1")
+    async with serving(tmp_path) as worker, worker.session() as channel:
+        await channel.write([Command(id=1, code="len(x)", bindings=payload)])
+        assert await channel.read() == [Accepted(ids=(1,))]
+        _, writer = await asyncio.open_unix_connection(str(worker.path))
+        writer.write(
+            f"PUT /v1/bulk/s/1-0 HTTP/1.1\r\nHost: {UNIX_HOST}\r\n"
+            f"Authorization: Bearer {TOKEN}\r\nContent-Length: {LARGE}\r\n\r\n".encode()
+        )
+        writer.write(bytes(1000))
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        await worker.bulk().send("1-0", bulk["1-0"])
+        await worker.step()
+        assert decode((await completed(channel)).value) == LARGE

@@ -1,0 +1,108 @@
+"""The backend: what is looked for before it is imported, and what is told of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import threading
+import types
+from importlib.machinery import ModuleSpec
+from typing import Any
+
+import pytest
+
+from asyncbridge.worker import backend as module
+from asyncbridge.worker.backend import BACKENDS, Backend, MissingBackend, versions
+
+
+class FakeKeras(types.ModuleType):
+    """Keras as far as a worker touches it at its import."""
+
+    def __init__(self) -> None:
+        super().__init__("keras")
+        self.__version__ = "3.99"
+        self.calls: list[tuple[str, int]] = []
+        self.config = types.SimpleNamespace(
+            disable_traceback_filtering=lambda: self._note("whole tracebacks")
+        )
+        self.utils = types.SimpleNamespace(
+            disable_interactive_logging=lambda: self._note("no progress bars")
+        )
+        self.distribution = types.SimpleNamespace(list_devices=lambda: ["cpu:0"])
+
+    def _note(self, what: str) -> None:
+        self.calls.append((what, threading.get_ident()))
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Make exactly these packages seem installed."""
+    monkeypatch.setattr(
+        module, "find_spec", lambda name: ModuleSpec(name, None) if name in names else None
+    )
+
+
+def test_none() -> None:
+    """A worker without Keras needs nothing, and says so."""
+    backend = Backend(None)
+    backend.check()
+    backend.load()
+    info = backend.info()
+    assert (info["backend"], info["devices"]) == (None, [])
+    assert info["versions"]["python"] == platform.python_version()
+
+
+def test_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is no backend is refused, with the names that are."""
+    installed(monkeypatch, "mxnet", "keras")
+    with pytest.raises(MissingBackend, match="'mxnet': use one of tensorflow, jax, torch, or None"):
+        Backend("mxnet").check()
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("there", ["keras", "backend"])
+def test_not_installed(monkeypatch: pytest.MonkeyPatch, name: str, there: str) -> None:
+    """What is not installed is named, with the interpreter and the command that installs it."""
+    installed(monkeypatch, name if there == "backend" else there)
+    with pytest.raises(MissingBackend) as caught:
+        Backend(name).check()
+    missing = "keras" if there == "backend" else name
+    assert str(caught.value) == (
+        f"{missing} is not installed for {sys.executable}: "
+        f"{sys.executable} -m pip install 'asyncbridge-keras[{name}]'"
+    )
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_installed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A backend that is installed passes, and is not imported by the look."""
+    installed(monkeypatch, name, "keras")
+    before = set(sys.modules)
+    Backend(name).check()
+    assert set(sys.modules) == before
+
+
+def test_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The import chooses the backend, sets the thread's settings, and then devices are known."""
+    keras = FakeKeras()
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    backend = Backend("jax")
+    assert backend.info()["devices"] == []
+    backend.load()
+    assert os.environ["KERAS_BACKEND"] == "jax"
+    me = threading.get_ident()
+    assert keras.calls == [("whole tracebacks", me), ("no progress bars", me)]
+    info = backend.info()
+    assert (info["backend"], info["devices"]) == ("jax", ["cpu:0"])
+    assert set(info["versions"]) == {"python", "asyncbridge-keras", "keras", "jax"}
+
+
+def test_versions_of_another_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that was installed under another name tells its version itself."""
+    fake: Any = types.ModuleType("no_distribution_of_this_name")
+    fake.__version__ = "9.9"
+    monkeypatch.setitem(sys.modules, "no_distribution_of_this_name", fake)
+    found = versions("no_distribution_of_this_name", "nor_module_of_this_name")
+    assert found["no_distribution_of_this_name"] == "9.9"
+    assert found["nor_module_of_this_name"] == "unknown"

@@ -23,7 +23,8 @@ __all__ = ["Finally", "Reaction", "reject_with", "resolve_with", "settle_as", "s
 
 U = TypeVar("U")
 
-# Called unbound: a promise's own method asks the owner of its command.
+# Called unbound: a promise's own methods run its transform blocks, and ask its command's owner.
+_set_result = asyncio.Future.set_result
 _cancel = asyncio.Future.cancel
 
 
@@ -112,7 +113,7 @@ def settle_as(promise: asyncio.Future[Any], outcome: Outcome[Any]) -> None:
         reject_with(promise, outcome.error)
         _let_exits_out(outcome.error)
     else:
-        promise.set_result(outcome.value)
+        _set_result(promise, outcome.value)
     del promise, outcome  # see _settle_by
 
 

@@ -27,24 +27,24 @@ class Owner:
     state = "queued"
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
+        """End it at once."""
         return promise._settle_cancelled(msg)
 
 
 def measure(quick: bool) -> list[Figure]:
     """Alternate promises and futures that do the same; then count the bytes of promises."""
     repetitions, count = (5, 2_000) if quick else (25, 10_000)
-    chain = f"a chain of {LINKS:,}, then() / add_done_callback()"
     subjects = {
-        "create, settle, await while pending": (while_pending, while_pending, count, 1.5),
-        "create, settle, await when settled": (when_settled, when_settled, count, 2.2),
-        chain: (chain_promises, chain_futures, 10, 2.0),
+        "await while pending": (while_pending, while_pending, count, 1.5),
+        "await when settled": (when_settled, when_settled, count, 2.2),
+        f"a chain of {LINKS:,}": (chain_promises, chain_futures, 10, 2.0),
     }
     figures = []
     for name, (by_promise, by_future, times, bar) in subjects.items():
         promise = partial(by_promise, Promise, times)
         future = partial(by_future, asyncio.Future, times)
         runs = alternate(promise, future, repetitions)
-        figures.append(ratio(f"{name}, Promise / Future", *runs, bar=bar))
+        figures.append(ratio(f"{name}, promise / future", *runs, bar=bar))
     return [*figures, *(asyncio.run(sizes(count)))]
 
 
@@ -70,7 +70,7 @@ async def timed(work: Work) -> float:
 
 
 async def while_pending(make: type[asyncio.Future[Any]], count: int) -> None:
-    """Wait for the loop to settle each."""
+    """Create each, await it, and have the loop settle it meanwhile."""
     loop = asyncio.get_running_loop()
     for _ in range(count):
         future = make(loop=loop)
@@ -79,7 +79,7 @@ async def while_pending(make: type[asyncio.Future[Any]], count: int) -> None:
 
 
 async def when_settled(make: type[asyncio.Future[Any]], count: int) -> None:
-    """Await what is there already."""
+    """Create, settle and await each."""
     loop = asyncio.get_running_loop()
     for _ in range(count):
         future = make(loop=loop)
@@ -88,7 +88,7 @@ async def when_settled(make: type[asyncio.Future[Any]], count: int) -> None:
 
 
 async def chain_promises(make: type[Promise[Any]], count: int) -> None:
-    """Send a value down chains that are built first."""
+    """Build chains by ``then``, and send a value down each."""
     loop = asyncio.get_running_loop()
     for _ in range(count):
         first = last = make(loop=loop)
@@ -99,7 +99,7 @@ async def chain_promises(make: type[Promise[Any]], count: int) -> None:
 
 
 async def chain_futures(make: type[asyncio.Future[Any]], count: int) -> None:
-    """Do so by hand."""
+    """Do the same by ``add_done_callback``."""
     loop = asyncio.get_running_loop()
     for _ in range(count):
         first = last = make(loop=loop)

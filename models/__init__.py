@@ -1,7 +1,8 @@
 """Mirrors: Keras's names, signatures and namespaces, with no Keras in this process.
 
 ``from asyncbridge import models as keras`` reads as Keras does: ``keras.Sequential``,
-``keras.layers.Dense``. Each namespace is loaded when it is first used.
+``keras.layers.Dense``. What every model needs is imported here, for an app imports before its
+event loop runs; the namespaces are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ if __name__ != "asyncbridge.models":
         "sys.path, or the project is not installed"
     )
 
+import asyncbridge.client  # noqa: F401 - needed by whoever opens a bridge; see above
+from asyncbridge.models.layers import Input, Layer
+from asyncbridge.models.mirror import Mirror
+from asyncbridge.models.model import Model, Sequential
+
 if TYPE_CHECKING:
     from asyncbridge.models import layers, losses, metrics, models, optimizers, utils
     from asyncbridge.models.history import TrainingHistory
-    from asyncbridge.models.layers import Input, Layer
     from asyncbridge.models.losses import Loss
     from asyncbridge.models.metrics import Metric
-    from asyncbridge.models.mirror import Mirror
-    from asyncbridge.models.model import Model, Sequential
     from asyncbridge.models.optimizers import Optimizer
 
 __all__ = [  # noqa: RUF022 - grouped
@@ -48,14 +51,9 @@ __all__ = [  # noqa: RUF022 - grouped
 ]
 
 _HOMES = {
-    "Input": "layers",
-    "Layer": "layers",
     "Loss": "losses",
     "Metric": "metrics",
-    "Mirror": "mirror",
-    "Model": "model",
     "Optimizer": "optimizers",
-    "Sequential": "model",
     "TrainingHistory": "history",
 }
 """The file that each name other than a namespace's stands in."""

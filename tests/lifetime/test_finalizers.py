@@ -25,6 +25,12 @@ class Wakes:
         self.threads.append(threading.current_thread())
 
 
+def tie_all(finalizers: Finalizers, owners: list[Binding]) -> None:
+    """Tie each owner to its own name; nothing here refers to one afterwards."""
+    for owner in owners:
+        finalizers.tie(owner, owner.name)
+
+
 @pytest.fixture
 def wakes() -> Wakes:
     """A counter."""
@@ -69,9 +75,7 @@ def test_one_wake_up_for_many(wakes: Wakes) -> None:
     """Names that die before the loop looks are one batch, in the order of their deaths."""
     finalizers = Finalizers(wakes)
     owners = [Binding(f"x{n}", "collected") for n in range(100)]
-    for owner in owners:
-        finalizers.tie(owner, owner.name)
-    del owner
+    tie_all(finalizers, owners)
     while owners:
         owners.pop()
     assert wakes.count == 1
@@ -114,10 +118,8 @@ def test_from_any_thread(wakes: Wakes) -> None:
     """The last reference may go in any thread: the wake-up comes from there, nothing is lost."""
     finalizers = Finalizers(wakes)
     owners = [[Binding(f"{t}-{n}", "collected") for n in range(200)] for t in range(4)]
-    for group in owners:
-        for owner in group:
-            finalizers.tie(owner, owner.name)
-    del owner, group
+    for thread_number in range(4):
+        tie_all(finalizers, owners[thread_number])
     taken: list[str] = []
     threads = [threading.Thread(target=group.clear) for group in owners]
     for thread in threads:

@@ -179,7 +179,7 @@ def test_refused_for_the_version() -> None:
     """The worker's text about versions reaches the user as it is, and the connection is over."""
     client = ClientProtocol(session="s")
     client.greet()
-    with pytest.raises(ProtocolVersionError, match="^the text$"):
+    with pytest.raises(ProtocolVersionError, match=r"^the text$"):
         client.receive(Refused(code="version", message="the text"))
     assert client.state is ConnectionState.CLOSED
 
@@ -202,7 +202,8 @@ def test_refused_once_welcomed() -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [Accepted(ids=()), Started(id=1), Pong(nonce=1), Goodbye(), StateChanged(state="ready")]
+    "message",
+    [Accepted(ids=()), Started(id=1), Pong(nonce=1), Goodbye(), StateChanged(state="ready")],
 )
 def test_before_the_welcome(message: Message) -> None:
     """A worker says nothing else before its welcome."""

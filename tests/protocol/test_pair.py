@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 
 import pytest
 from hypothesis import settings
@@ -309,7 +310,7 @@ class PairMachine(RuleBasedStateMachine):
     def order_holds(self) -> None:
         """Commands arrive and start in the order of their submission; ids rise."""
         for numbers in (self.pair.arrived, self.pair.began, self.pair.seen_started):
-            assert all(one < two for one, two in zip(numbers, numbers[1:], strict=False))
+            assert all(one < two for one, two in pairwise(numbers))
 
     def teardown(self) -> None:
         """Every command has exactly one outcome, the worker's own, and nothing is left."""

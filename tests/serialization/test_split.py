@@ -63,7 +63,7 @@ def test_no_copy() -> None:
 
 def test_size_in_bytes_and_not_items() -> None:
     """What counts is the bytes of a buffer, whatever its items are."""
-    numbers = memoryview(bytes(BULK_THRESHOLD)).cast("d")
+    numbers = memoryview(bytes(BULK_THRESHOLD)).cast("Q")
     kept, bulk = split(Payload(header=[], buffers=(numbers,), size=BULK_THRESHOLD), prefix="7")
     assert kept.buffers == (BulkRef(id="7-0", size=BULK_THRESHOLD),)
     assert list(bulk) == ["7-0"]

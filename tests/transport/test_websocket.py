@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from aiohttp import web
 from asyncbridge.errors import DecodeError, TooLarge
 from asyncbridge.protocol.limits import FRAME_BYTES
 from asyncbridge.protocol.messages import Message, Output, Ping, Pong
+from asyncbridge.tasks import spawn
 from asyncbridge.transport.bulk import CHUNK_BYTES, Incoming
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.websocket import HttpBulk, WebSocketChannel, chunks_of, read_stream
@@ -26,7 +27,7 @@ MIB = 1024 * 1024
 
 
 @asynccontextmanager
-async def served(folder: Path, handler: Handler) -> AsyncIterator[aiohttp.ClientSession]:
+async def served(folder: Path, handler: Handler) -> AsyncGenerator[aiohttp.ClientSession, None]:
     """Serve every request with ``handler`` over a Unix socket; yield a client for it."""
     path = str(folder / "s")
     app = web.Application()
@@ -44,7 +45,7 @@ async def served(folder: Path, handler: Handler) -> AsyncIterator[aiohttp.Client
 @asynccontextmanager
 async def channels(
     folder: Path, *, frame_bytes: int = FRAME_BYTES, reads: int = FRAME_BYTES
-) -> AsyncIterator[tuple[WebSocketChannel, WebSocketChannel]]:
+) -> AsyncGenerator[tuple[WebSocketChannel, WebSocketChannel], None]:
     """Yield the client's and the worker's end of a WebSocket; ``reads`` is the worker's limit."""
     far: asyncio.Future[WebSocketChannel] = asyncio.get_running_loop().create_future()
     done = asyncio.Event()
@@ -132,10 +133,10 @@ async def test_a_frame_over_the_readers_limit(tmp_path: Path) -> None:
 async def test_the_peer_closes(tmp_path: Path) -> None:
     """The end is read as the end, with the code, and nothing can be written any more."""
     async with channels(tmp_path) as (near, far):
-        closing = asyncio.gather(far.close(), return_exceptions=True)
+        closing = spawn(far.close(), name="close")
         with pytest.raises(ChannelClosed, match="code 1000"):
             await near.read()
-        assert await closing == [None]
+        await closing
         with pytest.raises(ChannelClosed):
             await near.read()
         with pytest.raises(ChannelClosed, match="ended"):
@@ -145,10 +146,10 @@ async def test_the_peer_closes(tmp_path: Path) -> None:
 async def test_close_twice(tmp_path: Path) -> None:
     """A second close does nothing."""
     async with channels(tmp_path) as (near, far):
-        closing = asyncio.gather(near.close(), return_exceptions=True)
+        closing = spawn(near.close(), name="close")
         with pytest.raises(ChannelClosed):
             await far.read()
-        assert await closing == [None]
+        await closing
         await near.close()
         await far.close()
 

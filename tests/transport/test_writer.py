@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -53,7 +53,7 @@ class Source:
 
 
 @asynccontextmanager
-async def running(channel: Channel, source: Source) -> AsyncIterator[Writer]:
+async def running(channel: Channel, source: Source) -> AsyncGenerator[Writer, None]:
     """Run a writer for a while."""
     writer = Writer(channel, source.outgoing, source.written.append)
     task = spawn(writer.run(), name="write")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -45,10 +45,22 @@ LIMIT_S = 30.0
 LARGE = CHUNK_BYTES + 12_345
 
 
+class Executor(StepExecutor):
+    """One that can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queued = asyncio.Semaphore(0)
+
+    def submit(self, job: Callable[[], None]) -> None:
+        super().submit(job)
+        self.queued.release()
+
+
 class Worker:
     """A worker in this process, and a client's HTTP session for it."""
 
-    def __init__(self, http: aiohttp.ClientSession, executor: StepExecutor, path: Path) -> None:
+    def __init__(self, http: aiohttp.ClientSession, executor: Executor, path: Path) -> None:
         self.http = http
         self.executor = executor
         self.path = path
@@ -65,7 +77,7 @@ class Worker:
         return channel
 
     @asynccontextmanager
-    async def session(self, name: str = "s") -> AsyncIterator[WebSocketChannel]:
+    async def session(self, name: str = "s") -> AsyncGenerator[WebSocketChannel, None]:
         channel = await self.dial(name)
         assert isinstance((await channel.read())[0], Welcome)
         yield channel
@@ -74,20 +86,21 @@ class Worker:
     async def step(self) -> None:
         """Run the next command, once it stands in the queue."""
         async with asyncio.timeout(LIMIT_S):
-            while not self.executor.step():
-                await asyncio.sleep(0)
+            await self.executor.queued.acquire()
+        assert self.executor.step()
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Worker]:
+async def serving(folder: Path) -> AsyncGenerator[Worker, None]:
     """Serve a worker on a Unix socket."""
-    executor = StepExecutor()
-    engine = Engine(
-        loop=asyncio.get_running_loop(), executor=executor, backend=Backend(None)
-    )
+    executor = Executor()
+    engine = Engine(loop=asyncio.get_running_loop(), executor=executor, backend=Backend(None))
     engine.start()
-    executor.run_all()
-    await asyncio.sleep(0)
+    await executor.queued.acquire()
+    executor.step()
+    for _ in range(3):  # the word that the import is over takes a turn of the loop
+        await asyncio.sleep(0)
+    assert engine.state == "ready"
     app = WorkerApp(engine, token=TOKEN, hosts=frozenset({UNIX_HOST}))
     runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=1)
     await runner.setup()
@@ -122,14 +135,17 @@ async def test_a_session(tmp_path: Path) -> None:
 
 async def test_two_sessions(tmp_path: Path) -> None:
     """Sessions have their own ids of commands, and one namespace."""
-    async with serving(tmp_path) as worker:
-        async with worker.session("one") as one, worker.session("two") as two:
-            await one.write([Command(id=1, code="shared = 5; 'one'")])
-            await worker.step()
-            await two.write([Command(id=1, code="shared")])
-            await worker.step()
-            assert decode((await completed(one)).value) == "one"
-            assert decode((await completed(two)).value) == 5
+    async with (
+        serving(tmp_path) as worker,
+        worker.session("one") as one,
+        worker.session("two") as two,
+    ):
+        await one.write([Command(id=1, code="shared = 5; 'one'")])
+        await worker.step()
+        await two.write([Command(id=1, code="shared")])
+        await worker.step()
+        assert decode((await completed(one)).value) == "one"
+        assert decode((await completed(two)).value) == 5
 
 
 async def test_a_session_that_is_taken(tmp_path: Path) -> None:
@@ -150,16 +166,21 @@ async def test_a_session_that_is_taken(tmp_path: Path) -> None:
 )
 async def test_every_route_is_guarded(tmp_path: Path, method: str, path: str) -> None:
     """Without the token every route is closed, also that of a session which is there."""
-    async with serving(tmp_path) as worker, worker.session():
-        async with worker.http.request(method, BASE + path, data=b"x") as response:
-            assert (response.status, await response.text()) == (403, "wrong token")
+    async with (
+        serving(tmp_path) as worker,
+        worker.session(),
+        worker.http.request(method, BASE + path, data=b"x") as response,
+    ):
+        assert (response.status, await response.text()) == (403, "wrong token")
 
 
 async def test_no_websocket(tmp_path: Path) -> None:
     """A plain request for the session's route is answered with an error, and no session."""
-    async with serving(tmp_path) as worker:
-        async with worker.http.get(f"{BASE}/v1/session", headers=HEADERS) as response:
-            assert response.status == 400
+    async with (
+        serving(tmp_path) as worker,
+        worker.http.get(f"{BASE}/v1/session", headers=HEADERS) as response,
+    ):
+        assert response.status == 400
 
 
 # --- bulk --------------------------------------------------------------------------------
@@ -196,14 +217,13 @@ async def test_bulk_of_an_unknown_session(tmp_path: Path) -> None:
 
 async def test_bulk_of_another_session(tmp_path: Path) -> None:
     """A session's buffers are its own."""
-    async with serving(tmp_path) as worker:
-        async with worker.session("one") as one, worker.session("two"):
-            await one.write([Command(id=1, code=f"bytes({LARGE})")])
-            await worker.step()
-            (ref,) = (await completed(one)).value.buffers
-            assert isinstance(ref, BulkRef)
-            with pytest.raises(ChannelClosed, match="no bulk buffer"):
-                await worker.bulk("two").receive(ref.id, ref.size)
+    async with serving(tmp_path) as worker, worker.session("one") as one, worker.session("two"):
+        await one.write([Command(id=1, code=f"bytes({LARGE})")])
+        await worker.step()
+        (ref,) = (await completed(one)).value.buffers
+        assert isinstance(ref, BulkRef)
+        with pytest.raises(ChannelClosed, match="no bulk buffer"):
+            await worker.bulk("two").receive(ref.id, ref.size)
 
 
 async def test_unknown_bulk(tmp_path: Path) -> None:

@@ -289,16 +289,14 @@ async def test_lifetimes() -> None:
 async def test_the_import_comes_first() -> None:
     """The backend is imported ahead of every command, and all sessions are told."""
     bench = Bench()
-    engine = Engine(
-        loop=asyncio.get_running_loop(), executor=bench.executor, backend=Backend(None)
-    )
+    engine = Engine(loop=asyncio.get_running_loop(), executor=bench.executor, backend=Backend(None))
     peer = Notes(engine)
     engine.join(peer)
-    assert engine.state == "importing"
+    states = [engine.state]
     engine.start()
     bench.executor.run_all()
     await turn()
-    assert engine.state == "ready"
+    assert [*states, engine.state] == ["importing", "ready"]
     assert peer.told == [("notified", StateChanged(state="ready"))]
 
 

@@ -35,7 +35,9 @@ def test_loopback_needs_no_tls(host: str) -> None:
     check_address(host, tls=False)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "gpu.example", "", "127.0.0.1.example"])
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.1.5", "gpu.example", "", "127.0.0.1.example"]
+)
 def test_beyond_loopback(host: str) -> None:
     """An address that others can reach, or that nobody can judge, needs TLS."""
     with pytest.raises(ValueError, match="without TLS: pass --tls-cert and --tls-key"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -108,7 +108,7 @@ class Bench:
         return Client(near, peer, spawn(peer.serve(), name="serve"))
 
     @asynccontextmanager
-    async def session(self, name: str = "s") -> AsyncIterator[Client]:
+    async def session(self, name: str = "s") -> AsyncGenerator[Client, None]:
         """Open a session for a while."""
         client = self.dial()
         await client.say(hello(name))

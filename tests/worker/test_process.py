@@ -104,6 +104,11 @@ def token_of(worker: Worker) -> str:
     return (worker.folder / "token").read_text().strip()
 
 
+def command_line(worker: Worker) -> str:
+    """Return the supervisor's command line, as every user of the machine sees it."""
+    return Path(f"/proc/{worker.popen.pid}/cmdline").read_text()
+
+
 async def answer(bridge: Bridge, code: str, bindings: dict[str, Any] | None = None) -> Any:
     """Run one command over a bridge of its own."""
     async with bridge:
@@ -199,16 +204,29 @@ async def test_large_values(start: Start) -> None:
 
 
 @slow
+@pytest.mark.asyncio
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_ends_cleanly(start: Start, number: signal.Signals) -> None:
+async def test_ends_cleanly(start: Start, number: signal.Signals) -> None:
     """A signal ends the worker with status 0; its socket goes, its token stays."""
     worker = start("w")
     worker.await_listening()
+    await answer(worker.bridge(), "1")  # it serves
     assert stat.S_IMODE((worker.folder / "token").stat().st_mode) == 0o600
     worker.end(number)
     assert worker.popen.returncode == 0
     assert not worker.path.exists()
     assert (worker.folder / "token").exists()
+
+
+@slow
+def test_ended_while_it_starts(start: Start) -> None:
+    """A worker that is told to end before it serves does so too, and leaves no socket."""
+    worker = start("w")
+    worker.await_listening()
+    said = worker.end()
+    assert "Traceback" not in said
+    assert worker.popen.returncode == 0
+    assert not worker.path.exists()
 
 
 @slow
@@ -224,7 +242,7 @@ async def test_the_token_stays_hidden(start: Start) -> None:
         "open('/proc/self/cmdline').read(), open('/proc/self/environ').read()))",
     )
     assert token not in seen
-    assert token not in Path(f"/proc/{worker.popen.pid}/cmdline").read_text()
+    assert token not in command_line(worker)
     assert token not in worker.end()
 
 
@@ -360,8 +378,8 @@ async def test_nobody_there(tmp_path: Path) -> None:
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1, and its key."""
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split()
-    command += ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
     command += ["-addext", "keyUsage=digitalSignature,keyCertSign"]
     try:
         subprocess.run([*command, "-keyout", key, "-out", cert], check=True, capture_output=True)
@@ -374,9 +392,11 @@ async def status(url: str, certificate: Path, token: str | None) -> tuple[int, s
     """Ask a worker for a session that is no WebSocket; return the answer."""
     context = await asyncio.to_thread(ssl.create_default_context, cafile=str(certificate))
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    async with aiohttp.ClientSession() as http:
-        async with http.get(f"{url}/v1/session", ssl=context, headers=headers) as response:
-            return response.status, await response.text()
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{url}/v1/session", ssl=context, headers=headers) as response,
+    ):
+        return response.status, await response.text()
 
 
 @slow

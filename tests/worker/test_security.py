@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ BASE = f"http://{UNIX_HOST}"
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[tuple[aiohttp.ClientSession, Path]]:
+async def served(folder: Path) -> AsyncGenerator[tuple[aiohttp.ClientSession, Path], None]:
     """Serve one guarded route; yield a client for it, and the socket's path."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -96,7 +96,9 @@ async def test_no_token(tmp_path: Path) -> None:
 async def test_a_token_that_is_no_text(tmp_path: Path) -> None:
     """A token of stray bytes is a wrong one, and no fault of the worker's."""
     async with served(tmp_path) as (_, path):
-        request = b"GET /here HTTP/1.1\r\nHost: asyncbridge\r\nAuthorization: Bearer \xff\xfe\r\n\r\n"
+        request = (
+            b"GET /here HTTP/1.1\r\nHost: asyncbridge\r\nAuthorization: Bearer \xff\xfe\r\n\r\n"
+        )
         assert b" 403 " in await raw(path, request)
 
 
@@ -126,7 +128,7 @@ async def test_no_host(tmp_path: Path) -> None:
 async def test_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another user of this machine is refused, with the right token too."""
     me = os.getuid()
-    monkeypatch.setattr(security.os, "getuid", lambda: me + 1)
+    monkeypatch.setattr(os, "getuid", lambda: me + 1)
     reason = await refused(tmp_path, RIGHT)
     assert reason == f"this worker belongs to user {me + 1}, not to user {me}"
 
@@ -134,9 +136,11 @@ async def test_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_unknown_paths(tmp_path: Path) -> None:
     """Without the token nobody learns which paths there are."""
     assert await refused(tmp_path, {}, "/nowhere") == "wrong token"
-    async with served(tmp_path) as (http, _):
-        async with http.get(f"{BASE}/nowhere", headers=RIGHT) as response:
-            assert response.status == 404
+    async with (
+        served(tmp_path) as (http, _),
+        http.get(f"{BASE}/nowhere", headers=RIGHT) as response,
+    ):
+        assert response.status == 404
 
 
 async def test_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -150,6 +154,7 @@ async def test_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
 
 async def test_over_tcp() -> None:
     """Over TCP there is no user to ask; all else holds."""
+
     async def handle(request: web.Request) -> web.StreamResponse:
         return web.Response(text=str(security.peer_user(request)))
 

@@ -19,6 +19,7 @@ from asyncbridge.protocol.messages import (
     BulkRef,
     Command,
     Completed,
+    Goodbye,
     Hello,
     Ping,
     Pong,
@@ -60,8 +61,11 @@ class Executor(StepExecutor):
 class Worker:
     """A worker in this process, and a client's HTTP session for it."""
 
-    def __init__(self, http: aiohttp.ClientSession, executor: Executor, path: Path) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, app: WorkerApp, executor: Executor, path: Path
+    ) -> None:
         self.http = http
+        self.app = app
         self.executor = executor
         self.path = path
 
@@ -108,7 +112,7 @@ async def serving(folder: Path) -> AsyncGenerator[Worker, None]:
     await web.UnixSite(runner, str(path)).start()
     try:
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as http:
-            yield Worker(http, executor, path)
+            yield Worker(http, app, executor, path)
     finally:
         await runner.cleanup()
 
@@ -158,6 +162,17 @@ async def test_a_session_that_is_taken(tmp_path: Path) -> None:
             await second.read()
         await first.write([Ping(nonce=4)])
         assert await first.read() == [Pong(nonce=4)]
+
+
+async def test_close(tmp_path: Path) -> None:
+    """Every connected session hears that the worker ends; one that has left is no matter."""
+    async with serving(tmp_path) as worker:
+        async with worker.session("gone"):
+            pass
+        async with worker.session("one") as one, worker.session("two") as two:
+            await worker.app.close()
+            for channel in (one, two):
+                assert await channel.read() == [Goodbye(reason="it was told to stop")]
 
 
 @pytest.mark.parametrize(
@@ -266,6 +281,9 @@ async def test_bulk_of_another_size(tmp_path: Path, size: int) -> None:
         await channel.write([Command(id=1, code="len(x)", bindings=payload)])
         assert await channel.read() == [Accepted(ids=(1,))]
         await worker.bulk().send("1-0", bytes(size))
+        (goodbye,) = await channel.read()
+        assert isinstance(goodbye, Goodbye)
+        assert f"bulk buffer 1-0 has {size} bytes, not" in goodbye.reason
         with pytest.raises(ChannelClosed):
             await channel.read()
         async with worker.session("s") as again:

@@ -145,6 +145,13 @@ def value_of(message: Completed) -> object:
     return decode(message.value)
 
 
+def goodbye_of(client: Client) -> str:
+    """Return the reason that the worker gave as its last word."""
+    last = client.heard[-1]
+    assert isinstance(last, Goodbye)
+    return last.reason
+
+
 def large_bindings(number: int) -> tuple[Payload, bytes]:
     """Return bindings with one bulk buffer, of the id ``<number>-0``, and that buffer."""
     payload, bulk = split(encode({"x": bytes(LARGE)}, path="bindings"), prefix=f"{number}")
@@ -392,6 +399,7 @@ async def test_data_of_another_size(size: int, caplog: pytest.LogCaptureFixture)
         await client.bulk.send("1-0", bytes(size))
         await client.end()
     assert f"session s is cut off: bulk buffer 1-0 has {size} bytes, not" in caplog.text
+    assert f"bulk buffer 1-0 has {size} bytes, not" in goodbye_of(client)
     assert bench.executor.pending == 0
 
 
@@ -468,6 +476,7 @@ async def test_a_broken_protocol(caplog: pytest.LogCaptureFixture) -> None:
             await bad.say(Command(id=1, code="1"))
             await bad.end()
         assert "session bad is cut off: command id 1 after 2" in caplog.text
+        assert "does not keep to the protocol: command id 1 after 2" in goodbye_of(bad)
         assert bench.registry == {"good": good.peer}
         await good.pong()
 

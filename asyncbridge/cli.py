@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asyncbridge.worker.__main__ import DEFAULT_PORT, run
+from asyncbridge.worker.__main__ import DEFAULT_PORT, NAME_HELP, run
 
 __all__ = ["app", "main"]
 
@@ -33,6 +33,7 @@ def worker(
         str | None, typer.Option(help="Listen on TCP instead; TLS is needed beyond loopback.")
     ] = None,
     port: Annotated[int, typer.Option(help="TCP port.")] = DEFAULT_PORT,
+    name: Annotated[list[str] | None, typer.Option(help=NAME_HELP)] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
     token_file: Annotated[
@@ -43,7 +44,7 @@ def worker(
     """Run a worker that clients attach to, until Ctrl-C or SIGTERM."""
     try:
         status = run(
-            folder=folder, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key,
+            folder=folder, host=host, port=port, names=name or [], tls_cert=tls_cert, tls_key=tls_key,
             token_file=token_file, backend=backend,
         )  # fmt: skip
     except (OSError, ValueError) as error:

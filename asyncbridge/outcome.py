@@ -13,6 +13,7 @@ from asyncbridge.errors import WrongLoopError
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
+    from types import TracebackType
 
 __all__ = ["Error", "Outcome", "Value", "block_until", "call_on", "capture", "runs_elsewhere"]
 
@@ -66,10 +67,15 @@ def capture(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Outcome
     try:
         return Value(fn(*args, **kwargs))
     except BaseException as error:  # noqa: BLE001 - an outcome is for every way a call ends
-        # Past the class's own attributes, which may be hostile.
-        traceback = _TRACEBACK.__get__(error)
-        _TRACEBACK.__set__(error, traceback and traceback.tb_next)
+        _TRACEBACK.__set__(error, _inner_traceback(error))
         return Error(error)
+
+
+def _inner_traceback(error: BaseException) -> TracebackType | None:
+    # Past the class's own attributes, which may be hostile. Not inlined: in a frame that the
+    # traceback leads back to, a variable that holds it would be a cycle.
+    traceback: TracebackType | None = _TRACEBACK.__get__(error)
+    return traceback and traceback.tb_next
 
 
 def runs_elsewhere(loop: AbstractEventLoop) -> bool:

@@ -22,7 +22,7 @@ from asyncbridge.serialization.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from asyncbridge.protocol.messages import Buffer, Message
 
@@ -56,6 +56,23 @@ def pack(messages: Sequence[Message], *, max_bytes: int = FRAME_BYTES) -> bytes:
         _check_size(_PREFIX.size + len(header), max_bytes)
         return _PREFIX.pack(MAGIC, FRAME_VERSION, len(header), 0) + header
     return _join(header, inline, max_bytes)
+
+
+def pack_all(messages: Sequence[Message], *, max_bytes: int = FRAME_BYTES) -> Iterator[bytes]:
+    """Yield as few frames as hold these messages, in their order.
+
+    Raises:
+        TooLarge: One message alone is larger than ``max_bytes``.
+        SerializationError: A message holds what JSON does not carry.
+    """
+    try:
+        yield pack(messages, max_bytes=max_bytes)
+    except TooLarge:
+        if len(messages) == 1:
+            raise
+        middle = len(messages) // 2
+        yield from pack_all(messages[:middle], max_bytes=max_bytes)
+        yield from pack_all(messages[middle:], max_bytes=max_bytes)
 
 
 def unpack(

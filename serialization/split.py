@@ -43,10 +43,12 @@ def split(payload: Payload, *, prefix: str) -> tuple[Payload, dict[str, Buffer]]
     """
     buffers = raw_buffers(payload)
     sizes = [memoryview(buffer).nbytes for buffer in buffers]
-    if payload.size - sum(sizes) > HEADER_BYTES:
+    header = payload.size - sum(sizes)
+    inline = header + sum(size for size in sizes if size < SMALL_BYTES)
+    if inline > HEADER_BYTES:
         raise TooLarge(
-            f"a value whose JSON part has {payload.size - sum(sizes)} bytes; the limit is "
-            f"{HEADER_BYTES}: send numbers as one numpy array instead of lists"
+            f"a value of {inline} bytes beside its large arrays; the limit is {HEADER_BYTES}: "
+            "send numbers as one numpy array instead of lists or many small arrays"
         )
     crowded = sum(size for size in sizes if size < BULK_THRESHOLD) > INLINE_BYTES
     threshold = SMALL_BYTES if crowded else BULK_THRESHOLD

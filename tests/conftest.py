@@ -14,6 +14,8 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
+from asyncbridge.transport.loops import new_event_loop
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -93,6 +95,7 @@ def no_leaks(
         monkeypatch.setattr(tempfile, "tempdir", private)
         monkeypatch.setenv("TMPDIR", private)
         monkeypatch.setenv("XDG_RUNTIME_DIR", private)
+        new_event_loop().close()  # libuv opens a pipe for the whole process with its first loop
         before = Census.take(private, "/dev/shm")
         yield
         leaks = before.leaks()

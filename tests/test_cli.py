@@ -53,7 +53,7 @@ def test_options_reach_the_worker_as_they_are(ran: list[dict[str, Any]], tmp_pat
                  "--backend", "jax"]  # fmt: skip
     assert runner.invoke(cli.app, arguments).exit_code == 0
     assert ran == [{
-        "folder": tmp_path, "host": "127.0.0.1", "port": 8799, "tls_cert": Path("c.pem"),
+        "folder": tmp_path, "host": "127.0.0.1", "port": 8799, "names": [], "tls_cert": Path("c.pem"),
         "tls_key": Path("k.pem"), "token_file": Path("t"), "backend": "jax",
     }]  # fmt: skip
 
@@ -84,7 +84,9 @@ def test_a_token_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("x", encoding="utf-8")
     token.chmod(0o644)
-    result = runner.invoke(cli.app, ["worker", "--folder", str(tmp_path / "w"), "--token-file", str(token)])
+    result = runner.invoke(
+        cli.app, ["worker", "--folder", str(tmp_path / "w"), "--token-file", str(token)]
+    )
     assert result.exit_code == 2
     assert "chmod 600" in result.output
 

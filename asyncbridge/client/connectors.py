@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +75,7 @@ class AttachedWorker(Worker):
             check_socket(self._socket)
             token = token or read_token(self._socket.parent / TOKEN_FILE)
         elif parts.scheme in ("http", "https") and parts.netloc:
+            check_clear_text(parts.scheme, parts.hostname or "", url)
             self._socket = None
             self._base = f"{parts.scheme}://{parts.netloc}"
         else:
@@ -166,6 +168,22 @@ class LocalWorker(Worker):
     def kill(self) -> None:
         """Close the supervisor's pipe: it kills the worker."""
         self._process.kill()
+
+
+def check_clear_text(scheme: str, host: str, url: str) -> None:
+    """Refuse to send a token where others could read it off the wire.
+
+    Raises:
+        ConnectError: It is plain HTTP to another machine.
+    """
+    if scheme == "https" or host == "localhost":
+        return
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise ConnectError(f"{url} would show the token to the network: use https://")
 
 
 def is_there(path: Path) -> bool:

@@ -248,7 +248,7 @@ class _Events(asyncio.Protocol):
 def _config(options: LaunchOptions, token: str) -> dict[str, Any]:
     """Return the supervisor's config; the token goes by the pipe, never in argv or env."""
     env = dict(options.env)
-    worker_config = {**options.worker_config, "token": token}
+    worker_config = {**options.worker_config, "token": token, "journal": True}
     if options.backend is not None:
         env["KERAS_BACKEND"] = worker_config["backend"] = options.backend
     if options.python == sys.executable:

@@ -18,6 +18,9 @@ __all__ = ["OutputLine", "OutputReader", "OutputRouter"]
 LINES_KEPT = 10_000
 """Lines held for a reader that does not read, before the oldest are dropped."""
 
+LINE_KEPT = 64 * 1024
+"""Characters of a line, past which it is cut in two."""
+
 log = logging.getLogger("asyncbridge.output")
 
 
@@ -119,6 +122,9 @@ class OutputRouter:
         *lines, rest = text.split("\n")
         for line in lines:
             self._emit(key, line)
+        while len(rest) > LINE_KEPT:  # a line with no end must not grow for ever
+            self._emit(key, rest[:LINE_KEPT])
+            rest = rest[LINE_KEPT:]
         if rest:
             self._partial[key] = rest
 

@@ -19,7 +19,8 @@ from asyncbridge.errors import (
     WorkerStartError,
 )
 from asyncbridge.protocol.client import ClientProtocol
-from asyncbridge.protocol.journal import parse
+from asyncbridge.protocol.journal import is_blank, parse
+from asyncbridge.protocol.limits import HEADER_BYTES
 from asyncbridge.protocol.messages import (
     BulkRef,
     Cancelled,
@@ -30,7 +31,6 @@ from asyncbridge.protocol.messages import (
     Info,
     InfoRequest,
     Output,
-    Release,
     StateChanged,
 )
 from asyncbridge.protocol.states import ConnectionState
@@ -151,7 +151,7 @@ class Session:
         self.closed.set_result(error)
         self._ended()
         journal = error.journal if isinstance(error, WorkerLost) else b""
-        phases = self.protocol.lose(parse(journal), told=bool(journal))
+        phases = self.protocol.lose(parse(journal), told=is_blank(journal))
         for task in self._tasks:
             task.cancel()
         pending, self._pending = self._pending, {}
@@ -186,6 +186,8 @@ class Session:
             self._released(item.size)
             self._reject(item, self._failure)
             return
+        if len(item.code) > HEADER_BYTES:
+            raise TooLarge(f"code of {len(item.code)} characters; the limit is {HEADER_BYTES}")
         item.id = self._newest + 1
         if item.bindings is not None:
             item.bindings, item.bulk = split(item.bindings, prefix=f"{item.id}")
@@ -238,7 +240,7 @@ class Session:
         """Tell the worker of collected bindings whose owners are garbage."""
         names = self._finalizers.take()
         if names and self.protocol.state is ConnectionState.OPEN:
-            self.protocol.control(Release(names=names))
+            self.protocol.release(names)
             self._writer.wake()
 
     # --- writing ---
@@ -304,10 +306,12 @@ class Session:
         refs = [buffer for buffer in value.buffers if isinstance(buffer, BulkRef)]
         try:
             bulk = {ref.id: await self._link.bulk.receive(ref.id, ref.size) for ref in refs}
-        except (ChannelClosed, DecodeError, TooLarge) as error:
+        except (ChannelClosed, DecodeError) as error:
             if item.id in self._pending:
                 self._broken(error)
             return
+        finally:
+            self.protocol.fetched(item.id)
         if item.id in self._pending:
             self._fulfil(item, join(value, bulk))
 

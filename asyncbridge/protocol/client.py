@@ -20,6 +20,7 @@ from asyncbridge.protocol.messages import (
     PROTOCOL_VERSION,
     Accepted,
     Acknowledge,
+    BulkRef,
     Cancel,
     Cancelled,
     Command,
@@ -32,6 +33,7 @@ from asyncbridge.protocol.messages import (
     Output,
     Pong,
     Refused,
+    Release,
     Started,
     StateChanged,
     Welcome,
@@ -83,6 +85,8 @@ class ClientProtocol:
         self._window: Gauge | None = None
         self._entries: dict[int, _Entry] = {}
         self._control: list[Message] = []
+        self._newest = 0
+        self._releases: deque[tuple[int, tuple[str, ...]]] = deque()
         self._seen: list[int] = []
 
     @property
@@ -136,6 +140,7 @@ class ClientProtocol:
                 f"{self._backlog_gauge.size} bytes, bound {self._backlog_gauge.bound}: "
                 "await bridge.drain() before sending more"
             )
+        self._newest = command.id
         entry = _Entry(command, size)
         self._backlog_gauge.take(size)
         self._entries[command.id] = entry
@@ -154,19 +159,27 @@ class ClientProtocol:
         if entry.state is CommandState.BACKLOG:
             self._backlog.remove(entry)
             self._backlog_gauge.give(entry.size)
-            self._finish(command_id, acknowledge=False)
+            self._finish(command_id, acknowledge=False, answered=False)
             return True
         self._control.append(Cancel(id=command_id))
         return False
 
+    def fetched(self, command_id: int) -> None:
+        """Note that a value's bulk buffers are here, or will never be."""
+        self._seen.append(command_id)
+
+    def release(self, names: tuple[str, ...]) -> None:
+        """Queue the release of bindings, behind every command submitted by now."""
+        self._releases.append((self._newest, names))
+
     def control(self, message: Message) -> None:
-        """Queue a message that passes the commands, such as a ping or a release."""
+        """Queue a message that passes the commands, such as a ping."""
         self._control.append(message)
 
     def goodbye(self, reason: str = "") -> None:
         """Queue the last message of the connection."""
-        self._control.append(Goodbye(reason=reason))
         self.state = advance_connection(self.state, ConnectionEvent.GOODBYE)
+        self._control.append(Goodbye(reason=reason))
 
     # --- what the peer says ---
 
@@ -188,6 +201,8 @@ class ClientProtocol:
             return message
         if self.state is ConnectionState.CLOSED:  # both ends may say goodbye at once
             return None
+        if isinstance(message, Goodbye) and self.state is ConnectionState.GREETING:
+            raise ConnectError(f"the worker ended the connection: {message.reason}")
         if self.state is not ConnectionState.OPEN:
             raise RemoteProtocolError(
                 f"the worker sent {type(message).__name__} before its welcome"
@@ -202,7 +217,7 @@ class ClientProtocol:
 
         Args:
             journal: What its GPU thread had taken up last.
-            told: Whether the journal could be read; then no entry means: nothing, ever.
+            told: Whether the journal is known to be blank: no command was ever taken up.
 
         Returns:
             What is known of each unfinished command, by id; all of them are finished now.
@@ -226,6 +241,7 @@ class ClientProtocol:
         messages, self._control = self._control, []
         if self._window is not None and self.state is ConnectionState.OPEN:
             messages.extend(self._admit(self._window))
+            messages.extend(self._due_releases())
         if self._seen and (messages or len(self._seen) >= ACKNOWLEDGE_COUNT):
             messages.insert(0, Acknowledge(ids=tuple(self._seen)))  # ahead of a goodbye
             self._seen.clear()
@@ -242,7 +258,17 @@ class ClientProtocol:
             admitted.append(entry.command)
         return admitted
 
+    def _due_releases(self) -> list[Message]:
+        """Return the releases whose commands have all left."""
+        waiting = self._backlog[0].command.id if self._backlog else self._newest + 1
+        due: list[Message] = []
+        while self._releases and self._releases[0][0] < waiting:
+            due.append(Release(names=self._releases.popleft()[1]))
+        return due
+
     def _refused(self, message: Refused) -> None:
+        if self.state is not ConnectionState.GREETING:
+            raise RemoteProtocolError("the worker refused a session that it had welcomed")
         self.state = advance_connection(self.state, ConnectionEvent.REFUSED)
         if message.code == "version":
             raise ProtocolVersionError(message.message)
@@ -256,8 +282,12 @@ class ClientProtocol:
             )
         if self.state is not ConnectionState.GREETING:
             raise RemoteProtocolError("the worker said welcome twice")
+        try:
+            window = Bound(count=message.window, size=message.window_bytes)
+        except ValueError as error:
+            raise RemoteProtocolError(f"the worker's window is of no use: {error}") from None
         self.state = advance_connection(self.state, ConnectionEvent.WELCOME)
-        self._window = Gauge(Bound(count=message.window, size=message.window_bytes))
+        self._window = Gauge(window)
         self.worker_state = message.state
         self.welcome = message
 
@@ -275,7 +305,11 @@ class ClientProtocol:
             return None
         if entry.state is CommandState.BACKLOG:
             raise RemoteProtocolError(f"an outcome of command {message.id}, which was not sent")
-        self._finish(message.id, acknowledge=True)
+        # The worker forgets what is acknowledged: a value's bulk buffers must be here before.
+        fetching = isinstance(message, Completed) and any(
+            isinstance(buffer, BulkRef) for buffer in message.value.buffers
+        )
+        self._finish(message.id, acknowledge=not fetching, answered=True)
         return message
 
     def _advance(self, command_id: int, event: CommandEvent) -> bool:
@@ -288,11 +322,12 @@ class ClientProtocol:
             raise RemoteProtocolError(f"command {command_id}: {error}") from None
         return True
 
-    def _finish(self, command_id: int, *, acknowledge: bool) -> None:
+    def _finish(self, command_id: int, *, acknowledge: bool, answered: bool) -> None:
         entry = self._entries.pop(command_id)
-        if acknowledge:
+        if answered:
             assert self._window is not None
             self._window.give(entry.size)
+        if acknowledge:
             self._seen.append(command_id)
 
     def _state_changed(self, message: StateChanged) -> Message:

@@ -11,16 +11,16 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
-__all__ = ["JOURNAL_BYTES", "JOURNAL_FILE", "Entry", "parse", "session_digest"]
+__all__ = ["JOURNAL_BYTES", "JOURNAL_FILE", "Entry", "is_blank", "parse", "session_digest"]
 
 JOURNAL_FILE = "journal"
 """The file's name, in the worker's folder."""
 BODY = struct.Struct("<16sQ")
 """Digest of the session's id, and the command's id."""
 JOURNAL_BYTES = 1 + BODY.size
-"""The state comes first, one byte; it is 0 while the rest is being written."""
+"""The state comes first, one byte."""
 
-NOTHING, RUNNING, FINISHED = 0, 1, 2
+NOTHING, RUNNING, FINISHED, WRITING = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +43,13 @@ def session_digest(session: str) -> bytes:
     return hashlib.blake2b(session.encode(), digest_size=16).digest()
 
 
+def is_blank(data: bytes) -> bool:
+    """Tell whether this is a journal by which no command was ever taken up."""
+    return len(data) == JOURNAL_BYTES and data[0] == NOTHING
+
+
 def parse(data: bytes) -> Entry | None:
-    """Return the journal's entry, None when no command was ever taken up (or none is told)."""
+    """Return the journal's entry, None when it is blank, half-written or not there."""
     if len(data) != JOURNAL_BYTES or data[0] not in (RUNNING, FINISHED):
         return None
     session, command_id = BODY.unpack_from(data, 1)

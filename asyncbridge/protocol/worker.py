@@ -171,7 +171,8 @@ class WorkerProtocol:
         """Return what is to be written now."""
         messages, self._outgoing = self._outgoing, []
         if self._accepted:
-            messages.insert(0, Accepted(ids=tuple(self._accepted)))
+            behind = 1 if messages and isinstance(messages[0], Welcome) else 0
+            messages.insert(behind, Accepted(ids=tuple(self._accepted)))
             self._accepted.clear()
         self._held_output = 0
         return messages

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.limits import FRAME_BYTES
-from asyncbridge.serialization.frames import pack, unpack
+from asyncbridge.serialization.frames import pack_all, unpack
 from asyncbridge.transport.contract import Bulk, Channel, ChannelClosed
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ class MemoryChannel(Channel):
         peer = self._peer
         if self._closed or peer is None or peer._closed:
             raise ChannelClosed("the channel is closed")
-        self.frames_written += 1
-        peer._inbox.put_nowait(pack(messages))
+        for data in pack_all(messages, max_bytes=FRAME_BYTES):
+            self.frames_written += 1
+            peer._inbox.put_nowait(data)
 
     async def read(self) -> list[Message]:
         """Return the next frame's messages."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiohttp import ClientConnectionError, ClientError, ClientTimeout, WSMsgType
+from aiohttp import ClientError, ClientTimeout, WSMsgType
 
 from asyncbridge.errors import DecodeError, TooLarge
 from asyncbridge.protocol.limits import FRAME_BYTES
-from asyncbridge.serialization.frames import pack, unpack
+from asyncbridge.serialization.frames import pack_all, unpack
 from asyncbridge.transport.bulk import CHUNK_BYTES, Incoming
 from asyncbridge.transport.contract import Bulk, Channel, ChannelClosed
 
@@ -37,16 +37,9 @@ class WebSocketChannel(Channel):
 
     async def write(self, messages: Sequence[Message]) -> None:
         """Write messages, as few frames as the peer's limit allows."""
-        data = pack(messages)
-        if len(data) > self._frame_bytes and len(messages) > 1:
-            middle = len(messages) // 2
-            await self.write(messages[:middle])
-            await self.write(messages[middle:])
-            return
-        if len(data) > self._frame_bytes:
-            raise TooLarge(f"a message of {len(data)} bytes; the peer reads {self._frame_bytes}")
         try:
-            await self._socket.send_bytes(data)
+            for data in pack_all(messages, max_bytes=self._frame_bytes):
+                await self._socket.send_bytes(data)
         except (ConnectionError, ClientError, RuntimeError) as error:
             # aiohttp raises RuntimeError for a socket whose transport is gone.
             raise ChannelClosed(f"the connection ended: {error}") from error
@@ -87,7 +80,10 @@ class HttpBulk(Bulk):
     async def receive(self, buffer_id: str, size: int) -> bytearray:
         """GET a buffer from the worker, growing with what arrives."""
         incoming = Incoming(size)
-        await self._request("GET", buffer_id, incoming, headers=self._headers)
+        try:
+            await self._request("GET", buffer_id, incoming, headers=self._headers)
+        except TooLarge as error:
+            raise DecodeError(f"bulk buffer {buffer_id}: {error}") from None
         if len(incoming.data) != size:
             raise DecodeError(f"bulk buffer {buffer_id} has {len(incoming.data)} bytes, not {size}")
         return incoming.data
@@ -112,7 +108,7 @@ class HttpBulk(Bulk):
                     raise ChannelClosed(f"the worker refused bulk buffer {buffer_id}: {text}")
                 if incoming is not None:
                     await read_stream(response.content, incoming)
-        except (TimeoutError, ClientConnectionError, ConnectionError) as error:
+        except (TimeoutError, ClientError, ConnectionError) as error:
             raise ChannelClosed(f"the bulk connection ended: {error}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import os
 import secrets
@@ -20,6 +21,7 @@ __all__ = ["main", "run"]
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 DEFAULT_PORT = 8750
+NAME_HELP = "a host name that clients use for this worker, beside its address; may be repeated"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="of the Unix socket and the token; mode 0700")
     parser.add_argument("--host", help="listen on TCP instead; TLS is needed beyond loopback")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--name", action="append", dest="names", default=[], help=NAME_HELP)
     parser.add_argument("--tls-cert", type=Path, help="certificate chain, PEM")
     parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
     parser.add_argument("--token-file", type=Path, help="of mode 0600; made if it is not there")
@@ -47,6 +50,7 @@ def run(
     folder: Path | None = None,
     host: str | None = None,
     port: int = DEFAULT_PORT,
+    names: Sequence[str] = (),
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
     token_file: Path | None = None,
@@ -60,6 +64,8 @@ def run(
     """
     if host is not None:
         check_address(host, tls=tls_cert is not None and tls_key is not None)
+        if not 0 < port < 65536:
+            raise ValueError(f"a port is a number from 1 to 65535, got {port}")
     folder = folder or default_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     token_path = token_file or folder / TOKEN_FILE
@@ -70,6 +76,7 @@ def run(
         "sys_path": sys.path,
         "host": host,
         "port": port,
+        "names": list(names),
         "tls_cert": None if tls_cert is None else str(tls_cert),
         "tls_key": None if tls_key is None else str(tls_key),
     }
@@ -87,7 +94,8 @@ def url(folder: Path, host: str | None, port: int, tls_cert: Path | None) -> str
     """Return what a client passes to ``connect``."""
     if host is None:
         return f"unix://{folder.resolve()}/worker.sock"
-    return f"{'http' if tls_cert is None else 'https'}://{host}:{port}"
+    name = f"[{host}]" if ":" in host else host
+    return f"{'http' if tls_cert is None else 'https'}://{name}:{port}"
 
 
 def check_address(host: str, *, tls: bool) -> None:
@@ -122,17 +130,26 @@ def token_of(path: Path) -> str:
 
     Raises:
         OSError: Others can read the file, or it cannot be made.
+        ValueError: The file is empty.
     """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.exists():
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise PermissionError(f"others can read the token file {path}: chmod 600") from None
-        return path.read_text(encoding="utf-8").strip()
-    token = secrets.token_urlsafe(32)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(token + "\n")
-    return token
+            raise PermissionError(f"others can read the token file {path}: chmod 600 {path}")
+        token = path.read_text(encoding="utf-8").strip()
+        if not token:
+            raise ValueError(f"the token file {path} is empty: remove it, or write a token to it")
+        return token
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+        # Whole or not at all, and the first of two that start at once wins.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+    return token_of(path)
 
 
 if __name__ == "__main__":

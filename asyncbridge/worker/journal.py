@@ -13,6 +13,7 @@ from asyncbridge.protocol.journal import (
     JOURNAL_FILE,
     NOTHING,
     RUNNING,
+    WRITING,
     session_digest,
 )
 
@@ -38,16 +39,15 @@ class Journal:
             finally:
                 os.close(descriptor)
         self._map[0] = NOTHING
-        self._digests: dict[str, bytes] = {}
+        self._session, self._digest = "", session_digest("")
 
     def started(self, session: str, command_id: int) -> None:
         """Note the command that is taken up now."""
-        digest = self._digests.get(session)
-        if digest is None:
-            digest = self._digests[session] = session_digest(session)
+        if session != self._session:
+            self._session, self._digest = session, session_digest(session)
         entries = self._map
-        entries[0] = NOTHING  # nobody may take a half-written entry for a whole one
-        entries[1:] = BODY.pack(digest, command_id)
+        entries[0] = WRITING  # nobody may take a half-written entry for a whole one
+        entries[1:] = BODY.pack(self._digest, command_id)
         entries[0] = RUNNING
 
     def finished(self) -> None:

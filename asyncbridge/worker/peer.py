@@ -60,7 +60,7 @@ class Peer:
         self._writer = Writer(channel, self._protocol.outgoing)
         self._failures = FailureLog()
         self._jobs: dict[int, Job] = {}
-        self._lane: deque[Job] = deque()
+        self._lane: deque[Job | Release] = deque()
         self._lane_ready = asyncio.Event()
 
     @property
@@ -145,14 +145,17 @@ class Peer:
             case InfoRequest():
                 self.notify(Info(id=message.id, info=self._engine.info()))
             case Release():
-                self._engine.release(message.names)
+                self._into_lane(message)
             case Hello() if self._protocol.state is ConnectionState.OPEN:
                 self._registry[self.session] = self
                 self._engine.join(self)
 
     def _enqueue(self, command: Command) -> None:
         job = self._jobs[command.id] = Job(self, command, self._failures)
-        self._lane.append(job)
+        self._into_lane(job)
+
+    def _into_lane(self, item: Job | Release) -> None:
+        self._lane.append(item)
         self._lane_ready.set()
 
     def _cancel(self, command_id: int) -> None:
@@ -170,7 +173,11 @@ class Peer:
             await self._lane_ready.wait()
             self._lane_ready.clear()
             while self._lane:
-                await self._forward(self._lane.popleft())
+                item = self._lane.popleft()
+                if isinstance(item, Release):
+                    self._engine.release(item.names)
+                else:
+                    await self._forward(item)
 
     async def _forward(self, job: Job) -> None:
         bindings = job.command.bindings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import functools
 import json
 import os
 import signal
@@ -37,6 +38,7 @@ def main(config: Mapping[str, Any]) -> int:
     die_with_supervisor(config.get("supervisor_pid"))
     if (tail := config.get("tail_fd")) is not None:
         faulthandler.enable(file=int(tail))
+    signal.signal(signal.SIGTERM, functools.partial(end_early, config))
     backend = Backend(config.get("backend"))
     try:
         backend.check()
@@ -49,6 +51,13 @@ def main(config: Mapping[str, Any]) -> int:
     from asyncbridge.worker.service import run  # noqa: PLC0415
 
     return run(config, backend, listener)
+
+
+def end_early(config: Mapping[str, Any], *_: object) -> None:
+    """Handle a SIGTERM that comes before the loop does."""
+    if config.get("host") is None:
+        Path(config["folder"], SOCKET_FILE).unlink(missing_ok=True)
+    os._exit(0)
 
 
 def listen(config: Mapping[str, Any]) -> socket.socket:
@@ -78,6 +87,8 @@ def listen(config: Mapping[str, Any]) -> socket.socket:
 
 def remove_stale(path: str) -> None:
     """Remove a socket that nobody listens on any more: its worker was killed."""
+    if not Path(path).is_socket():
+        return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(path)

@@ -92,7 +92,7 @@ class CommandQueue:
         self._run = run
         self._gauge = Gauge(bound)
         self._tickets: dict[Job, list[None]] = {}
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()
 
     @property
     def count(self) -> int:
@@ -105,14 +105,14 @@ class CommandQueue:
         return self._gauge.size
 
     async def put(self, job: Job) -> None:
-        """Add a job at the end, waiting for room."""
-        while not self._gauge.fits(job.size):
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
+        """Add a job at the end, waiting for room; nobody pushes in."""
+        if self._waiters or not self._gauge.fits(job.size):
+            await self._turn(job.size)
+        else:
+            self._gauge.take(job.size)
         if job.state is JobState.CANCELLED:
+            self._give(job.size)
             return
-        self._gauge.take(job.size)
         self._tickets[job] = [None]
         self._executor.submit(lambda: self._take_up(job))
 
@@ -143,12 +143,36 @@ class CommandQueue:
 
     def _forget(self, job: Job) -> None:
         del self._tickets[job]
-        self._gauge.give(job.size)
+        self._give(job.size)
+
+    async def _turn(self, size: int) -> None:
+        """Wait until there is room, which is then taken."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((waiter, size))
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():  # its turn came in the same moment
+                self._give(size)
+            else:
+                waiter.cancel()
+                self._admit()
+            raise
+
+    def _give(self, size: int) -> None:
+        self._gauge.give(size)
+        self._admit()
+
+    def _admit(self) -> None:
+        """Let in, in order, as many of those who wait as there is room for now."""
         while self._waiters:
-            waiter = self._waiters.popleft()
+            waiter, size = self._waiters[0]
+            if not waiter.done() and not self._gauge.fits(size):
+                return
+            self._waiters.popleft()
             if not waiter.done():
+                self._gauge.take(size)
                 waiter.set_result(None)
-                break
 
 
 def _claimed(ticket: list[None]) -> bool:

@@ -14,10 +14,12 @@ from aiohttp import web
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
-__all__ = ["UNIX_HOST", "guard"]
+__all__ = ["DEFAULT_PORTS", "UNIX_HOST", "authority", "guard"]
 
 UNIX_HOST = "asyncbridge"
 """The Host header of a request that comes over a Unix socket."""
+
+DEFAULT_PORTS = {False: 80, True: 443}
 
 log = logging.getLogger(__name__)
 
@@ -47,15 +49,32 @@ def refusal(request: web.Request, expected: bytes, hosts: frozenset[str]) -> str
     """Return why a request is refused, or None."""
     if "Origin" in request.headers:
         return "requests from web pages are refused"
-    if request.headers.get("Host", "") not in hosts:
-        return "the Host header does not name this worker"
+    host = request.headers.get("Host", "")
+    if host not in hosts and host != own_address(request):
+        return f"the Host header names {host!r}, which is not this worker"
     user = peer_user(request)
     if user is not None and user != os.getuid():
         return f"this worker belongs to user {os.getuid()}, not to user {user}"
-    given = request.headers.get("Authorization", "").encode()
+    given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
     if not hmac.compare_digest(given, expected):
         return "wrong token"
     return None
+
+
+def own_address(request: web.Request) -> str | None:
+    """Return this end's ``address:port`` of a TCP connection: no rebound name looks like it."""
+    transport = request.transport
+    name = None if transport is None else transport.get_extra_info("sockname")
+    if not isinstance(name, tuple):
+        return None
+    default = DEFAULT_PORTS[request.secure]
+    return authority(name[0], name[1], default=default)
+
+
+def authority(host: str, port: int, *, default: int | None = None) -> str:
+    """Return what a client writes into the Host header: no default port, IPv6 in brackets."""
+    name = f"[{host}]" if ":" in host else host
+    return name if port == default else f"{name}:{port}"
 
 
 def peer_user(request: web.Request) -> int | None:

@@ -19,7 +19,7 @@ from asyncbridge.worker.executor import GpuThread
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.output import Capture
 from asyncbridge.worker.process import SOCKET_FILE
-from asyncbridge.worker.security import UNIX_HOST
+from asyncbridge.worker.security import DEFAULT_PORTS, UNIX_HOST, authority
 
 if TYPE_CHECKING:
     import socket
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from asyncbridge.worker.backend import Backend
 
 __all__ = ["run"]
+
+LOOPBACK = frozenset(["localhost", "127.0.0.1", "::1"])
 
 
 def run(config: Mapping[str, Any], backend: Backend, listener: socket.socket) -> int:
@@ -47,11 +49,10 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
     )
     gpu_thread = GpuThread(on_crash=report_crash)
     gpu_thread.start()
-    journal = Journal(config["folder"])
+    # Only the supervisor of a worker that is a client's own has somebody to show it to.
+    journal = Journal(config["folder"] if config.get("journal") else None)
     engine = Engine(loop=loop, executor=gpu_thread, backend=backend, output=output, journal=journal)
-    host = config.get("host")
-    hosts = [UNIX_HOST] if host is None else [f"{host}:{config['port']}"]
-    app = WorkerApp(engine, token=config["token"], hosts=frozenset(hosts))
+    app = WorkerApp(engine, token=config["token"], hosts=hosts_of(config))
     runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     await web.SockSite(runner, listener, ssl_context=tls_context(config)).start()
@@ -59,11 +60,22 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
     await stop.wait()
     await app.close()
     await runner.cleanup()
-    if host is None:
+    if config.get("host") is None:
         remove_socket(config["folder"])
     if not gpu_thread.idle:
         # A command that still runs is not waited for: it may run for hours.
         os._exit(0)
+
+
+def hosts_of(config: Mapping[str, Any]) -> frozenset[str]:
+    """Return the Host headers that name this worker, beside its bare address."""
+    if config.get("host") is None:
+        return frozenset([UNIX_HOST])
+    names = {config["host"], *config.get("names", ())}
+    if names & LOOPBACK:
+        names |= LOOPBACK
+    default = DEFAULT_PORTS[config.get("tls_cert") is not None]
+    return frozenset(authority(name, config["port"], default=default) for name in names)
 
 
 def remove_socket(folder: str) -> None:

@@ -11,18 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asyncbridge.client import Bridge, connect
-from asyncbridge.transport.loops import new_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 REPOSITORY = str(Path(__file__).resolve().parents[2])
-
-
-@pytest.fixture(scope="session", autouse=True)
-def loops_have_run() -> None:
-    """Make one loop ahead of all: libuv opens a pipe for the whole process with its first."""
-    new_event_loop().close()
 
 
 class Gate:

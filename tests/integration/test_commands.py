@@ -480,3 +480,13 @@ async def test_threads_and_transforms_of_one_promise(connected: Callable[[], Bri
         promise = bridge.send("21", transform=double)
         assert await asyncio.gather(promise, promise) == [42, 42]
     assert threads == [threading.get_ident()]
+
+
+@pytest.mark.usefixtures("no_blocking")
+async def test_nothing_blocks_the_loop(connected: Callable[[], Bridge]) -> None:
+    """From the start to the end: no file, no lock, no process is waited for on it."""
+    async with connected() as bridge:
+        assert await bridge.send("len(a)", {"a": bytes(MIB)}) == MIB
+        await bridge.info()
+        with pytest.raises(RemoteError):
+            await bridge.send("1 / 0")

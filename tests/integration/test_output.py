@@ -109,8 +109,7 @@ async def test_output_goes_to_the_logger_too(
         "for i in range(1_000_000): print('line', i)",
         "import os\nfor i in range(5_000): os.write(1, b'x' * 4095 + b'\\n')",
         "import subprocess\nsubprocess.run('yes flood | head -c 20000000', shell=True)\nNone",
-        "import os\nos.write(2, b'e' * 60_000)\n"
-        "for i in range(200): os.write(1, b'z' * 65536)",
+        "import os\nos.write(2, b'e' * 60_000)\nfor i in range(200): os.write(1, b'z' * 65536)",
     ],
     ids=["print", "os.write", "child", "one long line"],
 )

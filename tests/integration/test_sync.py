@@ -11,7 +11,13 @@ import psutil
 import pytest
 
 from asyncbridge.client import connect
-from asyncbridge.errors import BridgeClosed, RemoteError, WorkerLost, WorkerStartError, WrongLoopError
+from asyncbridge.errors import (
+    BridgeClosed,
+    RemoteError,
+    WorkerLost,
+    WorkerStartError,
+    WrongLoopError,
+)
 from asyncbridge.protocol.limits import Bound
 
 if TYPE_CHECKING:
@@ -108,9 +114,7 @@ def test_a_full_backlog_blocks_a_sync_bridge_until_there_is_room(no_leaks: None)
         assert [promise.wait_for_value(20) for promise in promises] == list(range(500))
 
 
-def test_a_sender_that_blocks_is_freed_when_the_worker_ends(
-    gate: Gate, no_leaks: None
-) -> None:
+def test_a_sender_that_blocks_is_freed_when_the_worker_ends(gate: Gate, no_leaks: None) -> None:
     """It gets an error, and does not hang."""
     with connect(backend=None, backlog=Bound(count=1, size=MIB)) as bridge:
         pid = bridge.info().wait_for_value(20).pid

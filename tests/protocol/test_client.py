@@ -203,7 +203,7 @@ def test_refused_once_welcomed() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [Accepted(ids=()), Started(id=1), Pong(nonce=1), Goodbye(), StateChanged(state="ready")],
+    [Accepted(ids=()), Started(id=1), Pong(nonce=1), StateChanged(state="ready")],
 )
 def test_before_the_welcome(message: Message) -> None:
     """A worker says nothing else before its welcome."""
@@ -211,6 +211,14 @@ def test_before_the_welcome(message: Message) -> None:
     client.greet()
     with pytest.raises(RemoteProtocolError, match=f"{type(message).__name__} before its welcome"):
         client.receive(message)
+
+
+def test_goodbye_instead_of_a_welcome() -> None:
+    """A worker that ends the connection before its welcome is told of with its reason."""
+    client = ClientProtocol(session="s")
+    client.greet()
+    with pytest.raises(ConnectError, match="it was told to stop"):
+        client.receive(Goodbye(reason="it was told to stop"))
 
 
 # --- submitting --------------------------------------------------------------------------
@@ -366,7 +374,7 @@ def test_a_release_stays_behind_commands() -> None:
     """A binding is released after the commands that were submitted before: they may use it."""
     client = opened(window=1)
     submit(client, 1, 2)
-    client.control(Release(names=("b",)))
+    client.release(("b",))
     sent = client.outgoing()
     client.receive(Cancelled(id=1))
     sent += client.outgoing()

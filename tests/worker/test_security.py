@@ -115,7 +115,7 @@ async def test_web_pages(tmp_path: Path, origin: str) -> None:
 async def test_another_host(tmp_path: Path, host: str) -> None:
     """The Host header is matched exactly."""
     reason = await refused(tmp_path, {**RIGHT, "Host": host})
-    assert reason == "the Host header does not name this worker"
+    assert reason == f"the Host header names {host!r}, which is not this worker"
 
 
 async def test_no_host(tmp_path: Path) -> None:
@@ -170,7 +170,10 @@ async def test_over_tcp() -> None:
             url = f"http://{host}:{port}/here"
             async with http.get(url, headers={**RIGHT, "Host": "127.0.0.1:9"}) as response:
                 assert (response.status, await response.text()) == (200, "None")
+            # The bare address of this end is no name that could have been rebound.
             async with http.get(url, headers=RIGHT) as response:
+                assert response.status == 200
+            async with http.get(url, headers={**RIGHT, "Host": f"evil:{port}"}) as response:
                 assert response.status == 403
     finally:
         await runner.cleanup()

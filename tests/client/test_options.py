@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncbridge.client.options import (
+    AUTO,
+    Options,
+    check_socket,
+    read_token,
+    resolve,
+    seconds,
+)
+from asyncbridge.errors import AuthenticationError, SocketPermissionError
+from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound
+
+VARIABLES = ("URL", "BACKEND", "PYTHON", "CONNECT_TIMEOUT", "CLOSE_TIMEOUT", "TOKEN_FILE")
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin with none of the variables set."""
+    for name in VARIABLES:
+        monkeypatch.delenv(f"ASYNCBRIDGE_{name}", raising=False)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+
+
+def resolved(url: str | None = None, **given: Any) -> Options:
+    """Resolve with nothing else given."""
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("token", "python", "env", "connect_timeout", "close_timeout", "backlog")
+    )
+    return resolve(url, **{"backend": AUTO, **nothing, **given})
+
+
+def test_the_defaults_are_those_of_the_class() -> None:
+    """One table of defaults, not two."""
+    assert resolved() == Options()
+    assert resolved().python == sys.executable
+    assert resolved().backlog == DEFAULT_BACKLOG
+
+
+def test_variables_come_before_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its own."""
+    monkeypatch.setenv("ASYNCBRIDGE_URL", "unix:///w")
+    monkeypatch.setenv("ASYNCBRIDGE_BACKEND", "jax")
+    monkeypatch.setenv("ASYNCBRIDGE_PYTHON", "/other")
+    monkeypatch.setenv("ASYNCBRIDGE_CONNECT_TIMEOUT", "7")
+    monkeypatch.setenv("ASYNCBRIDGE_CLOSE_TIMEOUT", "0.5")
+    options = resolved()
+    assert (options.url, options.backend, options.python) == ("unix:///w", "jax", "/other")
+    assert (options.connect_timeout, options.close_timeout) == (7.0, 0.5)
+
+
+def test_arguments_come_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them."""
+    for name in VARIABLES:
+        monkeypatch.setenv(f"ASYNCBRIDGE_{name}", "9")
+    options = resolved(
+        "unix:///mine", token="t", backend="torch", python="/mine", env={"A": "1", "B": None},
+        connect_timeout=1, close_timeout=2, backlog=Bound(count=3, size=4),
+    )  # fmt: skip
+    assert options == Options(
+        url="unix:///mine", token="t", backend="torch", python="/mine", env={"A": "1", "B": None},
+        connect_timeout=1, close_timeout=2, backlog=Bound(count=3, size=4),
+    )  # fmt: skip
+
+
+def test_keras_own_variable_names_the_backend_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After asyncbridge's own."""
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert resolved().backend == "torch"
+    monkeypatch.setenv("ASYNCBRIDGE_BACKEND", "none")
+    assert resolved().backend is None
+    assert resolved(backend=None).backend is None
+
+
+@pytest.mark.parametrize("given", [0, -1, float("nan")])
+def test_a_time_limit_is_positive(given: float) -> None:
+    """Zero would be no time at all."""
+    with pytest.raises(ValueError, match="positive number of seconds"):
+        seconds(given, "ASYNCBRIDGE_X", 1.0)
+
+
+def test_a_variable_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its value."""
+    monkeypatch.setenv("ASYNCBRIDGE_CONNECT_TIMEOUT", "soon")
+    with pytest.raises(ValueError, match="ASYNCBRIDGE_CONNECT_TIMEOUT='soon'"):
+        resolved()
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As shells have it."""
+    for name in VARIABLES:
+        monkeypatch.setenv(f"ASYNCBRIDGE_{name}", "")
+    assert resolved() == Options()
+
+
+def test_the_token_is_in_no_repr() -> None:
+    """Options may be logged."""
+    assert "secret" not in repr(Options(token="secret"))
+
+
+def test_the_token_file_is_read_for_a_url_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A worker that is started gets a token of its own."""
+    monkeypatch.setenv("ASYNCBRIDGE_TOKEN_FILE", str(tmp_path / "token"))
+    assert resolved().token is None
+    write(tmp_path / "token", "secret\n", 0o600)
+    assert resolved("unix:///w").token == "secret"
+
+
+def write(path: Path, text: str, mode: int) -> Path:
+    """Write a file with this mode."""
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o777])
+def test_a_token_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    """With the command that mends it, and without the token."""
+    path = write(tmp_path / "token", "secret", mode)
+    with pytest.raises(AuthenticationError, match=f"chmod 600 {path}") as caught:
+        read_token(path)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_token_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """With the system's reason."""
+    with pytest.raises(AuthenticationError, match="nowhere: No such file"):
+        read_token(tmp_path / "nowhere")
+
+
+def test_a_token_file_that_holds_no_text_is_refused(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are an authentication error, not a decoder's."""
+    path = tmp_path / "token"
+    path.write_bytes(b"\xff\xfe")
+    path.chmod(0o600)
+    with pytest.raises(AuthenticationError, match="token"):
+        read_token(path)
+
+
+def test_a_socket_in_a_folder_of_this_user_alone_is_fine(tmp_path: Path) -> None:
+    """Nothing is raised, whether the socket is there or not."""
+    tmp_path.chmod(0o700)
+    check_socket(tmp_path / "worker.sock")
+
+
+@pytest.mark.parametrize("mode", [0o710, 0o701, 0o755, 0o777])
+def test_a_socket_folder_that_others_can_enter_is_refused(tmp_path: Path, mode: int) -> None:
+    """With its mode and the command that mends it."""
+    tmp_path.chmod(mode)
+    with pytest.raises(SocketPermissionError, match=f"mode {mode:o}.*chmod 700 {tmp_path}"):
+        check_socket(tmp_path / "worker.sock")
+
+
+def test_a_socket_folder_of_somebody_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its mode."""
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(SocketPermissionError, match="belongs to user"):
+        check_socket(tmp_path / "worker.sock")
+
+
+def test_a_socket_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """With the system's reason."""
+    with pytest.raises(SocketPermissionError, match="nowhere: No such file"):
+        check_socket(tmp_path / "nowhere" / "worker.sock")
+
+
+def test_auto_shows_as_its_name() -> None:
+    """It stands in signatures."""
+    assert repr(AUTO) == "AUTO"

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from asyncbridge.client.pending import STATE_NAMES, Pending, origin
+from asyncbridge.promise import Promise
+from asyncbridge.protocol.messages import Command, Payload
+from asyncbridge.protocol.states import CommandState
+
+pytestmark = pytest.mark.asyncio
+
+
+def new(**given: Any) -> Pending:
+    """Return a pending command of one's own wishes."""
+    fields: dict[str, Any] = {
+        "code": "x + 1", "bindings": None, "lifetime": "command", "label": "", "after": (),
+        "annotate": None, "origin": "",
+    }  # fmt: skip
+    promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
+    return Pending(promise, **{**fields, **given})
+
+
+async def test_its_size_is_that_of_source_and_bindings() -> None:
+    """What the backlog counts it for."""
+    assert new().size == 5
+    assert new(bindings=Payload(header=b"", size=100)).size == 105
+
+
+async def test_its_message_has_what_was_asked_for() -> None:
+    """Dependencies by the ids of their commands."""
+    first = new()
+    first.id = 3
+    first.promise._attach(first)
+    item = new(after=[first.promise], label="l", lifetime="eternal")
+    item.id = 4
+    assert item.command() == Command(
+        id=4, code="x + 1", bindings=None, lifetime="eternal", after=(3,), label="l"
+    )
+
+
+async def test_before_it_has_a_session_it_is_pending_and_cannot_be_cancelled() -> None:
+    """Nobody could answer."""
+    item = new()
+    assert item.state == "pending"
+    assert not item.cancel(item.promise, None, None)
+
+
+async def test_once_settled_it_holds_nothing() -> None:
+    """A promise that is kept for long keeps no array with it."""
+    item = new(
+        bindings=Payload(header=b"", size=100), after=[new().promise], annotate=lambda _: None
+    )
+    item.timer = asyncio.get_running_loop().call_later(1000, lambda: None)
+    timer = item.timer
+    item.bulk = {"1-0": b"data"}
+    item.settled()
+    assert (item.bindings, item.after, item.annotate, item.bulk) == (None, (), None, {})
+    assert timer.cancelled()
+
+
+async def test_every_state_has_a_name() -> None:
+    """A new state in the protocol needs one here."""
+    assert set(STATE_NAMES) == set(CommandState)
+
+
+async def test_the_origin_is_the_callers_line() -> None:
+    """This file, this function."""
+    assert "test_pending.py:" in origin()
+    assert origin().endswith("in test_the_origin_is_the_callers_line")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -69,9 +71,10 @@ def test_stopping_cancels_what_runs_and_ends_the_thread() -> None:
 def test_an_interrupted_call_cancels_its_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A KeyboardInterrupt while waiting gets out, and the coroutine is not left running."""
     thread = LoopThread()
-    cancelled = threading.Event()
+    started, cancelled = threading.Event(), threading.Event()
 
     async def wait() -> None:
+        started.set()
         try:
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
@@ -80,9 +83,13 @@ def test_an_interrupted_call_cancels_its_coroutine(monkeypatch: pytest.MonkeyPat
 
     submit = asyncio.run_coroutine_threadsafe
 
-    def interrupted(*args: object) -> object:
-        future = submit(*args)  # type: ignore[arg-type, call-arg]
-        monkeypatch.setattr(future, "result", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def interrupted(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Future[None]:
+        future: Future[None] = submit(coroutine, loop)
+        started.wait(10)
+        monkeypatch.setattr(future, "result", interrupt)
         return future
 
     monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", interrupted)

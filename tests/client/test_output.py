@@ -12,9 +12,9 @@ from asyncbridge.protocol.messages import Output
 pytestmark = pytest.mark.asyncio
 
 
-def said(text: str, *, id: int | None = 1, dropped: int = 0) -> Output:
+def said(text: str, *, command: int | None = 1, dropped: int = 0) -> Output:
     """Return a piece of standard output."""
-    return Output(id=id, stream="stdout", text=text, dropped=dropped)
+    return Output(id=command, stream="stdout", text=text, dropped=dropped)
 
 
 async def texts(router: OutputRouter, *pieces: Output) -> list[str]:
@@ -41,10 +41,10 @@ async def test_commands_and_streams_do_not_mix() -> None:
     router = OutputRouter()
     reader = router.reader(asyncio.get_running_loop())
     router.feed(said("one "))
-    router.feed(said("two ", id=2))
+    router.feed(said("two ", command=2))
     router.feed(Output(id=1, stream="stderr", text="err\n"))
     router.feed(said("1\n"))
-    router.feed(said("2\n", id=2))
+    router.feed(said("2\n", command=2))
     router.end()
     assert [line async for line in reader] == [
         OutputLine(text="err", stream="stderr", command_id=1),
@@ -188,6 +188,7 @@ async def test_a_plain_for_ends_after_its_loop_has() -> None:
     assert await asyncio.to_thread(lambda: [line.text for line in reader]) == ["a", "b"]
 
 
+@pytest.mark.timeout(10)
 async def test_a_plain_for_on_the_loops_own_thread_is_refused() -> None:
     """It would wait for ever for itself."""
     router = OutputRouter()

@@ -98,7 +98,7 @@ class Script:
     @property
     def folders_left(self) -> list[str]:
         """Return what it left in its runtime folder."""
-        return os.listdir(self.folder / "run")
+        return [path.name for path in (self.folder / "run").iterdir()]
 
     def close(self) -> None:
         """Make sure that nothing of it stays."""

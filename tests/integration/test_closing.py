@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.client import Bridge
     from asyncbridge.promise import Promise
-
-    from .conftest import Gate, Script
+    from tests.integration.conftest import Gate, Script
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

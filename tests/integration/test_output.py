@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncbridge.client import Bridge, OutputReader
-
-    from .conftest import Gate
+    from tests.integration.conftest import Gate
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncbridge.client import Bridge
-
-    from .conftest import Gate, Script
+    from tests.integration.conftest import Gate, Script
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+
+from asyncbridge.client import connectors
+from asyncbridge.client.connectors import AttachedWorker, LocalWorker, http_session, open_link
+from asyncbridge.client.launcher import Ending
+from asyncbridge.errors import AuthenticationError, ConnectError, SocketPermissionError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
+
+
+@asynccontextmanager
+async def serving(handler: Any) -> AsyncGenerator[Path]:
+    """Serve every request with the handler, on a Unix socket."""
+    with tempfile.TemporaryDirectory(prefix="ab-") as folder:
+        path = Path(folder, "worker.sock")
+        runner = web.ServerRunner(web.Server(handler))
+        await runner.setup()
+        await web.UnixSite(runner, path).start()
+        try:
+            yield path
+        finally:
+            await runner.cleanup()
+
+
+async def link_to(path: Path) -> None:
+    """Open a link, as a worker's client does."""
+    async with http_session(path) as http:
+        await open_link(http, "http://asyncbridge", "secret", "s1", "the one of the test")
+
+
+async def test_a_refusal_is_an_authentication_error_with_the_reason() -> None:
+    """The worker's own; the token is in no text."""
+
+    async def refuse(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=403, headers={"Asyncbridge-Refused": "wrong token"})
+
+    async with serving(refuse) as path:
+        with pytest.raises(AuthenticationError, match="the one of the test.*wrong token") as caught:
+            await link_to(path)
+    assert "secret" not in str(caught.value)
+
+
+async def test_what_is_no_worker_is_a_connect_error() -> None:
+    """Whatever else answers there."""
+
+    async def other(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=404)
+
+    async with serving(other) as path:
+        with pytest.raises(ConnectError, match="no asyncbridge worker answers"):
+            await link_to(path)
+
+
+async def test_the_token_travels_in_a_header_and_not_in_the_url() -> None:
+    """And the route is versioned."""
+    seen: list[web.BaseRequest] = []
+
+    async def note(request: web.BaseRequest) -> web.Response:
+        seen.append(request)
+        return web.Response(status=403)
+
+    async with serving(note) as path:
+        with pytest.raises(AuthenticationError, match="no reason given"):
+            await link_to(path)
+    (request,) = seen
+    assert request.path_qs == "/v1/session"
+    assert request.headers["Authorization"] == "Bearer secret"
+    assert request.headers["Host"] == "asyncbridge"
+    assert "Origin" not in request.headers
+
+
+async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's traffic goes to the worker."""
+    monkeypatch.setenv("http_proxy", "http://localhost:1")
+    async with http_session(None) as http:
+        assert not http.trust_env
+
+
+@pytest.mark.parametrize(
+    "url", ["", "worker.sock", "/run/worker.sock", "unix://", "unix:", "ftp://h/", "http://"]
+)
+async def test_an_address_of_no_known_kind_is_refused(url: str) -> None:
+    """The text shows what it could be."""
+    with pytest.raises(ConnectError, match="unix:///path, https://host:port"):
+        AttachedWorker(url, "t")
+
+
+async def test_the_token_of_a_unix_socket_stands_beside_it(tmp_path: Path) -> None:
+    """Unless one is given."""
+    tmp_path.chmod(0o700)
+    with pytest.raises(AuthenticationError, match="cannot read the token file"):
+        AttachedWorker(f"unix://{tmp_path}/worker.sock", None)
+    token = tmp_path / "token"
+    token.write_text("beside\n", encoding="utf-8")
+    token.chmod(0o600)
+    assert AttachedWorker(f"unix://{tmp_path}/worker.sock", None)._token == "beside"
+    assert AttachedWorker(f"unix://{tmp_path}/worker.sock", "given")._token == "given"
+
+
+async def test_a_unix_sockets_folder_is_checked_first(tmp_path: Path) -> None:
+    """Before any token is sent there."""
+    tmp_path.chmod(0o755)
+    with pytest.raises(SocketPermissionError):
+        AttachedWorker(f"unix://{tmp_path}/worker.sock", "t")
+
+
+async def test_a_network_address_needs_a_token() -> None:
+    """An empty one is none."""
+    for token in (None, ""):
+        with pytest.raises(AuthenticationError, match="token="):
+            AttachedWorker("https://localhost:1", token)
+
+
+async def test_an_address_where_nobody_listens_is_named() -> None:
+    """As the user gave it."""
+    worker = AttachedWorker("http://127.0.0.1:1", "t")
+    try:
+        with pytest.raises(
+            ConnectError, match=r"no worker can be reached at http://127\.0\.0\.1:1"
+        ):
+            await worker.dial("s")
+    finally:
+        await worker.close()
+
+
+async def test_a_password_in_the_address_is_in_no_error() -> None:
+    """People paste such things."""
+    worker = AttachedWorker("http://user:hunter2@127.0.0.1:1", "t")
+    try:
+        with pytest.raises(ConnectError) as caught:
+            await worker.dial("s")
+    finally:
+        await worker.close()
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_of_an_attached_workers_end_only_the_connections_is_known() -> None:
+    """``ended`` waits for ever, ``kill`` harms nobody."""
+    worker = AttachedWorker("http://127.0.0.1:1", "t")
+    loss = await worker.verdict("code 1006")
+    assert "http://127.0.0.1:1 ended: code 1006" in str(loss)
+    assert loss.phase == "unknown"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await worker.ended()
+    worker.kill()
+    await worker.close()
+
+
+class FakeProcess:
+    """A process as the launcher shows it."""
+
+    pid = 7
+
+    def __init__(self) -> None:
+        self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.calls: list[str] = []
+
+    async def stop(self, grace: float) -> None:
+        self.calls.append(f"stop {grace}")
+
+    async def close(self) -> None:
+        self.calls.append("close")
+
+    def kill(self) -> None:
+        self.calls.append("kill")
+
+
+async def test_a_local_workers_end_is_what_its_supervisor_saw() -> None:
+    """All of it."""
+    process = FakeProcess()
+    worker = LocalWorker(process)  # type: ignore[arg-type]
+    process.ended.set_result(Ending(signal="SIGKILL", stderr_tail="words", journal=b"j"))
+    for loss in (await worker.ended(), await worker.verdict("reset")):
+        assert loss.reason == "the worker (pid 7) ended: killed by SIGKILL"
+        assert (loss.exit_code, loss.signal) == (None, "SIGKILL")
+        assert (loss.stderr_tail, loss.journal) == ("words", b"j")
+
+
+async def test_a_connection_that_ends_while_the_process_lives_is_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After the time that the supervisor had."""
+    monkeypatch.setattr(connectors, "VERDICT_SECONDS", 0.0)
+    worker = LocalWorker(FakeProcess())  # type: ignore[arg-type]
+    loss = await worker.verdict("reset")
+    assert "while its process lives: reset" in str(loss)
+
+
+async def test_closing_a_local_worker_stops_its_process_first() -> None:
+    """Then lets go of it; ``kill`` is at once."""
+    process = FakeProcess()
+    worker = LocalWorker(process)  # type: ignore[arg-type]
+    await worker.close()
+    worker.kill()
+    assert process.calls == [f"stop {connectors.STOP_SECONDS}", "close", "kill"]

@@ -1,0 +1,384 @@
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from asyncbridge.client.output import OutputRouter
+from asyncbridge.client.pending import Pending
+from asyncbridge.client.session import Session, with_phase
+from asyncbridge.errors import (
+    AsyncBridgeError,
+    BridgeClosed,
+    ConnectError,
+    ProtocolVersionError,
+    RemoteError,
+    WorkerLost,
+    WorkerStartError,
+)
+from asyncbridge.lifetime import Finalizers
+from asyncbridge.promise import Promise
+from asyncbridge.protocol import messages as m
+from asyncbridge.protocol.limits import DEFAULT_BACKLOG, FRAME_BYTES
+from asyncbridge.serialization.codec import encode
+from asyncbridge.serialization.frames import pack, unpack
+from asyncbridge.transport.contract import Bulk, Channel, ChannelClosed, Link
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+pytestmark = pytest.mark.asyncio
+
+WELCOME = m.Welcome(
+    version=m.PROTOCOL_VERSION, incarnation="i", window=2, window_bytes=1 << 20,
+    frame_bytes=1 << 20, state="ready",
+)  # fmt: skip
+
+
+class ScriptedChannel(Channel):
+    """A worker's end that says what the test tells it to; ``slow`` makes writing wait."""
+
+    def __init__(self) -> None:
+        self.written: list[m.Message] = []
+        self.inbox: asyncio.Queue[list[m.Message] | Exception] = asyncio.Queue()
+        self.slow: asyncio.Event | None = None
+        self.closed = False
+
+    def say(self, *messages: m.Message) -> None:
+        """Let the client read these."""
+        self.inbox.put_nowait(unpack(pack(messages), max_bytes=FRAME_BYTES))
+
+    def fail(self, error: Exception) -> None:
+        """Let the client's next read fail."""
+        self.inbox.put_nowait(error)
+
+    async def write(self, messages: Sequence[m.Message]) -> None:
+        self.written.extend(messages)
+        if self.slow is not None:
+            await self.slow.wait()
+
+    async def read(self) -> list[m.Message]:
+        got = await self.inbox.get()
+        if isinstance(got, Exception):
+            raise got
+        return got
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class ScriptedBulk(Bulk):
+    """Buffers that are there, or not."""
+
+    def __init__(self) -> None:
+        self.sent: dict[str, bytes] = {}
+        self.offered: dict[str, bytearray] = {}
+
+    async def send(self, buffer_id: str, buffer: m.Buffer) -> None:
+        self.sent[buffer_id] = bytes(buffer)
+
+    async def receive(self, buffer_id: str, size: int) -> bytearray:
+        if buffer_id not in self.offered:
+            raise ChannelClosed("gone")
+        return self.offered[buffer_id]
+
+
+class Rig:
+    """A session on a scripted worker."""
+
+    def __init__(self) -> None:
+        self.channel, self.bulk = ScriptedChannel(), ScriptedBulk()
+        self.released: deque[int] = deque()
+        self.ended = 0
+        self.promises: list[Promise[Any]] = []
+        self.verdicts: list[str] = []
+        self.output = OutputRouter()
+        self.session = Session(
+            name="s", link=Link(channel=self.channel, bulk=self.bulk), backlog=DEFAULT_BACKLOG,
+            output=self.output, finalizers=Finalizers(lambda: None),
+            released=self.released.append, verdict=self.verdict, ended=self.end,
+        )  # fmt: skip
+
+    async def verdict(self, reason: str) -> WorkerLost:
+        self.verdicts.append(reason)
+        return WorkerLost("it died", signal="SIGKILL")
+
+    def end(self) -> None:
+        self.ended += 1
+
+    def send(self, value: object = None) -> Promise[Any]:
+        """Submit a command."""
+        promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
+        item = Pending(
+            promise, code="x", bindings=None if value is None else encode({"x": value}),
+            lifetime="command", label="", after=(), annotate=None, origin="here",
+        )  # fmt: skip
+        promise._attach(item)
+        self.session.submit(item)
+        self.promises.append(promise)
+        return promise
+
+    def sent(self, kind: type[m.Message]) -> list[Any]:
+        """Return what was written of one kind."""
+        return [message for message in self.channel.written if isinstance(message, kind)]
+
+
+async def turns() -> None:
+    """Let everything that is ready run."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest_asyncio.fixture
+async def rig() -> AsyncIterator[Rig]:
+    """Return a session that is open."""
+    rig = Rig()
+    rig.channel.say(WELCOME)
+    await rig.session.open()
+    yield rig
+    await rig.session.close()
+    for promise in rig.promises:  # seen to: not each test is about each promise
+        if promise.done() and not promise.cancelled():
+            promise.exception()
+
+
+def completed(number: int, value: object) -> m.Completed:
+    """Return a worker's notification."""
+    return m.Completed(id=number, value=encode(value))
+
+
+async def test_a_refusal_is_raised_by_opening() -> None:
+    """By its kind."""
+    for code, error in (("session", ConnectError), ("version", ProtocolVersionError)):
+        rig = Rig()
+        rig.channel.say(m.Refused(code=code, message="no"))  # type: ignore[arg-type]
+        with pytest.raises(error, match="no"):
+            await rig.session.open()
+
+
+async def test_a_connection_that_ends_at_the_hello_is_a_connect_error() -> None:
+    """With the channel's own words."""
+    rig = Rig()
+    rig.channel.fail(ChannelClosed("reset"))
+    with pytest.raises(ConnectError, match="reset"):
+        await rig.session.open()
+
+
+async def test_commands_leave_as_the_window_allows(rig: Rig) -> None:
+    """The rest waits in the client until an outcome makes room."""
+    promises = [rig.send() for _ in range(3)]
+    await turns()
+    assert [c.id for c in rig.sent(m.Command)] == [1, 2]
+    rig.channel.say(m.Accepted(ids=(1, 2)), m.Started(id=1), completed(1, "one"))
+    assert await promises[0] == "one"
+    await turns()
+    assert [c.id for c in rig.sent(m.Command)] == [1, 2, 3]
+
+
+async def test_room_is_given_back_for_every_command_that_has_left(rig: Rig) -> None:
+    """Once each."""
+    for _ in range(3):
+        rig.send()
+    await turns()
+    assert list(rig.released) == [1, 1]
+
+
+async def test_room_is_given_back_when_the_outcome_is_faster_than_the_write(rig: Rig) -> None:
+    """A frame may be read and answered while the client still waits for the socket's buffer."""
+    rig.channel.slow = asyncio.Event()
+    promise = rig.send()
+    await turns()
+    rig.channel.say(m.Accepted(ids=(1,)), m.Started(id=1), completed(1, "fast"))
+    assert await promise == "fast"
+    rig.channel.slow.set()
+    await turns()
+    assert list(rig.released) == [1]
+
+
+async def test_large_buffers_go_by_the_bulk_lane(rig: Rig) -> None:
+    """The command has references in their place."""
+    rig.send(bytes(100_000))
+    await turns()
+    (command,) = rig.sent(m.Command)
+    (ref,) = command.bindings.buffers
+    assert rig.bulk.sent == {ref.id: bytes(100_000)}
+
+
+async def test_a_large_value_is_fetched_before_its_promise_is_fulfilled(rig: Rig) -> None:
+    """And nothing is lost when it cannot be."""
+    for fetched in (True, False):
+        promise = rig.send()
+        await turns()
+        number = promise.command_id
+        assert number is not None
+        rig.bulk.offered = {"b": bytearray(b"z" * 100_000)} if fetched else {}
+        whole = encode(b"z" * 100_000)
+        value = m.Payload(
+            header=whole.header, buffers=(m.BulkRef(id="b", size=100_000),), size=whole.size
+        )
+        rig.channel.say(
+            m.Accepted(ids=(number,)), m.Started(id=number), m.Completed(id=number, value=value)
+        )
+        if fetched:
+            assert await promise == b"z" * 100_000
+        else:
+            with pytest.raises(WorkerLost) as caught:
+                await promise
+            assert caught.value.phase == "finished_unreported"
+
+
+async def test_a_failure_is_a_remote_error_with_its_origin(rig: Rig) -> None:
+    """Where the command was sent."""
+    promise = rig.send()
+    await turns()
+    rig.channel.say(m.Failed(id=1, fault=m.Fault(type="ValueError", message="no")))
+    with pytest.raises(RemoteError, match="sent from here"):
+        await promise
+
+
+async def test_a_second_outcome_is_ignored(rig: Rig) -> None:
+    """It is observed once."""
+    promise = rig.send()
+    await turns()
+    rig.channel.say(completed(1, "a"), completed(1, "b"))
+    assert await promise == "a"
+    await turns()
+    assert not rig.session.closed.done()
+
+
+async def test_an_end_of_the_connection_asks_how_the_worker_ended(rig: Rig) -> None:
+    """Everything unfinished is rejected with that, once."""
+    promises = [rig.send() for _ in range(3)]
+    info = asyncio.ensure_future(rig.session.info())  # noqa: TID251 - looked at later
+    await turns()
+    rig.channel.say(m.Accepted(ids=(1, 2)), m.Started(id=1))
+    await turns()
+    rig.channel.fail(ChannelClosed("reset"))
+    await turns()
+    assert rig.verdicts == ["reset"]
+    phases = []
+    for promise in promises:
+        with pytest.raises(WorkerLost, match="it died") as caught:
+            await promise
+        phases.append(caught.value.phase)
+    assert phases == ["started", "unknown", "not_started"]
+    with pytest.raises(WorkerLost):
+        await info
+    assert rig.ended == 1
+    with pytest.raises(BridgeClosed):
+        rig.send()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        m.Completed(id=9, value=encode(1)),
+        m.Started(id=9),
+        m.Failed(id=9, fault=m.Fault(type="E", message="")),
+        m.Pong(nonce=1),
+        m.Info(id=9, info={}),
+    ],
+)
+async def test_what_nobody_asked_for_is_ignored(rig: Rig, message: m.Message) -> None:
+    """An outcome of a command that is unknown may be a late one."""
+    rig.channel.say(message)
+    await turns()
+    assert not rig.session.closed.done()
+
+
+@pytest.mark.parametrize("message", [m.Ping(nonce=1), WELCOME])
+async def test_a_breach_of_the_protocol_ends_the_session(rig: Rig, message: m.Message) -> None:
+    """With the breach in the text."""
+    promise = rig.send()
+    await turns()
+    rig.channel.say(message)
+    with pytest.raises(WorkerLost, match="broke the protocol"):
+        await promise
+
+
+async def test_a_value_that_is_no_value_rejects_its_own_promise_alone(rig: Rig) -> None:
+    """The others go on."""
+    bad, good = rig.send(), rig.send()
+    await turns()
+    value = m.Payload(header={"$": "nonsense"})
+    rig.channel.say(m.Completed(id=1, value=value), completed(2, "good"))
+    with pytest.raises(AsyncBridgeError):
+        await bad
+    assert await good == "good"
+
+
+async def test_a_backend_that_failed_rejects_what_waits_and_what_comes(rig: Rig) -> None:
+    """And gives its room back, what never left the client included."""
+    promises = [rig.send() for _ in range(4)]
+    await turns()
+    fault = m.Fault(type="ImportError", message="no libcuda", text="Traceback")
+    rig.channel.say(m.StateChanged(state="failed", fault=fault))
+    await turns()
+    promises.append(rig.send())
+    for promise in promises:
+        with pytest.raises(WorkerStartError, match="no libcuda"):
+            await promise
+    assert len(rig.released) == 5
+
+
+async def test_a_goodbye_of_the_worker_ends_the_session(rig: Rig) -> None:
+    """With its reason."""
+    promise = rig.send()
+    await turns()
+    rig.channel.say(m.Goodbye(reason="shutting down"))
+    with pytest.raises(WorkerLost, match="shutting down"):
+        await promise
+
+
+async def test_closing_says_goodbye_and_rejects_what_is_unfinished(rig: Rig) -> None:
+    """Acknowledgements go ahead of it."""
+    done, unfinished = rig.send(), rig.send()
+    await turns()
+    rig.channel.say(completed(1, 1))
+    await done
+    await rig.session.close()
+    with pytest.raises(BridgeClosed, match="before the command had finished"):
+        await unfinished
+    assert [type(message) for message in rig.channel.written[-2:]] == [m.Acknowledge, m.Goodbye]
+    assert rig.channel.closed
+
+
+async def test_closing_does_not_wait_for_a_worker_that_reads_no_more(rig: Rig) -> None:
+    """A goodbye is a courtesy."""
+    rig.channel.slow = asyncio.Event()
+    async with asyncio.timeout(5):
+        await rig.session.close()
+    assert rig.channel.closed
+
+
+async def test_a_cancel_asks_the_worker_whose_answer_decides(rig: Rig) -> None:
+    """A command that has left the client is pending until then."""
+    promise = rig.send()
+    await turns()
+    assert promise.cancel()
+    await turns()
+    assert rig.sent(m.Cancel) == [m.Cancel(id=1)]
+    assert not promise.done()
+    rig.channel.say(m.Cancelled(id=1))
+    with pytest.raises(asyncio.CancelledError):
+        await promise
+
+
+async def test_a_cancel_that_comes_too_late_leaves_the_value(rig: Rig) -> None:
+    """The command had finished by then."""
+    promise = rig.send()
+    await turns()
+    assert promise.cancel()
+    rig.channel.say(completed(1, "there"))
+    assert await promise == "there"
+
+
+async def test_only_a_lost_worker_has_a_phase() -> None:
+    """A closed bridge has none."""
+    loss = WorkerLost("x")
+    assert with_phase(loss, "started").phase == "started"  # type: ignore[attr-defined]
+    closed = BridgeClosed("x")
+    assert with_phase(closed, "started") is closed

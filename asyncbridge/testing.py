@@ -74,6 +74,7 @@ class FakeWorker(Worker):
         self.engine: Engine | None = None
         self._clock = clock
         self._registry: dict[str, Peer] = {}
+        self._bridges = 0
         self._channels: list[MemoryChannel] = []
         self._ended: asyncio.Future[WorkerLost] | None = None
 
@@ -85,6 +86,7 @@ class FakeWorker(Worker):
         """
 
         async def start(_options: Options) -> Worker:
+            self._bridges += 1
             return self
 
         return Bridge(Options(**options), start=start)
@@ -99,7 +101,8 @@ class FakeWorker(Worker):
 
     def die(self, reason: str = "killed by SIGKILL", *, signal: str | None = "SIGKILL") -> None:
         """End as a process that is killed does: at once, and in the middle of anything."""
-        self._ending().set_result(WorkerLost(reason, signal=signal))
+        if not self._ending().done():
+            self._ending().set_result(WorkerLost(reason, signal=signal))
 
     def cut(self) -> None:
         """End the connections, as a network does; the worker lives."""
@@ -128,12 +131,14 @@ class FakeWorker(Worker):
         return ending.result() if ending.done() else WorkerLost(f"the connection ended: {reason}")
 
     async def close(self) -> None:
-        """Take no more commands."""
-        self.executor.stop()
+        """Take no more commands, once the last of its bridges is closed."""
+        self.kill()
 
     def kill(self) -> None:
-        """Take no more commands."""
-        self.executor.stop()
+        """Take no more commands, once the last of its bridges is closed."""
+        self._bridges -= 1
+        if self._bridges == 0:
+            self.executor.stop()
 
     def _engine(self) -> Engine:
         if self.engine is None:

@@ -68,6 +68,7 @@ class Bridge(BridgeLife):
             QueueFull: The backlog is at its bound (an async bridge; a sync one blocks).
             SerializationError: A binding has no wire form; the text names it.
             SyntaxError: The code is no Python.
+            ValueError: ``after`` names a promise with no command of this bridge behind it.
             WrongLoopError: Called on another loop, or from another thread, than the bridge's.
         """
         loop = self._usable_loop()
@@ -87,7 +88,8 @@ class Bridge(BridgeLife):
             bindings=tools.encode(dict(bindings), path="bindings") if bindings else None,
             lifetime=lifetime,
             label=name or "",
-            after=after,
+            after=tools.dependencies(after, self._backlog) if after else (),
+            home=self._backlog,
             annotate=annotate,
             origin=tools.origin(),
         )
@@ -132,6 +134,7 @@ class Bridge(BridgeLife):
         tools = self._tools()
         key = tools.random_name() if name is None else tools.check_identifier(name)
         binding = Binding(key, lifetime)
+        self._finalizers.forget(key)  # the name stands for a new value from here on
         if lifetime == "collected":
             self.collect(binding, key)
         return self.send(

@@ -75,6 +75,10 @@ class AttachedWorker(Worker):
             check_socket(self._socket)
             token = token or read_token(self._socket.parent / TOKEN_FILE)
         elif parts.scheme in ("http", "https") and parts.netloc:
+            if "@" in parts.netloc:
+                raise ConnectError(
+                    "a worker's address holds no user and password: pass token= instead"
+                )
             check_clear_text(parts.scheme, parts.hostname or "", url)
             self._socket = None
             self._base = f"{parts.scheme}://{parts.netloc}"

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 __all__ = ["current_bridge", "enter", "leave"]
 
-_entered: ContextVar[BridgeLife | None] = ContextVar("asyncbridge_current", default=None)
+# Weakly, for a context may live long after a bridge that nobody closed.
+_entered: ContextVar[weakref.ref[BridgeLife] | None] = ContextVar(
+    "asyncbridge_current", default=None
+)
 _open: weakref.WeakSet[BridgeLife] = weakref.WeakSet()
 
 
@@ -22,19 +25,20 @@ def current_bridge() -> Bridge | None:
     It is the one entered last in this context, else the process's only open bridge; None
     when there is none, or when several are open and none was entered here.
     """
-    bridge = _entered.get()
+    entered = _entered.get()
+    bridge = None if entered is None else entered()
     if bridge is None or bridge not in _open:
         bridge = next(iter(_open)) if len(_open) == 1 else None
     return cast("Bridge | None", bridge)  # a life is lived by bridges alone
 
 
-def enter(bridge: BridgeLife) -> Token[BridgeLife | None]:
+def enter(bridge: BridgeLife) -> Token[weakref.ref[BridgeLife] | None]:
     """Make an open bridge the current one of this context."""
     _open.add(bridge)
-    return _entered.set(bridge)
+    return _entered.set(weakref.ref(bridge))
 
 
-def leave(bridge: BridgeLife, token: Token[BridgeLife | None] | None) -> None:
+def leave(bridge: BridgeLife, token: Token[weakref.ref[BridgeLife] | None] | None) -> None:
     """Take a bridge out; the context's former one is current again."""
     _open.discard(bridge)
     if token is None:
@@ -42,5 +46,6 @@ def leave(bridge: BridgeLife, token: Token[BridgeLife | None] | None) -> None:
     try:
         _entered.reset(token)
     except ValueError:  # closed in another context than it was entered in
-        if _entered.get() is bridge:
+        entered = _entered.get()
+        if entered is not None and entered() is bridge:
             _entered.set(None)

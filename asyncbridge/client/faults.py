@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncbridge.errors import DependencyError, RemoteError
+from asyncbridge.errors import AsyncBridgeError, DependencyError, RemoteError, WorkerLost
 
 if TYPE_CHECKING:
+    from asyncbridge.client.pending import Pending
+    from asyncbridge.errors import Phase
     from asyncbridge.protocol.messages import Failed, Fault
 
-__all__ = ["remote_error"]
+__all__ = ["dependency_error", "remote_error", "with_phase"]
 
 
 def remote_error(message: Failed, *, origin: str, label: str) -> RemoteError:
@@ -33,6 +35,27 @@ def remote_error(message: Failed, *, origin: str, label: str) -> RemoteError:
         text=f"{what} was not run, because command {message.because}, which it depends on, "
         f"failed: {message.fault.type}: {message.fault.message}",
     )
+
+
+def dependency_error(item: Pending, failed: Pending) -> DependencyError:
+    """Build the exception for a command that never left: one it depends on had failed."""
+    reason = failed.promise._exception  # a look that does not count as handling it
+    cause = reason if isinstance(reason, RemoteError) else None
+    why = "was cancelled" if reason is None else f"failed: {reason}"
+    what, other = item.label or "the command", failed.label or f"command {failed.id}"
+    error = DependencyError(
+        "CancelledError" if reason is None else type(reason).__name__,
+        "" if reason is None else str(reason),
+        cause=cause,
+        text=f"{what} was not run, because {other}, which it depends on, {why}",
+    )
+    error.__cause__ = reason
+    return error
+
+
+def with_phase(error: AsyncBridgeError, phase: Phase) -> AsyncBridgeError:
+    """Return the error for one command: a lost worker's says how far that one had come."""
+    return error.at_phase(phase) if isinstance(error, WorkerLost) else error
 
 
 def _build(fault: Fault, *, command: int | None, origin: str, label: str) -> RemoteError:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["WorkerInfo"]
+    from asyncbridge.protocol.messages import Info
+
+__all__ = ["Questions", "WorkerInfo"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +52,31 @@ class WorkerInfo:
         known = {field.name: data.get(field.name) for field in fields(cls)}
         known["devices"] = tuple(data.get("devices") or ())
         return cls(**known)  # type: ignore[arg-type] # plain JSON of our own worker
+
+
+class Questions:
+    """What a session has asked of the worker, and not heard yet; on the loop alone."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
+        self._newest = 0
+
+    def ask(self) -> tuple[int, asyncio.Future[Mapping[str, Any]]]:
+        """Return a number to ask by, and the answer to come."""
+        self._newest += 1
+        future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        self._open[self._newest] = future
+        return self._newest, future
+
+    def answer(self, message: Info) -> None:
+        """Take the worker's answer, if somebody still waits for it."""
+        future = self._open.pop(message.id, None)
+        if future is not None and not future.done():
+            future.set_result(message.info)
+
+    def fail(self, error: Exception) -> None:
+        """Tell those who wait that no answer will come."""
+        for future in self._open.values():
+            if not future.done():
+                future.set_exception(error)
+        self._open.clear()

@@ -146,7 +146,7 @@ async def launch(options: LaunchOptions) -> WorkerProcess:
         WorkerStartError: One of the two processes could not be started.
     """
     token = secrets.token_urlsafe(32)
-    supervisor = await _Supervisor.start(_config(options, token))
+    supervisor = await _Supervisor.start(options, token)
     try:
         pid, folder = await supervisor.events.spawned
     except BaseException:
@@ -163,10 +163,10 @@ class _Supervisor:
         self.events = events
 
     @classmethod
-    async def start(cls, config: Mapping[str, Any]) -> _Supervisor:
+    async def start(cls, options: LaunchOptions, token: str) -> _Supervisor:
         loop = asyncio.get_running_loop()
         events = _Events(loop)
-        starting = loop.run_in_executor(None, _popen_supervisor, config)
+        starting = loop.run_in_executor(None, _popen_supervisor, options, token)
         try:
             popen = await asyncio.shield(starting)
             assert popen.stdout is not None
@@ -266,8 +266,9 @@ def _config(options: LaunchOptions, token: str) -> dict[str, Any]:
     }
 
 
-def _popen_supervisor(config: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+def _popen_supervisor(options: LaunchOptions, token: str) -> subprocess.Popen[bytes]:
     """Start the supervisor and hand it its config; blocks, for a thread."""
+    config = _config(options, token)
     python = sys.executable or config["argv"][0]
     try:
         popen = subprocess.Popen(  # noqa: S603 - this very program, by its path

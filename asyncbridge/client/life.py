@@ -57,8 +57,9 @@ class BridgeLife:
         self._session: Session | None = None
         # Imported while the bridge opens, in a thread: aiohttp, numpy and orjson are heavy.
         self._runtime: ModuleType | None = None
-        self._token: Token[BridgeLife | None] | None = None
+        self._token: Token[weakref.ref[BridgeLife] | None] | None = None
         self._closing: Promise[None] | None = None
+        self._sealed = False
         self._output = OutputRouter()
         self._finalizers = Finalizers(self._wake_finalizers)
         self._backlog = Backlog(options.backlog)
@@ -123,9 +124,11 @@ class BridgeLife:
                 default; what is not finished by then is rejected with ``BridgeClosed``.
 
         Raises:
-            BridgeClosed: The bridge was never opened.
+            BridgeClosed: The bridge was never opened, or is opening; cancel the task that does.
             WrongLoopError: Called on another loop, or from another thread, than its own.
         """
+        if self._state == "connecting":
+            raise BridgeClosed(UNOPENED)
         if self._closing is None:
             limit = self._options.close_timeout if timeout is None else timeout
             self._closing = self._promise_of(lambda: self._close(limit), "asyncbridge-close")
@@ -137,10 +140,10 @@ class BridgeLife:
         return self._state
 
     def __repr__(self) -> str:
-        kind = "new" if self._worker is None else self._worker.kind
         session = self._session
-        if session is None:
-            return f"<Bridge {kind} {self._state}>"
+        if session is None or self._worker is None:
+            return f"<Bridge {self._state}>"
+        kind = self._worker.kind
         backlog = session.protocol.backlogged
         return f"<Bridge {kind} [{session.unfinished} pending, {backlog} in the backlog] {self._state}>"
 
@@ -199,6 +202,7 @@ class BridgeLife:
                 stacklevel=1,
             )
         finally:
+            self._sealed = True
             try:
                 await session.close(quietly=limit == 0)
             finally:
@@ -209,7 +213,7 @@ class BridgeLife:
                 await worker.close()
 
     def _ended(self) -> None:
-        if self._state == "open":
+        if self._state in ("open", "closing"):
             self._state = "lost"
         self._backlog.close()
 
@@ -232,8 +236,12 @@ class BridgeLife:
         return promise
 
     def _usable_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the bridge's loop, if it is open and may be used from here."""
-        if self._state != "open":
+        """Return the bridge's loop, if it may be used, and from here.
+
+        A bridge that closes takes commands until it has settled: a chain that nobody awaits
+        goes on to its end.
+        """
+        if self._sealed or self._state not in ("open", "closing"):
             self._refuse()
         loop = self._loop
         assert loop is not None
@@ -294,5 +302,5 @@ def in_thread_of(loop: asyncio.AbstractEventLoop) -> bool:
 
 def abandon(worker: Worker, what: str) -> None:
     """Let a bridge go that nobody closed: its worker must not outlive it."""
+    worker.kill()  # first, for a warning may be an error
     warnings.warn(f"{what} was never closed", ResourceWarning, stacklevel=1)
-    worker.kill()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client.launcher import LaunchOptions, launch
 from asyncbridge.client.life import import_off_loop
-from asyncbridge.errors import ConnectError, WorkerStartError
+from asyncbridge.errors import AsyncBridgeError, ConnectError, WorkerStartError
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ async def greet(
     """Connect to a worker, unless it ends first or takes too long.
 
     Raises:
-        ConnectError: It refused, or nothing answers at its address.
-        WorkerStartError: It ended, or has not answered in time.
+        ConnectError: It refused, or nothing answers at its address, or not in time.
+        WorkerStartError: A worker that was started ended, or has not answered in time.
     """
     dialling = spawn(work(worker), name="asyncbridge-dial", on_error=lambda _: None)
     ending = spawn(worker.ended(), name="asyncbridge-ended", on_error=lambda _: None)
@@ -71,14 +71,23 @@ async def greet(
                 f"{lost.reason}, before it answered", stderr_tail=lost.stderr_tail
             )
         if not dialling.done():
-            raise WorkerStartError(
-                f"the {worker.kind} worker has not answered within {timeout} s: is the machine "
-                "very busy? connect(connect_timeout=...) waits longer"
-            )
+            raise overdue(worker, timeout)
         return dialling.result()
     finally:
         dialling.cancel()
         ending.cancel()
+
+
+def overdue(worker: Worker, timeout: float) -> AsyncBridgeError:
+    """Return the error for a worker that has not answered in time."""
+    longer = "connect(connect_timeout=...) waits longer"
+    if worker.kind == "attached":
+        return ConnectError(
+            f"nobody said welcome within {timeout} s: is it a worker, and does it answer? {longer}"
+        )
+    return WorkerStartError(
+        f"the worker has not answered within {timeout} s: is the machine very busy? {longer}"
+    )
 
 
 async def watch(worker: Worker, session: Session) -> None:

@@ -120,6 +120,8 @@ def read_token(path: Path) -> str:
         token = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise AuthenticationError(f"cannot read the token file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise AuthenticationError(f"the token file {path} holds no text") from None
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise AuthenticationError(f"other users can read the token file {path}: chmod 600 {path}")
     return token

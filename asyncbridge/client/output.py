@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio.events import _get_running_loop
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+from asyncbridge.errors import WrongLoopError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,14 +47,14 @@ class OutputReader:
     """An iterator of lines, ``async for`` on the bridge's loop, ``for`` in a script.
 
     Lines are kept from its creation on; a reader that falls behind loses the oldest, and is
-    told how many in ``dropped``.
+    told how many in ``dropped``. It ends with the bridge, after the lines that are here.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, forget: Callable[[], None]) -> None:
         self._loop = loop
         self._forget = forget
         self._lines: deque[OutputLine] = deque(maxlen=LINES_KEPT)
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiters: deque[asyncio.Future[None]] = deque()
         self._ended = False
         self.dropped = 0
 
@@ -67,33 +71,43 @@ class OutputReader:
         self._wake()
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; on the loop."""
         self._forget()
-        self._ended = True
+        self.end()
 
-    def __aiter__(self) -> OutputReader:
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> OutputLine:
         while not self._lines:
             if self._ended:
                 raise StopAsyncIteration
-            self._waiter = self._loop.create_future()
-            await self._waiter
+            waiter = self._loop.create_future()
+            self._waiters.append(waiter)
+            await waiter
         return self._lines.popleft()
 
-    def __iter__(self) -> OutputReader:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> OutputLine:
+        if _get_running_loop() is not None:
+            raise WrongLoopError("`for` would block this event loop: use `async for`")
+        with suppress(IndexError):
+            return self._lines.popleft()
+        if self._loop.is_closed():
+            raise StopIteration
         try:
             return asyncio.run_coroutine_threadsafe(self.__anext__(), self._loop).result()
         except StopAsyncIteration:
             raise StopIteration from None
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        # All of them: each looks again, and those that find nothing wait on.
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class OutputRouter:
@@ -106,11 +120,14 @@ class OutputRouter:
     def __init__(self) -> None:
         self._readers: set[OutputReader] = set()
         self._partial: dict[tuple[int | None, str], str] = {}
+        self._ended = False
 
     def reader(self, loop: asyncio.AbstractEventLoop) -> OutputReader:
         """Return a new reader of the lines from now on."""
         reader = OutputReader(loop, lambda: self._readers.discard(reader))
         self._readers.add(reader)
+        if self._ended:
+            reader.end()
         return reader
 
     def feed(self, output: Output) -> None:
@@ -137,6 +154,7 @@ class OutputRouter:
 
     def end(self) -> None:
         """Emit what is left, and end the readers."""
+        self._ended = True
         for key, rest in self._partial.items():
             self._emit(key, rest)
         self._partial.clear()

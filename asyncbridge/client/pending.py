@@ -11,14 +11,14 @@ from asyncbridge.protocol.states import CommandState
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from asyncbridge.client.session import Session
     from asyncbridge.errors import RemoteError
     from asyncbridge.promise import Promise
     from asyncbridge.protocol.messages import Buffer, Payload
 
-__all__ = ["Pending", "origin"]
+__all__ = ["Pending", "dependencies", "origin"]
 
 STATE_NAMES = {
     CommandState.BACKLOG: "pending",
@@ -48,6 +48,8 @@ class Pending:
         "bindings",
         "bulk",
         "code",
+        "dependents",
+        "home",
         "id",
         "label",
         "lifetime",
@@ -65,7 +67,8 @@ class Pending:
         bindings: Payload | None,
         lifetime: str,
         label: str,
-        after: Sequence[Promise[Any]],
+        after: Sequence[Pending],
+        home: object,
         annotate: Callable[[RemoteError], None] | None,
         origin: str,
     ) -> None:
@@ -75,6 +78,8 @@ class Pending:
         self.lifetime = lifetime
         self.label = label
         self.after = after
+        self.home = home
+        self.dependents: list[Pending] = []
         self.annotate = annotate
         self.origin = origin
         self.id = 0
@@ -98,9 +103,20 @@ class Pending:
         """Ask for the command to be taken back; tells whether it still may be."""
         return self.session is not None and self.session.cancel(self)
 
+    def depend(self) -> None:
+        """Let those it depends on know of it, for as long as they have no outcome."""
+        for item in self.after:
+            if not item.promise.done():
+                item.dependents.append(self)
+
+    def failed_dependency(self) -> Pending | None:
+        """Return one it depends on that is known to have failed, or to be cancelled."""
+        return next((i for i in self.after if i.promise.state in ("rejected", "cancelled")), None)
+
     def settled(self) -> None:
         """Let go of all that a settled promise needs no more: it may live for long."""
         self.after = ()
+        self.dependents = []
         self.annotate = None
         self.bindings = None
         self.bulk = {}
@@ -115,9 +131,33 @@ class Pending:
             code=self.code,
             bindings=self.bindings,
             lifetime=self.lifetime,
-            after=tuple(p.command_id for p in self.after if p.command_id),
+            after=tuple(item.id for item in self.after),
             label=self.label,
         )
+
+
+def dependencies(after: Iterable[Promise[Any]], home: object) -> list[Pending]:
+    """Return the commands behind promises.
+
+    Args:
+        after: Promises that ``send`` gave.
+        home: What the commands of one bridge have in common.
+
+    Raises:
+        ValueError: A promise with no command behind it, or with one of another bridge.
+    """
+    found: list[Pending] = []
+    for promise in after:
+        item = promise._source
+        if not isinstance(item, Pending):
+            raise ValueError(  # noqa: TRY004 - a promise it is
+                f"after= takes promises of commands, not {promise!r}: what `then` returns has no "
+                "command of its own"
+            )
+        if item.home is not home:
+            raise ValueError(f"after= names a command of another bridge: {item.label or promise!r}")
+        found.append(item)
+    return found
 
 
 def origin() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncbridge.client.pending import Pending, origin
+from asyncbridge.client.pending import Pending, dependencies, origin
 from asyncbridge.client.session import Session
 from asyncbridge.codegen import call, check_identifier, random_name, render, ship
 from asyncbridge.serialization.codec import encode
@@ -12,6 +12,7 @@ __all__ = [
     "Session",
     "call",
     "check_identifier",
+    "dependencies",
     "encode",
     "origin",
     "random_name",

@@ -7,7 +7,9 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from asyncbridge.client.faults import remote_error
+from asyncbridge.client.faults import dependency_error, remote_error, with_phase
+from asyncbridge.client.info import Questions
+from asyncbridge.client.transfers import Transfers, has_bulk
 from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,
@@ -18,11 +20,10 @@ from asyncbridge.errors import (
     WorkerLost,
     WorkerStartError,
 )
-from asyncbridge.protocol.client import ClientProtocol
+from asyncbridge.protocol.client import ClientProtocol, size_of
 from asyncbridge.protocol.journal import is_blank, parse
 from asyncbridge.protocol.limits import HEADER_BYTES
 from asyncbridge.protocol.messages import (
-    BulkRef,
     Cancelled,
     Command,
     Completed,
@@ -35,26 +36,22 @@ from asyncbridge.protocol.messages import (
 )
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.serialization.codec import decode
-from asyncbridge.serialization.split import join, split
+from asyncbridge.serialization.split import split
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from asyncbridge.client.output import OutputRouter
     from asyncbridge.client.pending import Pending
-    from asyncbridge.errors import Phase
     from asyncbridge.lifetime import Finalizers
     from asyncbridge.protocol.limits import Bound
-    from asyncbridge.protocol.messages import Buffer, Message, Payload
+    from asyncbridge.protocol.messages import Message, Payload
     from asyncbridge.transport.contract import Link
 
 __all__ = ["Session"]
-
-UPLOADS = 4
-"""Bulk buffers that are on their way to the worker at once."""
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +82,9 @@ class Session:
         verdict: Callable[[str], Awaitable[WorkerLost]],
         ended: Callable[[], None],
     ) -> None:
-        self.protocol = ClientProtocol(session=name, client=client_name(), backlog=backlog)
+        self.protocol = ClientProtocol(
+            session=name, client=f"asyncbridge pid {os.getpid()}", backlog=backlog
+        )
         self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()
         self._link = link
         self._output = output
@@ -96,9 +95,9 @@ class Session:
         self._writer = Writer(link.channel, self._outgoing, self._written)
         self._pending: dict[int, Pending] = {}
         self._newest = 0
-        self._infos: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
+        self._questions = Questions()
         self._drainers: list[asyncio.Future[None]] = []
-        self._uploads = asyncio.Semaphore(UPLOADS)
+        self._transfers = Transfers(link.bulk, self._broken)
         self._failure: WorkerStartError | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -149,6 +148,7 @@ class Session:
         if self.closed.done():
             return
         self.closed.set_result(error)
+        self._transfers.close()
         self._ended()
         journal = error.journal if isinstance(error, WorkerLost) else b""
         phases = self.protocol.lose(parse(journal), told=is_blank(journal))
@@ -158,10 +158,7 @@ class Session:
         for command_id, item in pending.items():
             phase = phases.get(command_id, "finished_unreported")
             self._reject(item, with_phase(error, phase))
-        for info in self._infos.values():
-            if not info.done():
-                info.set_exception(error)
-        self._infos.clear()
+        self._questions.fail(error)
         self._wake_drainers()
         self._output.end()
 
@@ -186,6 +183,11 @@ class Session:
             self._released(item.size)
             self._reject(item, self._failure)
             return
+        failed = item.failed_dependency()
+        if failed is not None:
+            self._released(item.size)
+            item.promise.set_exception(dependency_error(item, failed))
+            return
         if len(item.code) > HEADER_BYTES:
             raise TooLarge(f"code of {len(item.code)} characters; the limit is {HEADER_BYTES}")
         item.id = self._newest + 1
@@ -193,6 +195,7 @@ class Session:
             item.bindings, item.bulk = split(item.bindings, prefix=f"{item.id}")
         self.protocol.submit(item.command())
         self._newest = item.id
+        item.depend()
         item.session = self
         self._pending[item.id] = item
         self._writer.wake()
@@ -201,12 +204,31 @@ class Session:
         """Take a command back; tells whether it is, or may yet be, out of the queue."""
         if item.id not in self._pending or item.state == "running":
             return False
-        if self.protocol.cancel(item.id):
-            self._released(item.size)
+        if self._take_back(item):
+            dependents = item.dependents
             self._settle_cancelled(item)
+            self._fail(dependents, item)
         else:
             self._writer.wake()
         return True
+
+    def _take_back(self, item: Pending) -> bool:
+        """Take a command out of the backlog, if it is still there."""
+        if not self.protocol.cancel(item.id):
+            return False
+        self._released(item.size)
+        if not self.protocol.backlogged:
+            self._wake_drainers()
+        return True
+
+    def _fail(self, dependents: Sequence[Pending], cause: Pending) -> None:
+        """Reject what waits in the backlog for a command that will never run."""
+        todo = [(item, cause) for item in dependents]
+        while todo:
+            item, failed = todo.pop()
+            if item.id in self._pending and self._take_back(item):
+                todo += [(dependent, item) for dependent in item.dependents]
+                self._reject(item, dependency_error(item, failed))
 
     async def drain(self) -> None:
         """Wait until nothing is left in the backlog."""
@@ -224,17 +246,10 @@ class Session:
         """Ask the worker for its present state."""
         if self.closed.done():
             raise self.closed.result()
-        number = len(self._infos) + 1
-        while number in self._infos:
-            number += 1
-        future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
-        self._infos[number] = future
+        number, answer = self._questions.ask()
         self.protocol.control(InfoRequest(id=number))
         self._writer.wake()
-        try:
-            return await future
-        finally:
-            self._infos.pop(number, None)
+        return await answer
 
     def release_collected(self) -> None:
         """Tell the worker of collected bindings whose owners are garbage."""
@@ -251,27 +266,14 @@ class Session:
     def _written(self, messages: list[Message]) -> None:
         for message in messages:
             if isinstance(message, Command):
+                # Its outcome may have come before the write returned.
+                self._released(size_of(message))
                 item = self._pending.get(message.id)
-                if item is not None:
-                    self._released(item.size)
-                    if item.bulk:
-                        self._upload(item)
+                if item is not None and item.bulk:
+                    self._transfers.upload(item.bulk)
+                    item.bulk = {}
         if not self.protocol.backlogged:
             self._wake_drainers()
-
-    def _upload(self, item: Pending) -> None:
-        bulk, item.bulk = item.bulk, {}
-        for buffer_id, buffer in bulk.items():
-            spawn(
-                self._send_bulk(buffer_id, buffer),
-                name=f"asyncbridge-upload-{buffer_id}",
-                on_error=self._broken,
-            )
-
-    async def _send_bulk(self, buffer_id: str, buffer: Buffer) -> None:
-        async with self._uploads:
-            if not self.closed.done():
-                await self._link.bulk.send(buffer_id, buffer)
 
     def _wake_drainers(self) -> None:
         drainers, self._drainers = self._drainers, []
@@ -297,15 +299,14 @@ class Session:
 
     def _completed(self, message: Completed) -> None:
         item = self._pending[message.id]
-        if any(isinstance(buffer, BulkRef) for buffer in message.value.buffers):
+        if has_bulk(message.value):
             spawn(self._fetch(item, message.value), name=f"asyncbridge-fetch-{message.id}")
             return
         self._fulfil(item, message.value)
 
     async def _fetch(self, item: Pending, value: Payload) -> None:
-        refs = [buffer for buffer in value.buffers if isinstance(buffer, BulkRef)]
         try:
-            bulk = {ref.id: await self._link.bulk.receive(ref.id, ref.size) for ref in refs}
+            whole = await self._transfers.fetch(value)
         except (ChannelClosed, DecodeError) as error:
             if item.id in self._pending:
                 self._broken(error)
@@ -313,7 +314,7 @@ class Session:
         finally:
             self.protocol.fetched(item.id)
         if item.id in self._pending:
-            self._fulfil(item, join(value, bulk))
+            self._fulfil(item, whole)
 
     def _fulfil(self, item: Pending, value: Payload) -> None:
         self._forget(item)
@@ -360,13 +361,11 @@ class Session:
             stderr_tail=fault.text,
         )
         for item in list(self._pending.values()):
-            self.protocol.cancel(item.id)
+            self._take_back(item)
             self._reject(item, self._failure)
 
     def _info(self, message: Info) -> None:
-        future = self._infos.get(message.id)
-        if future is not None and not future.done():
-            future.set_result(message.info)
+        self._questions.answer(message)
 
     def _told(self, message: Output) -> None:
         self._output.feed(message)
@@ -397,13 +396,3 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     Output: Session._told,
     Goodbye: Session._said_goodbye,
 }
-
-
-def with_phase(error: AsyncBridgeError, phase: Phase) -> AsyncBridgeError:
-    """Return the error for one command: a lost worker's says how far that one had come."""
-    return error.at_phase(phase) if isinstance(error, WorkerLost) else error
-
-
-def client_name() -> str:
-    """Return what the client calls itself in its hello."""
-    return f"asyncbridge pid {os.getpid()}"

@@ -26,14 +26,20 @@ class Finalizers:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._dead: deque[str] = deque()
+        self._tied: dict[str, object] = {}
         self._wake = wake
         self._woken = False
 
     def tie(self, owner: object, name: str) -> None:
-        """Enqueue ``name`` once ``owner`` is garbage."""
-        finalizer = weakref.finalize(owner, self._enqueue, name)
+        """Enqueue ``name`` once ``owner`` is garbage, unless it was tied anew by then."""
+        mark = self._tied[name] = object()
+        finalizer = weakref.finalize(owner, self._enqueue, name, mark)
         # At the interpreter's exit the worker goes with all it holds.
         finalizer.atexit = False
+
+    def forget(self, name: str) -> None:
+        """Let a name stand, whatever becomes of its present owner."""
+        self._tied.pop(name, None)
 
     def take(self) -> tuple[str, ...]:
         """Return the names to be released now, each once."""
@@ -43,7 +49,10 @@ class Finalizers:
             names.append(self._dead.popleft())
         return tuple(names)
 
-    def _enqueue(self, name: str) -> None:
+    def _enqueue(self, name: str, mark: object) -> None:
+        if self._tied.get(name) is not mark:
+            return
+        del self._tied[name]
         self._dead.append(name)
         if not self._woken:
             self._woken = True

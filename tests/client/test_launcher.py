@@ -299,8 +299,8 @@ async def test_a_launch_cancelled_later_leaves_nothing(
         else:
             task.cancel()
 
-    def start_and_cancel(config: dict[str, object]) -> object:
-        popen = start(config)
+    def start_and_cancel(options: LaunchOptions, token: str) -> object:
+        popen = start(options, token)
         loop.call_soon_threadsafe(cancel_after, turns)
         return popen
 
@@ -318,10 +318,10 @@ async def test_launch_does_not_block_the_loop(
     go = asyncio.Event()
     start = launcher._popen_supervisor
 
-    def slow(config: dict[str, object]) -> object:
+    def slow(options: LaunchOptions, token: str) -> object:
         # It can end only because the loop runs meanwhile.
         asyncio.run_coroutine_threadsafe(go.wait(), loop).result(LIMIT_S)
-        return start(config)
+        return start(options, token)
 
     monkeypatch.setattr(launcher, "_popen_supervisor", slow)
     loop.call_soon(go.set)

@@ -17,7 +17,7 @@ def new(**given: Any) -> Pending:
     """Return a pending command of one's own wishes."""
     fields: dict[str, Any] = {
         "code": "x + 1", "bindings": None, "lifetime": "command", "label": "", "after": (),
-        "annotate": None, "origin": "",
+        "home": None, "annotate": None, "origin": "",
     }  # fmt: skip
     promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
     return Pending(promise, **{**fields, **given})
@@ -33,8 +33,7 @@ async def test_its_message_has_what_was_asked_for() -> None:
     """Dependencies by the ids of their commands."""
     first = new()
     first.id = 3
-    first.promise._attach(first)
-    item = new(after=[first.promise], label="l", lifetime="eternal")
+    item = new(after=[first], label="l", lifetime="eternal")
     item.id = 4
     assert item.command() == Command(
         id=4, code="x + 1", bindings=None, lifetime="eternal", after=(3,), label="l"
@@ -50,9 +49,7 @@ async def test_before_it_has_a_session_it_is_pending_and_cannot_be_cancelled() -
 
 async def test_once_settled_it_holds_nothing() -> None:
     """A promise that is kept for long keeps no array with it."""
-    item = new(
-        bindings=Payload(header=b"", size=100), after=[new().promise], annotate=lambda _: None
-    )
+    item = new(bindings=Payload(header=b"", size=100), after=[new()], annotate=lambda _: None)
     item.timer = asyncio.get_running_loop().call_later(1000, lambda: None)
     timer = item.timer
     item.bulk = {"1-0": b"data"}

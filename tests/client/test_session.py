@@ -114,7 +114,7 @@ class Rig:
         promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
         item = Pending(
             promise, code="x", bindings=None if value is None else encode({"x": value}),
-            lifetime="command", label="", after=(), annotate=None, origin="here",
+            lifetime="command", label="", after=(), home=None, annotate=None, origin="here",
         )  # fmt: skip
         promise._attach(item)
         self.session.submit(item)

@@ -476,7 +476,7 @@ async def test_threads_and_transforms_of_one_promise(connected: Callable[[], Bri
 
     async with connected() as bridge:
         promise = bridge.send("21", transform=double)
-        assert await asyncio.gather(promise, promise) == [42, 42]
+        assert [*await asyncio.gather(promise, promise)] == [42, 42]
     assert threads == [threading.get_ident()]
 
 

@@ -24,7 +24,7 @@ __all__ = ["AttachedWorker", "LocalWorker", "Worker"]
 
 UNIX_BASE = "http://asyncbridge"
 """Scheme and Host of requests over a Unix socket."""
-POLL_SECONDS = 0.005
+POLL_SECONDS = 0.01
 """How often a worker that starts is looked for."""
 VERDICT_SECONDS = 5.0
 """How long the supervisor is waited for, once the worker's connection has ended."""
@@ -132,13 +132,12 @@ class LocalWorker(Worker):
         process = self._process
         self._http = http_session(process.socket_path)
         while True:
-            if is_there(process.socket_path):
-                try:
-                    return await open_link(
-                        self._http, UNIX_BASE, process.token, session, f"pid {process.pid}"
-                    )
-                except aiohttp.ClientConnectorError:  # bound, and not listening yet
-                    pass
+            try:
+                return await open_link(
+                    self._http, UNIX_BASE, process.token, session, f"pid {process.pid}"
+                )
+            except aiohttp.ClientConnectorError:  # not bound yet, or not listening
+                pass
             await asyncio.sleep(POLL_SECONDS)
 
     async def ended(self) -> WorkerLost:
@@ -188,11 +187,6 @@ def check_clear_text(scheme: str, host: str, url: str) -> None:
         local = False
     if not local:
         raise ConnectError(f"{url} would show the token to the network: use https://")
-
-
-def is_there(path: Path) -> bool:
-    """Tell whether a file exists: one system call, cheap enough for the loop."""
-    return path.exists()
 
 
 def http_session(socket: Path | None) -> aiohttp.ClientSession:

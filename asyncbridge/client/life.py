@@ -168,7 +168,34 @@ class BridgeLife:
             raise
         self._state = "open"
         self._finalizer = weakref.finalize(self, abandon, worker, repr(self))
-        spawn(opening.watch(worker, self._session), name="asyncbridge-watch")
+        spawn(self._watch(worker, self._session), name="asyncbridge-watch")
+
+    async def _watch(self, worker: Worker, session: Session) -> None:
+        """End the session as soon as the process is known to have ended."""
+        ended = spawn(worker.ended(), name="asyncbridge-ended")
+        either: set[asyncio.Future[Any]] = {ended, session.closed}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done() and not session.closed.done():
+                session.end(ended.result())
+        except asyncio.CancelledError:
+            # The loop ends, and takes its tasks along: the last chance to leave it tidy.
+            if self._closing is None:
+                await self._end_with_the_loop(worker, session)
+            raise
+        finally:
+            ended.cancel()
+
+    async def _end_with_the_loop(self, worker: Worker, session: Session) -> None:
+        what = repr(self)
+        self._sealed = True
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        await session.close(quietly=True)
+        worker.kill()
+        await worker.close()
+        self._state = "closed"
+        warnings.warn(f"{what} was never closed", ResourceWarning, stacklevel=1)
 
     async def _greet(self, worker: Worker) -> Session:
         name = f"{os.getpid()}-{os.urandom(8).hex()}"

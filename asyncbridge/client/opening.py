@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from asyncbridge.client.options import Options
     from asyncbridge.client.session import Session
 
-__all__ = ["greet", "start_worker", "watch"]
+__all__ = ["greet", "start_worker"]
 
 VERDICT_SECONDS = 5.0
 """How long the supervisor is waited for, once the connection of a new worker broke."""
@@ -88,15 +88,3 @@ def overdue(worker: Worker, timeout: float) -> AsyncBridgeError:
     return WorkerStartError(
         f"the worker has not answered within {timeout} s: is the machine very busy? {longer}"
     )
-
-
-async def watch(worker: Worker, session: Session) -> None:
-    """End the session as soon as the process is known to have ended."""
-    ended = spawn(worker.ended(), name="asyncbridge-ended")
-    try:
-        either: set[asyncio.Future[Any]] = {ended, session.closed}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if ended.done() and not session.closed.done():
-            session.end(ended.result())
-    finally:
-        ended.cancel()

@@ -298,7 +298,9 @@ class Session:
                 handler(self, wanted)
 
     def _completed(self, message: Completed) -> None:
-        item = self._pending[message.id]
+        item = self._pending.get(message.id)
+        if item is None:  # rejected already, because the backend cannot be imported
+            return
         if has_bulk(message.value):
             spawn(self._fetch(item, message.value), name=f"asyncbridge-fetch-{message.id}")
             return
@@ -326,7 +328,9 @@ class Session:
         item.promise._settle(result)
 
     def _failed(self, message: Failed) -> None:
-        item = self._pending[message.id]
+        item = self._pending.get(message.id)
+        if item is None:
+            return
         error = remote_error(message, origin=item.origin, label=item.label)
         if item.annotate is not None:
             try:
@@ -336,7 +340,9 @@ class Session:
         self._reject(item, error)
 
     def _cancelled(self, message: Cancelled) -> None:
-        self._settle_cancelled(self._pending[message.id])
+        item = self._pending.get(message.id)
+        if item is not None:
+            self._settle_cancelled(item)
 
     def _settle_cancelled(self, item: Pending) -> None:
         self._forget(item)

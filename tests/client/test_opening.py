@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from asyncbridge.client import opening
+from asyncbridge.client import Bridge, opening
 from asyncbridge.client.connectors import AttachedWorker, Worker
-from asyncbridge.client.opening import greet, start_worker, watch
+from asyncbridge.client.opening import greet, start_worker
 from asyncbridge.client.options import Options
 from asyncbridge.errors import AsyncBridgeError, ConnectError, WorkerLost, WorkerStartError
 
@@ -141,7 +141,7 @@ async def test_a_cancelled_greeting_leaves_no_task() -> None:
 
 
 class Ending:
-    """What ``watch`` sees of a session."""
+    """What a bridge that watches its worker sees of a session."""
 
     def __init__(self) -> None:
         self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()
@@ -155,7 +155,7 @@ async def test_the_end_of_the_process_ends_the_session() -> None:
     """With the supervisor's word."""
     worker, session = ScriptedWorker(), Ending()
     worker.end.set_result(LOST)
-    await watch(worker, cast("Session", session))
+    await Bridge(Options())._watch(worker, cast("Session", session))
     assert session.errors == [LOST]
 
 
@@ -163,7 +163,7 @@ async def test_a_session_that_ended_by_itself_is_left_alone() -> None:
     """Its end is known already."""
     worker, session = ScriptedWorker(), Ending()
     session.closed.set_result(ConnectError("over"))
-    await watch(worker, cast("Session", session))
+    await Bridge(Options())._watch(worker, cast("Session", session))
     assert session.errors == []
 
 

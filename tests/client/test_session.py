@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from asyncbridge.client.faults import with_phase
 from asyncbridge.client.output import OutputRouter
 from asyncbridge.client.pending import Pending
-from asyncbridge.client.session import Session, with_phase
+from asyncbridge.client.session import Session
 from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,

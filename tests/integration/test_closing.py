@@ -233,7 +233,7 @@ async def test_elsewhere_the_only_open_bridge_is_the_current_one(
 
 
 FORGETFUL = """
-import asyncio, gc, warnings
+import asyncio, gc, sys, warnings
 warnings.simplefilter("always", ResourceWarning)
 import asyncbridge
 
@@ -244,7 +244,7 @@ async def main():
 {run}
 gc.collect()
 print("collected", flush=True)
-input()
+sys.stdin.read()
 """
 
 

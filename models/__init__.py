@@ -16,7 +16,8 @@ if __name__ != "asyncbridge.models":
         "sys.path, or the project is not installed"
     )
 
-import asyncbridge.client  # noqa: F401 - needed by whoever opens a bridge; see above
+# Opening a bridge needs it; see above.
+import asyncbridge.client  # noqa: F401 # pyright: ignore[reportUnusedImport]
 from asyncbridge.models.layers import Input, Layer
 from asyncbridge.models.mirror import Mirror
 from asyncbridge.models.model import Model, Sequential

@@ -159,7 +159,8 @@ class BridgeLife:
             self._worker = worker
             self._runtime = await import_off_loop("asyncbridge.client.runtime")
             timeout = self._options.connect_timeout
-            self._session = await opening.greet(worker, self._greet, timeout)
+            session: Session = await opening.greet(worker, self._greet, timeout)
+            self._session = session
         except BaseException:
             self._state = "closed"
             if self._worker is not None:
@@ -168,7 +169,7 @@ class BridgeLife:
             raise
         self._state = "open"
         self._finalizer = weakref.finalize(self, abandon, worker, repr(self))
-        spawn(self._watch(worker, self._session), name="asyncbridge-watch")
+        spawn(self._watch(worker, session), name="asyncbridge-watch")
 
     async def _watch(self, worker: Worker, session: Session) -> None:
         """End the session as soon as the process is known to have ended."""

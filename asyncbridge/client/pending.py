@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Buffer, Payload
 
 __all__ = ["Pending", "dependencies", "origin"]
+
+log = logging.getLogger(__name__)
 
 STATE_NAMES = {
     CommandState.BACKLOG: "pending",
@@ -102,6 +105,15 @@ class Pending:
     def cancel(self, promise: Promise[Any], msg: Any, mode: str | None) -> bool:
         """Ask for the command to be taken back; tells whether it still may be."""
         return self.session is not None and self.session.cancel(self)
+
+    def explain(self, error: RemoteError) -> None:
+        """Let the sender add what it knows; where that fails, the error stands as it is."""
+        if self.annotate is None:
+            return
+        try:
+            self.annotate(error)
+        except Exception:
+            log.exception("annotate= of %s failed", self.label or f"command {self.id}")
 
     def depend(self) -> None:
         """Let those it depends on know of it, for as long as they have no outcome."""

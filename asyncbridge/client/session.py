@@ -332,11 +332,7 @@ class Session:
         if item is None:
             return
         error = remote_error(message, origin=item.origin, label=item.label)
-        if item.annotate is not None:
-            try:
-                item.annotate(error)
-            except Exception:
-                log.exception("annotate= of %s failed", item.label or f"command {item.id}")
+        item.explain(error)
         self._reject(item, error)
 
     def _cancelled(self, message: Cancelled) -> None:

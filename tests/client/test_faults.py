@@ -39,6 +39,7 @@ def test_everything_of_the_fault_is_there_as_data() -> None:
     assert error.__notes__ == ["look here"]
     assert isinstance(error.__cause__, RemoteError)
     assert error.__cause__ is error.cause
+    assert error.cause is not None
     assert error.cause.type == "KeyError"
 
 

@@ -34,7 +34,8 @@ def resolved(url: str | None = None, **given: Any) -> Options:
     nothing: dict[str, Any] = dict.fromkeys(
         ("token", "python", "env", "connect_timeout", "close_timeout", "backlog")
     )
-    return resolve(url, **{"backend": AUTO, **nothing, **given})
+    options: dict[str, Any] = {"backend": AUTO, **nothing, **given}
+    return resolve(url, **options)
 
 
 def test_the_defaults_are_those_of_the_class() -> None:

@@ -188,6 +188,7 @@ async def test_a_command_that_ignores_signals_ends_with_the_bridge(
     connected: Callable[[], Bridge], gate: Gate
 ) -> None:
     """SIGTERM may be masked by what runs: the supervisor kills after a while."""
+    pid = 0
     with pytest.raises(ZeroDivisionError):
         async with connected() as bridge:
             pid = (await bridge.info()).pid
@@ -195,6 +196,7 @@ async def test_a_command_that_ignores_signals_ends_with_the_bridge(
             await gate.reached()
             os.kill(pid, 19)  # SIGSTOP: it cannot even be asked
             raise ZeroDivisionError
+    assert pid
     assert not psutil.pid_exists(pid)
 
 

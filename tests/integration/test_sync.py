@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncbridge.client import Bridge
+    from asyncbridge.promise import Promise
     from tests.integration.conftest import Gate, Script
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -168,12 +169,13 @@ def test_an_exception_in_the_block_waits_for_nothing(
     connected: Callable[[], Bridge], gate: Gate
 ) -> None:
     """What was unfinished is rejected, and it is there to be seen."""
+    promises: list[Promise[object]] = []
     with pytest.raises(ZeroDivisionError), connected() as bridge:
-        running = bridge.send(gate.code)
+        promises.append(bridge.send(gate.code))
         gate.reached_sync()
         raise ZeroDivisionError
     with pytest.raises(BridgeClosed):
-        running.wait_for_value(0)
+        promises[0].wait_for_value(0)
 
 
 def test_a_promise_of_a_sync_bridge_can_be_awaited_elsewhere(

@@ -1,7 +1,8 @@
 """Run the benchmarks: ``make bench``, or ``python benchmarks/run.py [--quick] [NAME ...]``.
 
 Each figure stands beside a floor or a peer measured in the same run: this is about ratios, for
-machines are noisy. A bar is missed only when the whole interquartile range lies beyond it.
+machines are noisy. The bar of a ratio is missed when the whole interquartile range lies above it,
+every other bar when any value does.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import BridgeLife, in_thread_of
-from asyncbridge.errors import AsyncBridgeError
 from asyncbridge.lifetime import Binding, check_lifetime
 from asyncbridge.promise import Promise
 
@@ -68,11 +67,15 @@ class Bridge(BridgeLife):
             QueueFull: The backlog is at its bound (an async bridge; a sync one blocks).
             SerializationError: A binding has no wire form; the text names it.
             SyntaxError: The code is no Python.
-            ValueError: ``after`` names a promise with no command of this bridge behind it.
+            TypeError: ``name`` is no text, ``timeout`` no number.
+            ValueError: ``after`` names a promise with no command of this bridge behind it;
+                ``timeout`` is not positive.
             WrongLoopError: Called on another loop, or from another thread, than the bridge's.
         """
         loop = self._usable_loop()
         check_lifetime(lifetime)
+        check_name(name)
+        check_timeout(timeout)
         tools = self._tools()
         source = code if isinstance(code, str) else tools.render(code)
         if isinstance(code, str):
@@ -188,7 +191,7 @@ class Bridge(BridgeLife):
         size = item.size
         try:
             self._enqueue(item, timeout)
-        except AsyncBridgeError as error:
+        except Exception as error:  # noqa: BLE001 - nobody else could be told
             self._backlog.give(size)
             item.promise.set_exception(error)
 
@@ -207,6 +210,22 @@ def expire(item: Pending, timeout: float) -> None:
     item.promise.set_exception(TimeoutError(f"no outcome of {what} after {timeout} s ({state})"))
     if item.session is not None:
         item.session.cancel(item)
+
+
+def check_name(name: object) -> None:
+    """Raise ``TypeError`` for a command's name that is no text."""
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name= is a text that people read, not {name!r}")
+
+
+def check_timeout(timeout: object) -> None:
+    """Raise ``TypeError`` or ``ValueError`` for what is no time limit in seconds."""
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"timeout= is a number of seconds, not {timeout!r}")
+    if not timeout > 0:
+        raise ValueError(f"timeout= is a positive number of seconds, got {timeout}")
 
 
 @lru_cache(maxsize=1024)

@@ -88,6 +88,8 @@ class AttachedWorker(Worker):
             raise AuthenticationError(
                 f"no token for {url}: pass token=, or name its file in ASYNCBRIDGE_TOKEN_FILE"
             )
+        if not token.isprintable() or not token.isascii():
+            raise AuthenticationError("a token is printable ASCII text; this one is not")
         self._url = url
         self._token = token
         self._http: aiohttp.ClientSession | None = None

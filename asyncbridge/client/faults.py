@@ -39,7 +39,7 @@ def remote_error(message: Failed, *, origin: str, label: str) -> RemoteError:
 
 def dependency_error(item: Pending, failed: Pending) -> DependencyError:
     """Build the exception for a command that never left: one it depends on had failed."""
-    reason = failed.promise._exception  # a look that does not count as handling it
+    reason = failed.reason
     cause = reason if isinstance(reason, RemoteError) else None
     why = "was cancelled" if reason is None else f"failed: {reason}"
     what, other = item.label or "the command", failed.label or f"command {failed.id}"

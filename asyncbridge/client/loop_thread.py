@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["LoopThread"]
 
 T = TypeVar("T")
+CANCEL_SECONDS = 10.0
+"""How long a cancelled coroutine may take to put things away."""
 
 
 class LoopThread:
@@ -27,13 +29,23 @@ class LoopThread:
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop, blocking until it is done.
 
-        A ``KeyboardInterrupt`` cancels the coroutine and gets out.
+        A ``KeyboardInterrupt`` cancels the coroutine, and gets out once that has ended.
         """
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        ended = threading.Event()
+
+        async def run() -> T:
+            try:
+                return await coroutine
+            finally:
+                ended.set()
+
+        future = asyncio.run_coroutine_threadsafe(run(), self.loop)
         try:
             return future.result()
         except BaseException:
+            # Not before it has put away what it had begun.
             future.cancel()
+            ended.wait(CANCEL_SECONDS)
             raise
 
     def soon(self, callback: Callable[..., object], *args: object) -> None:

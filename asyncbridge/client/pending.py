@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from asyncbridge.client.session import Session
-    from asyncbridge.errors import RemoteError
+    from asyncbridge.errors import AsyncBridgeError, RemoteError
     from asyncbridge.promise import Promise
     from asyncbridge.protocol.messages import Buffer, Payload
 
@@ -46,18 +46,20 @@ class Pending:
     """One command, from ``send`` until its promise is settled: the promise's source."""
 
     __slots__ = (
+        "_promise",
         "after",
         "annotate",
         "bindings",
         "bulk",
         "code",
         "dependents",
+        "failed",
         "home",
         "id",
         "label",
         "lifetime",
         "origin",
-        "promise",
+        "reason",
         "session",
         "timer",
     )
@@ -75,7 +77,9 @@ class Pending:
         annotate: Callable[[RemoteError], None] | None,
         origin: str,
     ) -> None:
-        self.promise = promise
+        self._promise: Promise[Any] | None = promise
+        self.failed = False
+        self.reason: AsyncBridgeError | None = None
         self.code = code
         self.bindings = bindings
         self.lifetime = lifetime
@@ -89,6 +93,12 @@ class Pending:
         self.bulk: dict[str, Buffer] = {}
         self.session: Session | None = None
         self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def promise(self) -> Promise[Any]:
+        """The promise, until it is settled."""
+        assert self._promise is not None
+        return self._promise
 
     @property
     def size(self) -> int:
@@ -118,15 +128,21 @@ class Pending:
     def depend(self) -> None:
         """Let those it depends on know of it, for as long as they have no outcome."""
         for item in self.after:
-            if not item.promise.done():
+            if item._promise is not None:
                 item.dependents.append(self)
 
     def failed_dependency(self) -> Pending | None:
         """Return one it depends on that is known to have failed, or to be cancelled."""
-        return next((i for i in self.after if i.promise.state in ("rejected", "cancelled")), None)
+        return next((item for item in self.after if item.failed), None)
 
-    def settled(self) -> None:
-        """Let go of all that a settled promise needs no more: it may live for long."""
+    def settled(self, *, failed: bool, reason: AsyncBridgeError | None) -> None:
+        """Let go of all that a settled promise needs no more: it may live for long.
+
+        Of the promise, too, which refers back here: its value, which may be large, is to be
+        freed as soon as its owner drops it, not when the garbage collector comes by.
+        """
+        self.failed, self.reason = failed, reason
+        self._promise = None
         self.after = ()
         self.dependents = []
         self.annotate = None

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from asyncbridge.client.output import OutputRouter
     from asyncbridge.client.pending import Pending
     from asyncbridge.lifetime import Finalizers
+    from asyncbridge.promise import Promise
     from asyncbridge.protocol.limits import Bound
     from asyncbridge.protocol.messages import Message, Payload
     from asyncbridge.transport.contract import Link
@@ -319,13 +320,12 @@ class Session:
             self._fulfil(item, whole)
 
     def _fulfil(self, item: Pending, value: Payload) -> None:
-        self._forget(item)
         try:
             result = decode(value)
         except DecodeError as error:
             self._reject(item, error)
             return
-        item.promise._settle(result)
+        self._forget(item)._settle(result)
 
     def _failed(self, message: Failed) -> None:
         item = self._pending.get(message.id)
@@ -333,7 +333,9 @@ class Session:
             return
         error = remote_error(message, origin=item.origin, label=item.label)
         item.explain(error)
+        dependents = item.dependents
         self._reject(item, error)
+        self._fail(dependents, item)
 
     def _cancelled(self, message: Cancelled) -> None:
         item = self._pending.get(message.id)
@@ -341,18 +343,22 @@ class Session:
             self._settle_cancelled(item)
 
     def _settle_cancelled(self, item: Pending) -> None:
-        self._forget(item)
-        item.promise._settle_cancelled()
+        promise = self._forget(item, failed=True)
+        promise._settle_cancelled()
 
     def _reject(self, item: Pending, error: AsyncBridgeError) -> None:
-        self._forget(item)
-        if not item.promise.done():
-            item.promise.set_exception(error)
+        promise = self._forget(item, failed=True, reason=error)
+        if not promise.done():
+            promise.set_exception(error)
 
-    def _forget(self, item: Pending) -> None:
+    def _forget(
+        self, item: Pending, *, failed: bool = False, reason: AsyncBridgeError | None = None
+    ) -> Promise[Any]:
+        promise = item.promise
         self._pending.pop(item.id, None)
         self._output.flush(item.id)
-        item.settled()
+        item.settled(failed=failed, reason=reason)
+        return promise
 
     def _state_changed(self, message: StateChanged) -> None:
         if message.state != "failed" or message.fault is None:

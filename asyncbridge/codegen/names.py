@@ -67,6 +67,19 @@ def random_name(prefix: str = "", *, source: random.Random = _SYSTEM) -> str:
     return check_identifier(prefix + "".join(letters))
 
 
+LOOKALIKES = frozenset(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0455\u0456\u0458\u04bb\u0501\u051b\u051d"  # Cyrillic, small
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0405\u0406\u0408"  # capital
+    "\u03b1\u03b9\u03ba\u03bd\u03bf\u03c1\u03c5\u03c7"  # Greek, small
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7"  # capital
+    "\u0578\u057d\u0585\u0570"  # Armenian
+)
+"""Letters of other scripts that look like ASCII ones (of Unicode's list of confusables, UTS 39).
+
+A word that has others, too, such as most Russian ones, is legible as what it is.
+"""
+
+
 def _refusal(name: str, *, dunder: bool) -> str | None:
     if not name:
         return "it is empty"
@@ -93,6 +106,11 @@ def _confusion(name: str) -> str | None:
         return (
             f"it mixes Latin letters with {foreign[0]!r} ({unicodedata.name(foreign[0], '?')}), "
             "which may look like one"
+        )
+    if foreign and all(char in LOOKALIKES for char in foreign):
+        return (
+            f"all of it looks like ASCII letters, and {foreign[0]!r} is "
+            f"{unicodedata.name(foreign[0])}"
         )
     return None
 

@@ -7,8 +7,10 @@ import contextlib
 import ipaddress
 import os
 import secrets
+import socket
 import stat
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ __all__ = ["main", "run"]
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 DEFAULT_PORT = 8750
+POLL_SECONDS = 0.02
 NAME_HELP = "a host name that clients use for this worker, beside its address; may be repeated"
 
 
@@ -80,14 +83,42 @@ def run(
         "tls_cert": None if tls_cert is None else str(tls_cert),
         "tls_key": None if tls_key is None else str(tls_key),
     }
-    print(f"asyncbridge worker: {url(folder, host, port, tls_cert)}, token in {token_path}; "
-          "Ctrl-C ends it", file=sys.stderr, flush=True)  # fmt: skip
-    return run_foreground({
-        "argv": [sys.executable, "-P", "-m", "asyncbridge.worker.process"],
-        "env": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        "folder": str(folder.resolve()),
-        "worker_config": worker,
-    })  # fmt: skip
+    greeting = f"asyncbridge worker: {url(folder, host, port, tls_cert)}, token in {token_path}"
+    where = (host, port) if host is not None else str(folder.resolve() / "worker.sock")
+    ended = threading.Event()
+    greeter = threading.Thread(target=greet_when_up, args=(where, greeting, ended), daemon=True)
+    greeter.start()
+    try:
+        return run_foreground({
+            "argv": [sys.executable, "-P", "-m", "asyncbridge.worker.process"],
+            "env": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            "folder": str(folder.resolve()),
+            "worker_config": worker,
+        })  # fmt: skip
+    finally:
+        ended.set()
+        greeter.join()
+
+
+def greet_when_up(where: tuple[str, int] | str, greeting: str, ended: threading.Event) -> None:
+    """Tell the person at the terminal the address, once somebody listens there."""
+    while not ended.wait(POLL_SECONDS):
+        if is_up(where):
+            print(f"{greeting}; Ctrl-C ends it", file=sys.stderr, flush=True)
+            return
+
+
+def is_up(where: tuple[str, int] | str) -> bool:
+    """Tell whether something listens at an address."""
+    try:
+        if isinstance(where, str):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.connect(where)
+        else:
+            socket.create_connection(where, timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def url(folder: Path, host: str | None, port: int, tls_cert: Path | None) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from asyncbridge.outcome import Outcome
     from asyncbridge.protocol.messages import Buffer, Message, StreamName, WorkerState
     from asyncbridge.worker.backend import Backend
     from asyncbridge.worker.executor import Executor
@@ -78,6 +79,7 @@ class Engine:
         self._courier = Courier(loop, self._deliver)
         self._log: deque[Output] = deque(maxlen=LOG_KEPT)
         self._started_at = time.time()
+        self._pid = os.getpid()
         if output is not None:
             for descriptor in output.filenos():
                 loop.add_reader(descriptor, self._read_output)
@@ -184,7 +186,17 @@ class Engine:
         self._post(lambda: job.peer.started(job.command.id))
         self._journal.started(job.peer.session, job.command.id)
         outcome = capture(self._execute, job)
+        if os.getpid() != self._pid:
+            # A fork in the command's code has come out here, too: there is one worker only.
+            os._exit(0)
         self._journal.finished()
+        # Whatever the code has left behind, its outcome must be told.
+        told = capture(self._tell_outcome, job, outcome)
+        if isinstance(told, Error):
+            self._current = None
+            self._fail(job, describe(told.error), None)
+
+    def _tell_outcome(self, job: Job, outcome: Outcome[tuple[Payload, dict[str, Buffer]]]) -> None:
         self._drain(job)
         if isinstance(outcome, Error):
             fault = describe(outcome.error, name_of=self.namespace.name_of)

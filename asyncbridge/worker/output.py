@@ -193,6 +193,13 @@ def _text_stream(current: TextIO | None, fd: int) -> TextIO:
         # The one that modules imported earlier may hold.
         current.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
         return current
+    try:
+        os.fstat(fd)
+    except OSError:  # code has closed the descriptor: what is printed from here on is lost
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        if nowhere != fd:
+            os.dup2(nowhere, fd)
+            os.close(nowhere)
     # closefd: code that closes the stream must not close the descriptor with it.
     return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
@@ -206,12 +213,12 @@ def _fileno(stream: TextIO) -> int | None:
 
 def _flush(stream: object) -> None:
     # Whatever code has put in a stream's place, it may raise anything, or have no flush().
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(BaseException):
         stream.flush()  # type: ignore[attr-defined]  # the line above
 
 
 def _is_open(stream: object) -> bool:
     try:
         return not getattr(stream, "closed", False) and callable(getattr(stream, "write", None))
-    except Exception:  # as above
+    except BaseException:
         return False

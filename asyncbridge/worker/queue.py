@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from asyncbridge.protocol.client import size_of
-from asyncbridge.protocol.limits import Bound, Gauge
+from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound, Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,12 @@ __all__ = ["DEFAULT_QUEUE", "CommandQueue", "FailureLog", "Job", "JobState"]
 DEFAULT_QUEUE = Bound(count=8192, size=1024 * 1024 * 1024)
 """What may stand in the queue, over all sessions."""
 
-FAILURES_KEPT = 1024
-"""Failed commands that a session remembers, for the sake of those that depend on them."""
+FAILURES_KEPT = DEFAULT_WINDOW.count
+"""Failed commands that a session remembers, for the sake of those that depend on them.
+
+A whole window is enough: a client that has seen a failure sends no command that depends on it,
+and until then no more than a window of others can have passed.
+"""
 
 
 class JobState(Enum):

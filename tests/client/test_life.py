@@ -61,7 +61,7 @@ async def test_a_promise_that_outlives_its_bridge_is_settled() -> None:
 
 async def test_the_state_follows_the_bridges_life() -> None:
     """From new to closed."""
-    worker = FakeWorker()
+    worker = FakeWorker(stepwise=True)
     bridge = worker.connect()
     seen = [bridge.state]
     opening = asyncio.ensure_future(bridge.__aenter__())  # noqa: TID251 - looked at on the way
@@ -69,9 +69,12 @@ async def test_the_state_follows_the_bridges_life() -> None:
     seen.append(bridge.state)
     await opening
     seen.append(bridge.state)
+    command = bridge.send("1")
     closing = bridge.close()
-    await asyncio.sleep(0)
+    while command.state != "queued":
+        await asyncio.sleep(0)
     seen.append(bridge.state)
+    worker.run_all()
     await closing
     assert [*seen, bridge.state] == ["new", "connecting", "open", "closing", "closed"]
 

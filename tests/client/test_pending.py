@@ -53,7 +53,7 @@ async def test_once_settled_it_holds_nothing() -> None:
     item.timer = asyncio.get_running_loop().call_later(1000, lambda: None)
     timer = item.timer
     item.bulk = {"1-0": b"data"}
-    item.settled()
+    item.settled(failed=False, reason=None)
     assert (item.bindings, item.after, item.annotate, item.bulk) == (None, (), None, {})
     assert timer.cancelled()
 

@@ -91,3 +91,13 @@ def test_random_name_leaves_the_global_state_alone() -> None:
     assert random.getstate() == state
     random.seed(7)
     assert random_name() != first
+
+
+@pytest.mark.parametrize(("name", "legible"), [("\u0430", False), ("\u0441\u043e\u043d", True)])
+def test_a_word_that_is_all_lookalikes(name: str, legible: bool) -> None:
+    """A name of another script passes unless every letter of it looks like an ASCII one."""
+    if legible:
+        assert check_identifier(name) == name
+        return
+    with pytest.raises(IdentifierError, match="CYRILLIC SMALL LETTER A"):
+        check_identifier(name)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -488,3 +489,72 @@ async def test_nothing_blocks_the_loop(connected: Callable[[], Bridge]) -> None:
         await bridge.info()
         with pytest.raises(RemoteError):
             await bridge.send("1 / 0")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os, sys\nos.close(1); sys.stdout.close()\n1",
+        "import sys\nclass Odd:\n    def flush(self): raise SystemExit\nsys.stdout = Odd()\n1",
+        "import os, sys\npid = os.fork()\nif pid == 0: sys.exit(0)\nos.waitpid(pid, 0)\n1",
+    ],
+    ids=["closed stdout", "hostile stdout", "forked child"],
+)
+async def test_whatever_code_leaves_behind_its_outcome_is_told(
+    connected: Callable[[], Bridge], code: str
+) -> None:
+    """And the next command runs, in the same process."""
+    async with connected() as bridge:
+        pid = (await bridge.info()).pid
+        assert await bridge.send(code) == 1
+        assert await bridge.send("import os\nos.getpid()") == pid
+
+
+async def test_a_failure_is_remembered_over_a_whole_window_of_others(
+    connected: Callable[[], Bridge],
+) -> None:
+    """A dependent that was sent long after, in the same turn, does not run."""
+    async with connected() as bridge:
+        first = bridge.send("1 / 0")
+        others = [bridge.send("1 / 0") for _ in range(1_500)]
+        last = bridge.send("'ran'", after=[first])
+        outcomes = await asyncio.gather(first, *others, last, return_exceptions=True)
+        assert isinstance(outcomes[-1], DependencyError)
+        assert await bridge.send("1") == 1
+
+
+async def test_a_large_value_is_freed_when_it_is_dropped(connected: Callable[[], Bridge]) -> None:
+    """By its last reference, without the garbage collector's help."""
+    async with connected() as bridge:
+        await bridge.send("import numpy")
+        gc.collect()
+        gc.disable()
+        try:
+            promise = bridge.send("numpy.ones(1_000_000)")
+            value = await promise
+            held = weakref.ref(value), weakref.ref(promise)
+            del value, promise
+            await bridge.info()  # some turns of the loop, for the fetching task to end in
+            assert [reference() for reference in held] == [None, None]
+        finally:
+            gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"name": 3}, TypeError),
+        ({"timeout": "x"}, TypeError),
+        ({"timeout": True}, TypeError),
+        ({"timeout": float("nan")}, ValueError),
+        ({"timeout": -1}, ValueError),
+    ],
+)
+async def test_a_wrong_option_is_refused_and_nothing_is_sent(
+    connected: Callable[[], Bridge], given: dict[str, Any], error: type[Exception]
+) -> None:
+    """Where the call stands; the session does not suffer."""
+    async with connected() as bridge:
+        with pytest.raises(error):
+            bridge.send("made = 1", **given)
+        assert await bridge.send("'made' in globals()") is False

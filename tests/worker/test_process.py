@@ -180,6 +180,19 @@ def test_a_file_is_not_removed(tmp_path: Path) -> None:
 
 @slow
 @pytest.mark.asyncio
+async def test_the_address_is_told_once_it_can_be_used(start: Start) -> None:
+    """Who reads the line may connect at once; the token is in a file and not in the line."""
+    worker = start("w")
+    assert worker.popen.stderr is not None
+    line = await asyncio.to_thread(worker.popen.stderr.readline)
+    assert f"unix://{worker.path}, token in {worker.folder}/token" in line
+    async with worker.bridge() as bridge:
+        assert await bridge.send("1 + 1") == 2
+    assert token_of(worker) not in line
+
+
+@slow
+@pytest.mark.asyncio
 async def test_attached_to(start: Start) -> None:
     """Apps attach one after another; the worker and its namespace outlive each of them."""
     worker = start("w")

@@ -13,7 +13,17 @@ import asyncio
 from asyncio.events import _get_running_loop
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    NamedTuple,
+    NoReturn,
+    Protocol,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from asyncbridge.handlers import apply_blocks, check_block, check_handler, split_catch
 from asyncbridge.outcome import call_on, capture, runs_elsewhere
@@ -381,6 +391,12 @@ class Promise(asyncio.Future[T]):
             "a Promise is neither true nor false: its value may not be there yet. Write "
             "`if await promise:` for its value, `promise.done()` for whether it is settled, "
             "`promise is not None` for whether there is one"
+        )
+
+    def __array__(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: numpy would make an array of the promise itself."""
+        raise TypeError(
+            "a Promise is no array: its value may not be there yet. Write `await promise`"
         )
 
 

@@ -1,8 +1,9 @@
 """Test doubles for suites of your own: a worker in this process, stepped by hand.
 
 ``FakeWorker`` speaks the real protocol in real frames, through the real queue, and executes
-the real code; only the process, the socket and Keras are left out. It is there in well under
-a millisecond.
+the real code, in this process; only the worker's process, the socket and Keras are left out. So
+it is for what an app does with a bridge, its commands and its errors. Mirrors need a worker with
+Keras behind them: ``asyncbridge.connect(backend="jax")`` is the quickest one.
 
 >>> import asyncio
 >>> from asyncbridge.testing import FakeWorker
@@ -75,6 +76,7 @@ class FakeWorker(Worker):
         self._clock = clock
         self._registry: dict[str, Peer] = {}
         self._bridges = 0
+        self._stopped = False
         self._channels: list[MemoryChannel] = []
         self._ended: asyncio.Future[WorkerLost] | None = None
 
@@ -86,13 +88,18 @@ class FakeWorker(Worker):
         """
 
         async def start(_options: Options) -> Worker:
+            if self._stopped:
+                raise ConnectError("this fake worker's last bridge was closed: make a new one")
             self._bridges += 1
             return self
 
         return Bridge(Options(**options), start=start)
 
     def step(self) -> bool:
-        """Run the next command to its end; return False when there was none."""
+        """Run the next command to its end; return False when there was none.
+
+        A command that was sent just now is on its way for some turns of the loop.
+        """
         return self.executor.step()
 
     def run_all(self) -> int:
@@ -102,7 +109,8 @@ class FakeWorker(Worker):
     def die(self, reason: str = "killed by SIGKILL", *, signal: str | None = "SIGKILL") -> None:
         """End as a process that is killed does: at once, and in the middle of anything."""
         if not self._ending().done():
-            self._ending().set_result(WorkerLost(reason, signal=signal))
+            journal = b"" if self.engine is None else self.engine.journal.read()
+            self._ending().set_result(WorkerLost(reason, signal=signal, journal=journal))
 
     def cut(self) -> None:
         """End the connections, as a network does; the worker lives."""
@@ -138,6 +146,7 @@ class FakeWorker(Worker):
         """Take no more commands, once the last of its bridges is closed."""
         self._bridges -= 1
         if self._bridges == 0:
+            self._stopped = True
             self.executor.stop()
 
     def _engine(self) -> Engine:

@@ -80,8 +80,13 @@ class Bridge(BridgeLife):
         source = code if isinstance(code, str) else tools.render(code)
         if isinstance(code, str):
             check_source(source)
-        for key in bindings or ():
+        for key, value in (bindings or {}).items():
             tools.check_identifier(key)
+            if isinstance(value, Binding):
+                raise TypeError(
+                    f"{key}: a binding is in the worker already: write its name, {value}, into "
+                    "the code"
+                )
         promise: Promise[Any] = Promise(loop=loop)
         if transform is not None:
             promise._add_transform(transform)

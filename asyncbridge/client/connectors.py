@@ -69,7 +69,7 @@ class AttachedWorker(Worker):
 
     def __init__(self, url: str, token: str | None) -> None:
         parts = urlsplit(url)
-        if parts.scheme == "unix" and parts.path:
+        if parts.scheme == "unix" and parts.path and not parts.netloc:
             self._socket: Path | None = Path(parts.path)
             self._base = UNIX_BASE
             check_socket(self._socket)
@@ -83,7 +83,9 @@ class AttachedWorker(Worker):
             self._socket = None
             self._base = f"{parts.scheme}://{parts.netloc}"
         else:
-            raise ConnectError(f"{url!r} is no worker's address: unix:///path, https://host:port")
+            raise ConnectError(
+                f"{url!r} is no worker's address: unix:///absolute/path, https://host:port"
+            )
         if not token:
             raise AuthenticationError(
                 f"no token for {url}: pass token=, or name its file in ASYNCBRIDGE_TOKEN_FILE"

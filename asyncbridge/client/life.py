@@ -19,7 +19,7 @@ from asyncbridge.promise import Promise
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
     from contextvars import Token
     from types import ModuleType, TracebackType
 
@@ -71,6 +71,10 @@ class BridgeLife:
         await self._open()
         self._token = enter(self)
         return self
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """Open the bridge with no block around it, as in a REPL; end it by ``close``."""
+        return self.__aenter__().__await__()
 
     async def __aexit__(
         self,
@@ -130,6 +134,7 @@ class BridgeLife:
         if self._state == "connecting":
             raise BridgeClosed(UNOPENED)
         if self._closing is None:
+            leave(self, None)
             limit = self._options.close_timeout if timeout is None else timeout
             self._closing = self._promise_of(lambda: self._close(limit), "asyncbridge-close")
         return self._closing

@@ -124,6 +124,8 @@ def read_token(path: Path) -> str:
         raise AuthenticationError(f"the token file {path} holds no text") from None
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise AuthenticationError(f"other users can read the token file {path}: chmod 600 {path}")
+    if not token:
+        raise AuthenticationError(f"the token file {path} is empty")
     return token
 
 
@@ -146,5 +148,6 @@ def check_socket(path: Path) -> None:
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise SocketPermissionError(
             f"other users can enter the socket folder {folder} "
-            f"(mode {stat.S_IMODE(status.st_mode):o}): chmod 700 {folder}"
+            f"(mode {stat.S_IMODE(status.st_mode):o}): put the socket in a folder of its own, of "
+            "mode 700, such as `asyncbridge worker` makes"
         )

@@ -16,6 +16,7 @@ from asyncbridge.codegen.literals import checked_literal, literal_syntax
 from asyncbridge.codegen.names import random_name
 from asyncbridge.codegen.render import unparse
 from asyncbridge.errors import CodegenError
+from asyncbridge.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,15 +76,15 @@ class Shipment:
             )
         tree = ast.fix_missing_locations(ast.Module(body=[self._tree(variable)], type_ignores=[]))
         source = unparse(tree)
-        if ast.dump(ast.parse(source)) != ast.dump(tree):
+        if ast.dump(parse(source)) != ast.dump(tree):
             raise CodegenError(f"{variable}: Python's own writer changes its code; simplify it")
         return source
 
     def _tree(self, variable: str) -> ast.stmt:
-        tree = ast.parse(f"def {self.name}({', '.join(self._parameters)}): return {variable}")
+        tree = parse(f"def {self.name}({', '.join(self._parameters)}): return {variable}")
         factory = tree.body[0]
         assert isinstance(factory, ast.FunctionDef)
-        forget = ast.parse(f"global {self.name}\ndel {self.name}").body
+        forget = parse(f"global {self.name}\ndel {self.name}").body
         factory.body = [*forget, *self._imports, *_ordered(self._definitions), *factory.body]
         return factory
 

@@ -72,7 +72,7 @@ class Engine:
         self.queue = CommandQueue(executor, self._run)
         self._executor = executor
         self._output = output
-        self._journal = Journal(None) if journal is None else journal
+        self.journal = Journal(None) if journal is None else journal
         self._clock = clock
         self._output_lock = threading.Lock()
         self._current: Job | None = None
@@ -184,12 +184,12 @@ class Engine:
         job.started_at = self._clock()
         self._current = job
         self._post(lambda: job.peer.started(job.command.id))
-        self._journal.started(job.peer.session, job.command.id)
+        self.journal.started(job.peer.session, job.command.id)
         outcome = capture(self._execute, job)
         if os.getpid() != self._pid:
             # A fork in the command's code has come out here, too: there is one worker only.
             os._exit(0)
-        self._journal.finished()
+        self.journal.finished()
         # Whatever the code has left behind, its outcome must be told.
         told = capture(self._tell_outcome, job, outcome)
         if isinstance(told, Error):

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from asyncbridge.errors import IdentifierError
+from asyncbridge.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -240,7 +241,7 @@ def _compiled(source: str) -> _Program:
 
 def _split(source: str, filename: str) -> _Program:
     # dont_inherit: this file's own __future__ imports are not the command's.
-    tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    tree = parse(source, filename)
     assert isinstance(tree, ast.Module), "which is what the mode 'exec' gives"
     tail = None
     if tree.body and isinstance(last := tree.body[-1], ast.Expr):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import faulthandler
 import functools
 import json
@@ -81,7 +82,9 @@ def listen(config: Mapping[str, Any]) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}") from None
+        taken = error.errno == errno.EADDRINUSE
+        why = "a worker, or another program, listens there already" if taken else error.strerror
+        raise OSError(error.errno, f"cannot listen on {address}: {why}") from None
     return listener
 
 

@@ -21,6 +21,7 @@ STANDARD_LIBRARY_ALONE = (
     "asyncbridge.errors",
     "asyncbridge.handlers",
     "asyncbridge.outcome",
+    "asyncbridge.parsing",
     "asyncbridge.promise",
     "asyncbridge.reactions",
     "asyncbridge.tasks",

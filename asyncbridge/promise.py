@@ -19,7 +19,6 @@ from typing import (
     Generic,
     NamedTuple,
     NoReturn,
-    Protocol,
     TypeVar,
     cast,
     overload,
@@ -28,6 +27,7 @@ from typing import (
 from asyncbridge.handlers import apply_blocks, check_block, check_handler, split_catch
 from asyncbridge.outcome import call_on, capture, runs_elsewhere
 from asyncbridge.reactions import Finally, Reaction, reject_with, resolve_with, settle_as, settlers
+from asyncbridge.source import Source
 from asyncbridge.waiting import Waiter, block_until_settled, wait_elsewhere
 
 if TYPE_CHECKING:
@@ -46,27 +46,6 @@ F = TypeVar("F", bound=BaseException)
 # Future's own methods, called unbound: ``super()`` is slower, and this is the hot path.
 _set_result = asyncio.Future.set_result
 _add_done_callback = asyncio.Future.add_done_callback
-
-
-class Source(Protocol):
-    """What settles a promise, as its command's owner tells it."""
-
-    @property
-    def id(self) -> int:
-        """The command's id."""
-        ...
-
-    @property
-    def state(self) -> str:
-        """``"queued"`` or ``"running"``, while the promise is pending."""
-        ...
-
-    def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
-        """Start to cancel the command; return whether that can still have an effect.
-
-        The source ends the promise by ``promise._settle_cancelled(msg)``, now or later.
-        """
-        ...
 
 
 class Promise(asyncio.Future[T]):

@@ -372,12 +372,6 @@ class Session:
             self._take_back(item)
             self._reject(item, self._failure)
 
-    def _info(self, message: Info) -> None:
-        self._questions.answer(message)
-
-    def _told(self, message: Output) -> None:
-        self._output.feed(message)
-
     def _said_goodbye(self, message: Goodbye) -> None:
         self.end(WorkerLost(f"the worker closed the connection: {message.reason}"))
 
@@ -400,7 +394,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     Failed: Session._failed,
     Cancelled: Session._cancelled,
     StateChanged: Session._state_changed,
-    Info: Session._info,
-    Output: Session._told,
+    Info: lambda session, message: session._questions.answer(message),
+    Output: lambda session, message: session._output.feed(message),
     Goodbye: Session._said_goodbye,
 }

@@ -86,6 +86,8 @@ def run(
     greeting = f"asyncbridge worker: {url(folder, host, port, tls_cert)}, token in {token_path}"
     where = (host, port) if host is not None else str(folder.resolve() / "worker.sock")
     ended = threading.Event()
+    if is_up(where):  # the address is somebody else's, as the worker will say
+        ended.set()
     greeter = threading.Thread(target=greet_when_up, args=(where, greeting, ended), daemon=True)
     greeter.start()
     try:

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from asyncbridge import parsing
 from asyncbridge.protocol.messages import Fault
 from asyncbridge.worker.namespace import COMMAND_PREFIX
 
@@ -48,7 +49,7 @@ LINE_LIMIT: Final = 512
 """Characters of a source line, a file name or a function's name."""
 
 _MARKER_ROOM: Final = 48
-_WORKER_FOLDER: Final = f"{Path(__file__).parent}{os.sep}"
+_OWN_FILES: Final = (f"{Path(__file__).parent}{os.sep}", parsing.__file__)
 _LEFT_OUT: Final = "[earlier exceptions left out]\n"
 _DIRECT: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
 _DURING: Final = "\nDuring handling of the above exception, another exception occurred:\n\n"
@@ -260,7 +261,7 @@ def _steps(exc: BaseException) -> list[TracebackType]:
 
 
 def _is_worker(step: TracebackType) -> bool:
-    return step.tb_frame.f_code.co_filename.startswith(_WORKER_FOLDER)
+    return step.tb_frame.f_code.co_filename.startswith(_OWN_FILES)
 
 
 def _summary(step: TracebackType) -> traceback.FrameSummary:

@@ -93,7 +93,7 @@ async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.Monke
 )
 async def test_an_address_of_no_known_kind_is_refused(url: str) -> None:
     """The text shows what it could be."""
-    with pytest.raises(ConnectError, match="unix:///path, https://host:port"):
+    with pytest.raises(ConnectError, match="unix:///absolute/path, https://host:port"):
         AttachedWorker(url, "t")
 
 

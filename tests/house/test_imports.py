@@ -24,6 +24,7 @@ STANDARD_LIBRARY_ALONE = (
     "asyncbridge.parsing",
     "asyncbridge.promise",
     "asyncbridge.reactions",
+    "asyncbridge.source",
     "asyncbridge.tasks",
     "asyncbridge.waiting",
     "asyncbridge.worker.supervisor",

@@ -133,7 +133,9 @@ def test_listen(tmp_path: Path) -> None:
 def test_listen_where_another_listens(tmp_path: Path) -> None:
     """A socket that is in use is named, and is left to whom it belongs."""
     with listen({"folder": str(tmp_path)}):
-        with pytest.raises(OSError, match=f"cannot listen on {tmp_path}/{SOCKET_FILE}: .* in use"):
+        with pytest.raises(
+            OSError, match=f"cannot listen on {tmp_path}/{SOCKET_FILE}: .* listens there already"
+        ):
             listen({"folder": str(tmp_path)})
         with socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(tmp_path / SOCKET_FILE))
@@ -143,7 +145,9 @@ def test_listen_on_a_port_in_use() -> None:
     """A port that is in use is named."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(OSError, match=rf"cannot listen on .*127.0.0.1.*{port}.* in use"):
+        with pytest.raises(
+            OSError, match=rf"cannot listen on .*127.0.0.1.*{port}.* listens there already"
+        ):
             listen({"host": "127.0.0.1", "port": port})
 
 
@@ -295,7 +299,10 @@ async def test_a_second_worker(start: Start) -> None:
     second = start("w")
     said = second.ended()
     assert second.popen.returncode == EXIT_CONFIG
-    assert f"cannot listen on {first.path}: Address already in use" in said
+    assert (
+        f"cannot listen on {first.path}: a worker, or another program, listens there already"
+        in said
+    )
     assert "Traceback" not in said
     assert await answer(first.bridge(), "1") == 1
 
@@ -364,7 +371,7 @@ def test_a_port_in_use(start: Start) -> None:
         said = worker.ended()
     assert worker.popen.returncode == EXIT_CONFIG
     assert str(port) in said
-    assert "Address already in use" in said
+    assert "a worker, or another program, listens there already" in said
     assert "Traceback" not in said
 
 

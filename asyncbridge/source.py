@@ -1,0 +1,28 @@
+"""What a promise knows of the command that settles it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+__all__ = ["Source"]
+
+
+class Source(Protocol):
+    """What settles a promise, as its command's owner tells it."""
+
+    @property
+    def id(self) -> int:
+        """The command's id."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """``"queued"`` or ``"running"``, while the promise is pending."""
+        ...
+
+    def cancel(self, promise: Any, msg: object, mode: str | None) -> bool:
+        """Start to cancel the command; return whether that can still have an effect.
+
+        The source ends the promise by ``promise._settle_cancelled(msg)``, now or later.
+        """
+        ...

@@ -6,6 +6,7 @@ them through one courier. No transport is known here.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import threading
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from asyncbridge.worker.peer import Peer
 
 __all__ = ["Engine"]
+
+log = logging.getLogger(__name__)
 
 LOG_KEPT = 256
 """Pieces of the worker's own output that are kept for a session that comes later."""
@@ -80,6 +83,7 @@ class Engine:
         self._log: deque[Output] = deque(maxlen=LOG_KEPT)
         self._started_at = time.time()
         self._pid = os.getpid()
+        self._backend_fault: Fault | None = None  # the GPU thread's view of ``fault``
         if output is not None:
             for descriptor in output.filenos():
                 loop.add_reader(descriptor, self._read_output)
@@ -146,7 +150,11 @@ class Engine:
 
     def _deliver(self, batch: list[Callable[[], None]]) -> None:
         for tell in batch:
-            tell()
+            try:
+                tell()
+            except Exception:
+                # One session's trouble; the others' outcomes in this batch must be told.
+                log.exception("a notification failed")
 
     def _imported(self, fault: Fault | None) -> None:
         self.fault = fault
@@ -172,8 +180,6 @@ class Engine:
         self._drain(None)
         self._post(lambda: self._imported(fault))
         self._backend_fault = fault
-
-    _backend_fault: Fault | None = None
 
     def _run(self, job: Job) -> None:
         blocked = job.failures.blocking(job.command.after)

@@ -198,7 +198,9 @@ class Bridge(BridgeLife):
             self._enqueue(item, timeout)
         except Exception as error:  # noqa: BLE001 - nobody else could be told
             self._backlog.give(size)
-            item.promise.set_exception(error)
+            promise = item.promise
+            item.settled(failed=True, reason=error)  # those that depend on it fail with it
+            promise.set_exception(error)
 
     def _enqueue(self, item: Pending, timeout: float | None) -> None:
         self._opened().submit(item)

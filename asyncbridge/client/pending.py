@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from asyncbridge.client.session import Session
-    from asyncbridge.errors import AsyncBridgeError, RemoteError
+    from asyncbridge.errors import RemoteError
     from asyncbridge.promise import Promise
     from asyncbridge.protocol.messages import Buffer, Payload
 
@@ -79,7 +79,7 @@ class Pending:
     ) -> None:
         self._promise: Promise[Any] | None = promise
         self.failed = False
-        self.reason: AsyncBridgeError | None = None
+        self.reason: Exception | None = None
         self.code = code
         self.bindings = bindings
         self.lifetime = lifetime
@@ -135,7 +135,7 @@ class Pending:
         """Return one it depends on that is known to have failed, or to be cancelled."""
         return next((item for item in self.after if item.failed), None)
 
-    def settled(self, *, failed: bool, reason: AsyncBridgeError | None) -> None:
+    def settled(self, *, failed: bool, reason: Exception | None) -> None:
         """Let go of all that a settled promise needs no more: it may live for long.
 
         Of the promise, too, which refers back here: its value, which may be large, is to be

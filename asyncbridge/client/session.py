@@ -187,7 +187,7 @@ class Session:
         failed = item.failed_dependency()
         if failed is not None:
             self._released(item.size)
-            item.promise.set_exception(dependency_error(item, failed))
+            self._reject(item, dependency_error(item, failed))
             return
         if len(item.code) > HEADER_BYTES:
             raise TooLarge(f"code of {len(item.code)} characters; the limit is {HEADER_BYTES}")

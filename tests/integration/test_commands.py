@@ -558,3 +558,18 @@ async def test_a_wrong_option_is_refused_and_nothing_is_sent(
         with pytest.raises(error):
             bridge.send("made = 1", **given)
         assert await bridge.send("'made' in globals()") is False
+
+
+async def test_a_failure_reaches_those_that_depend_on_dependents(
+    connected: Callable[[], Bridge],
+) -> None:
+    """Also when each is sent after the failure of the one before it is known."""
+    async with connected() as bridge:
+        promise = bridge.send("1 / 0", name="the first")
+        with pytest.raises(RemoteError):
+            await promise
+        for _ in range(3):
+            promise = bridge.send("ran = 1", after=[promise], name="a dependent")
+            with pytest.raises(DependencyError):
+                await promise
+        assert await bridge.send("'ran' in globals()") is False

@@ -69,11 +69,13 @@ class Bridge(BridgeLife):
             SyntaxError: The code is no Python.
             TypeError: ``name`` is no text, ``timeout`` no number.
             ValueError: ``after`` names a promise with no command of this bridge behind it;
-                ``timeout`` is not positive.
+                ``timeout`` is not positive; the lifetime is none of the two.
             WrongLoopError: Called on another loop, or from another thread, than the bridge's.
         """
         loop = self._usable_loop()
         check_lifetime(lifetime)
+        if lifetime == "collected":
+            raise ValueError("collected bindings need an object here to be tied to: use put()")
         check_name(name)
         check_timeout(timeout)
         tools = self._tools()

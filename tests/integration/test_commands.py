@@ -548,6 +548,8 @@ async def test_a_large_value_is_freed_when_it_is_dropped(connected: Callable[[],
         ({"timeout": True}, TypeError),
         ({"timeout": float("nan")}, ValueError),
         ({"timeout": -1}, ValueError),
+        ({"lifetime": "collected"}, ValueError),
+        ({"lifetime": "for ever"}, ValueError),
     ],
 )
 async def test_a_wrong_option_is_refused_and_nothing_is_sent(

@@ -22,7 +22,7 @@ import asyncbridge
 from asyncbridge import models as keras
 
 if TYPE_CHECKING:
-    from asyncbridge.models.history import TrainingHistory
+    from asyncbridge.models.mirrors.history import TrainingHistory
 
 HERE = Path(__file__).parent
 SPECIES = ("setosa", "versicolor", "virginica")

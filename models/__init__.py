@@ -19,14 +19,14 @@ if __name__ != "asyncbridge.models":
 # Opening a bridge needs it; see above.
 import asyncbridge.client  # noqa: F401 # pyright: ignore[reportUnusedImport]
 from asyncbridge.models.layers import Input, Layer
-from asyncbridge.models.mirror import Mirror
-from asyncbridge.models.model import Model, Sequential
+from asyncbridge.models.mirrors.mirror import Mirror
+from asyncbridge.models.mirrors.model import Model, Sequential
 
 if TYPE_CHECKING:
     from asyncbridge.models import layers, losses, metrics, models, optimizers, utils
-    from asyncbridge.models.history import TrainingHistory
     from asyncbridge.models.losses import Loss
     from asyncbridge.models.metrics import Metric
+    from asyncbridge.models.mirrors.history import TrainingHistory
     from asyncbridge.models.optimizers import Optimizer
 
 __all__ = [  # noqa: RUF022 - grouped
@@ -55,7 +55,7 @@ _HOMES = {
     "Loss": "losses",
     "Metric": "metrics",
     "Optimizer": "optimizers",
-    "TrainingHistory": "history",
+    "TrainingHistory": "mirrors.history",
 }
 """The file that each name other than a namespace's stands in."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asyncbridge.models.mirror import DType, Identifier, Mirror
+from asyncbridge.models.mirrors.mirror import DType, Identifier, Mirror
 
 __all__ = ["Activation", "Dense", "Dropout", "Input", "InputLayer", "Layer"]
 

@@ -5,7 +5,7 @@ https://keras.io/api/metrics/
 
 from __future__ import annotations
 
-from asyncbridge.models.mirror import DType, Mirror
+from asyncbridge.models.mirrors.mirror import DType, Mirror
 
 __all__ = ["Accuracy", "CategoricalAccuracy", "Metric", "SparseCategoricalAccuracy"]
 

@@ -5,6 +5,6 @@ https://keras.io/api/models/
 
 from __future__ import annotations
 
-from asyncbridge.models.model import Model, Sequential
+from asyncbridge.models.mirrors.model import Model, Sequential
 
 __all__ = ["Model", "Sequential"]

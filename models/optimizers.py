@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from asyncbridge.models.mirror import Mirror
+from asyncbridge.models.mirrors.mirror import Mirror
 
 __all__ = ["SGD", "Adam", "Optimizer"]
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from asyncbridge.models.data import Data  # noqa: TC001 - annotations are read at run time
-from asyncbridge.models.mirror import call_function, keras_function
+from asyncbridge.models.mirrors.data import Data  # noqa: TC001 - annotations are read at run time
+from asyncbridge.models.mirrors.mirror import call_function, keras_function
 
 if TYPE_CHECKING:
     import numpy as np

@@ -216,7 +216,7 @@ async def test_example(form: str) -> None:
 
 async def test_plot_is_the_only_matplotlib() -> None:
     """Matplotlib is imported by ``plot`` alone."""
-    code = "import asyncbridge.models.history, sys; print('matplotlib' in sys.modules)"
+    code = "import asyncbridge.models.mirrors.history, sys; print('matplotlib' in sys.modules)"
     done = await asyncio.to_thread(run_python, code)
     assert done.stdout.strip() == "False"
 

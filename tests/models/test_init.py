@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asyncbridge import models as keras
-from asyncbridge.models.mirror import Mirror
+from asyncbridge.models.mirrors.mirror import Mirror
 
 ROOT = Path(keras.__file__).resolve().parent.parent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
-from asyncbridge.models.wire import is_remote
+from asyncbridge.models.mirrors.wire import is_remote
 
 __all__ = ["Data", "DataTuple"]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbridge.lifetime.binding import Binding
-from asyncbridge.models.data import Data, DataTuple
+from asyncbridge.models.mirrors.data import Data, DataTuple
 
 as_data = get_args(Data)[1]
 as_data_tuple = get_args(DataTuple)[1]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from asyncbridge.errors import RemoteError
-    from asyncbridge.models.origins import Origin
+    from asyncbridge.models.mirrors.origins import Origin
     from asyncbridge.promise import Promise
 
 __all__ = ["Call", "Ledger", "blocking"]

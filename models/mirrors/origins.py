@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from asyncbridge.models.arguments import show
+from asyncbridge.models.mirrors.arguments import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,7 +8,7 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.errors import DependencyError, RemoteError
-from asyncbridge.models.mirror import Mirror
+from asyncbridge.models.mirrors.mirror import Mirror
 
 if TYPE_CHECKING:
     from asyncbridge.promise import Promise

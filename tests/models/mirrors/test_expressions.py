@@ -8,12 +8,12 @@ import pytest
 
 from asyncbridge.codegen import Assign, Name, render
 from asyncbridge.lifetime.binding import Binding
-from asyncbridge.models.expressions import MAX_ITEMS, MAX_TEXT, Code
 from asyncbridge.models.layers import Dense
+from asyncbridge.models.mirrors.expressions import MAX_ITEMS, MAX_TEXT, Code
 from asyncbridge.models.utils import set_random_seed
 
 if TYPE_CHECKING:
-    from asyncbridge.models.mirror import Mirror
+    from asyncbridge.models.mirrors.mirror import Mirror
 
 
 def code_of(value: object) -> tuple[str, dict[str, object]]:

@@ -18,7 +18,7 @@ from asyncbridge.codegen import (
     random_name,
 )
 from asyncbridge.lifetime.binding import Binding
-from asyncbridge.models.wire import is_array, keras_name_of, leaves
+from asyncbridge.models.mirrors.wire import is_array, keras_name_of, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ from functools import cache
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from asyncbridge.models.wire import is_array, is_remote
+from asyncbridge.models.mirrors.wire import is_array, is_remote
 
 __all__ = ["REQUIRED", "Parameter", "parameters_of", "same", "show", "split", "take"]
 

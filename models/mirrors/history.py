@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from asyncbridge.models.mirror import Mirror
+    from asyncbridge.models.mirrors.mirror import Mirror
 
 __all__ = ["TrainingHistory"]
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 
 from asyncbridge.models import layers
-from asyncbridge.models.origins import Origin, call_site, call_text
+from asyncbridge.models.mirrors.origins import Origin, call_site, call_text
 
 
 def test_a_note_tells_the_call_and_the_line() -> None:

@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from asyncbridge.codegen import Assign, Expression, Name, Node, random_name
 from asyncbridge.errors import BridgeClosed
 from asyncbridge.lifetime.binding import Binding
-from asyncbridge.models.arguments import parameters_of, same, show, split, take
-from asyncbridge.models.calls import Call, Ledger, blocking
-from asyncbridge.models.expressions import Code
-from asyncbridge.models.origins import Origin, call_site, call_text
-from asyncbridge.models.wire import carry, check, leaves
+from asyncbridge.models.mirrors.arguments import parameters_of, same, show, split, take
+from asyncbridge.models.mirrors.calls import Call, Ledger, blocking
+from asyncbridge.models.mirrors.expressions import Code
+from asyncbridge.models.mirrors.origins import Origin, call_site, call_text
+from asyncbridge.models.mirrors.wire import carry, check, leaves
 
 if TYPE_CHECKING:
     from asyncbridge.client import Bridge

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbridge.models.arguments import Parameter, parameters_of, same, show, split, take
 from asyncbridge.models.layers import Dense
+from asyncbridge.models.mirrors.arguments import Parameter, parameters_of, same, show, split, take
 
 Doubled = Annotated[object, lambda value: [value, value]]
 

@@ -25,10 +25,10 @@ from asyncbridge.codegen import (
     TupleDisplay,
     as_expression,
 )
-from asyncbridge.models.data import Data, DataTuple  # noqa: TC001 - annotations are read at run time
-from asyncbridge.models.history import TrainingHistory
 from asyncbridge.models.layers import Input, InputLayer, Layer
-from asyncbridge.models.mirror import Identifier, Mirror  # noqa: TC001 - annotations are read at run time
+from asyncbridge.models.mirrors.data import Data, DataTuple  # noqa: TC001 - annotations are read at run time
+from asyncbridge.models.mirrors.history import TrainingHistory
+from asyncbridge.models.mirrors.mirror import Identifier, Mirror  # noqa: TC001 - annotations are read at run time
 
 if TYPE_CHECKING:
     import numpy as np

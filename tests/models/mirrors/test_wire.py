@@ -5,7 +5,7 @@ import pytest
 
 from asyncbridge.lifetime.binding import Binding
 from asyncbridge.models import layers, utils
-from asyncbridge.models.wire import carry, check, is_array, is_remote, keras_name_of, leaves
+from asyncbridge.models.mirrors.wire import carry, check, is_array, is_remote, keras_name_of, leaves
 
 
 def test_what_has_a_name_in_keras() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from asyncbridge.models import model, models
+from asyncbridge.models import models
+from asyncbridge.models.mirrors import model
 
 
 def test_keras_models_namespace() -> None:

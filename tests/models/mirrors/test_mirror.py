@@ -14,7 +14,7 @@ from asyncbridge import models as keras
 from asyncbridge.client.current import enter, leave
 from asyncbridge.errors import BridgeClosed, RemoteError
 from asyncbridge.lifetime.binding import Binding
-from asyncbridge.models import mirror as mechanism
+from asyncbridge.models.mirrors import mirror as mechanism
 from asyncbridge.models.mirrors.mirror import Mirror, call_function, keras_function
 
 if TYPE_CHECKING:

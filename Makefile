@@ -4,6 +4,7 @@
 #   make test     lint, types, import contract, and every test but the nightly ones
 #   make lint     the same without the tests
 #   make bench    the benchmarks
+#   make mirrors  write models/ anew from the Keras that is installed
 #   make nightly  every test, and the fast ones on each Python from 3.11 to 3.13 that is here
 #   make clean    remove what was built; `rm -rf .venv*` for the environments
 #
@@ -11,7 +12,7 @@
 
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench nightly clean
+.PHONY: demo test lint bench mirrors nightly clean
 MAKEFLAGS += --no-print-directory
 
 # What imports is cached, as it is for a user; nothing but the checkout is imported.
@@ -66,6 +67,9 @@ lint: $(VENV)/.stamp-test
 
 bench: $(VENV)/.stamp-test
 	$(BIN)/python benchmarks/run.py
+
+mirrors: $(VENV)/.stamp-test
+	$(BIN)/python tools/generate_mirrors.py
 
 nightly: $(VENV)/.stamp-test
 	$(BIN)/pytest -m '' --hypothesis-profile=nightly

@@ -288,8 +288,19 @@ class Promise(asyncio.Future[T]):
         if not self.done():
             self.set_result(cast("T", value))
 
+    def set_exception(self, exception: BaseException | type[BaseException], /) -> None:
+        """Reject the promise; see ``asyncio.Future``."""
+        super().set_exception(exception)
+        self._drop_transforms()
+
+    def _drop_transforms(self) -> None:
+        # A promise that is kept must not keep what blocks that never run hold on to.
+        if self._transforms is not None:
+            self._transforms = None
+
     def _settle_cancelled(self, msg: object = None) -> bool:
         """End as cancelled without asking the source; return False if settled before."""
+        self._drop_transforms()
         return super().cancel(msg)
 
     def cancel(self, msg: object = None, *, mode: str | None = None) -> bool:
@@ -307,7 +318,7 @@ class Promise(asyncio.Future[T]):
             self._loop.call_soon_threadsafe(partial(self.cancel, msg, mode=mode))
             return True
         if self._source is None or self.done():
-            return super().cancel(msg)
+            return self._settle_cancelled(msg)
         return self._source.cancel(self, msg, mode)
 
     # --- the command behind it -----------------------------------------------------------

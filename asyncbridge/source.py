@@ -20,6 +20,16 @@ class Source(Protocol):
         """``"queued"`` or ``"running"``, while the promise is pending."""
         ...
 
+    @property
+    def label(self) -> str:
+        """What a person would call the command; may be empty."""
+        ...
+
+    @property
+    def ahead(self) -> int:
+        """How many commands of this client come before it."""
+        ...
+
     def cancel(self, promise: Any, msg: object, mode: str | None) -> bool:
         """Start to cancel the command; return whether that can still have an effect.
 

@@ -25,6 +25,8 @@ class Owner:
 
     id = 1
     state = "queued"
+    label = "the work"
+    ahead = 0
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         """End it at once."""

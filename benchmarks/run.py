@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks import import_cost, killing, loop_lag, promise, start_up, training
+from benchmarks import import_cost, killing, loop_lag, predicting, promise, start_up, training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "start-up": start_up.measure,
     "loop-lag": loop_lag.measure,
     "training": training.measure,
+    "predicting": predicting.measure,
     "promise": promise.measure,
     "killing": killing.measure,
 }

@@ -155,6 +155,14 @@ class Bridge(BridgeLife):
             transform=lambda _: binding,
         )
 
+    def binding(self, name: str) -> Binding:
+        """Name a value that is in the worker, as an argument for a mirror; nothing is sent.
+
+        Raises:
+            IdentifierError: Python, or the bridge, refuses the name.
+        """
+        return Binding(self._tools().check_identifier(name), "eternal")
+
     def collect(self, owner: object, name: str) -> None:
         """Tie a name in the worker to an object here: it goes when the object is garbage."""
         self._finalizers.tie(owner, name)

@@ -112,6 +112,11 @@ class Pending:
             return "pending"
         return STATE_NAMES[self.session.protocol.command_state(self.id)]
 
+    @property
+    def ahead(self) -> int:
+        """How many commands of this client come before it, as far as the client knows."""
+        return 0 if self.session is None else self.session.protocol.ahead_of(self.id)
+
     def cancel(self, promise: Promise[Any], msg: Any, mode: str | None) -> bool:
         """Ask for the command to be taken back; tells whether it still may be."""
         return self.session is not None and self.session.cancel(self)

@@ -104,6 +104,13 @@ class ClientProtocol:
         entry = self._entries.get(command_id)
         return CommandState.FINISHED if entry is None else entry.state
 
+    def ahead_of(self, command_id: int) -> int:
+        """Return how many unfinished commands were submitted before this one."""
+        return sum(
+            other < command_id and entry.state is not CommandState.FINISHED
+            for other, entry in self._entries.items()
+        )
+
     # --- what the caller asks for ---
 
     def greet(self) -> None:

@@ -7,9 +7,12 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 __all__ = ["BACKENDS", "Backend", "MissingBackend"]
+
+_UNKNOWN_ARGUMENT = ("unexpected keyword argument", "Unrecognized keyword arguments")
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """The Keras backends that a worker can import."""
@@ -29,6 +32,7 @@ class Backend:
     def __init__(self, name: str | None) -> None:
         self.name = name
         self._info: dict[str, Any] = {"backend": name, "versions": versions(), "devices": []}
+        self._keras: Any = None
 
     def check(self) -> None:
         """Look whether the backend is installed, without importing it.
@@ -55,17 +59,55 @@ class Backend:
         if self.name is None:
             return
         os.environ["KERAS_BACKEND"] = self.name
-        keras = importlib.import_module("keras")
-        # Both are settings of the calling thread: this one runs every Keras call. Whole
-        # tracebacks let an error name the layer it was raised in.
-        keras.config.disable_traceback_filtering()
-        keras.utils.disable_interactive_logging()
+        self._keras = keras = importlib.import_module("keras")
+        self._set_up()
         self._info["versions"] = versions("keras", self.name)
         self._info["devices"] = list(keras.distribution.list_devices())
+
+    def _set_up(self) -> None:
+        # Both are settings of the calling thread: this one runs every Keras call. Whole
+        # tracebacks let an error name the layer it was raised in.
+        self._keras.config.disable_traceback_filtering()
+        self._keras.utils.disable_interactive_logging()
+
+    def settle(self) -> None:
+        """Look after a command whether Keras is still set up; called in the GPU thread.
+
+        ``clear_session`` puts back all of Keras's settings. One alone was set by somebody who
+        wants it so.
+        """
+        keras = self._keras
+        if keras is None or not keras.config.is_traceback_filtering_enabled():
+            return
+        if keras.config.is_interactive_logging_enabled():
+            self._set_up()
 
     def info(self) -> dict[str, Any]:
         """Describe the backend in plain JSON data; devices are known once it is imported."""
         return self._info
+
+    def note(self, error: BaseException) -> str | None:
+        """Return what to add to an error that another version of Keras may be the reason of.
+
+        The client may have been written for a Keras that has the name, or the argument.
+        """
+        release = self._info["versions"].get("keras")
+        if release is None or not (_is_missing_name(error) or _is_unknown_argument(error)):
+            return None
+        return f"this worker has Keras {release}"
+
+
+def _is_missing_name(error: BaseException) -> bool:
+    if not isinstance(error, AttributeError) or not isinstance(error.obj, ModuleType):
+        return False
+    return error.obj.__name__.partition(".")[0] == "keras"
+
+
+def _is_unknown_argument(error: BaseException) -> bool:
+    # Keras raises a ValueError for what it finds among its keyword arguments itself.
+    return isinstance(error, (TypeError, ValueError)) and any(
+        words in str(error) for words in _UNKNOWN_ARGUMENT
+    )
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -192,6 +192,7 @@ class Engine:
         self._post(lambda: job.peer.started(job.command.id))
         self.journal.started(job.peer.session, job.command.id)
         outcome = capture(self._execute, job)
+        capture(self.backend.settle)
         if os.getpid() != self._pid:
             # A fork in the command's code has come out here, too: there is one worker only.
             os._exit(0)
@@ -205,12 +206,19 @@ class Engine:
     def _tell_outcome(self, job: Job, outcome: Outcome[tuple[Payload, dict[str, Buffer]]]) -> None:
         self._drain(job)
         if isinstance(outcome, Error):
+            # Whatever the error does when it is looked at, it must be told.
+            capture(self._explain, outcome.error)
             fault = describe(outcome.error, name_of=self.namespace.name_of)
             release(outcome.error)
             self._fail(job, fault, None)
             return
         value, bulk = outcome.unwrap()
         self._post(lambda: self._succeeded(job, value, bulk))
+
+    def _explain(self, error: BaseException) -> None:
+        note = self.backend.note(error)
+        if note is not None:
+            error.add_note(note)
 
     def _fail(self, job: Job, fault: Fault, because: int | None) -> None:
         job.failures.add(job.command.id, fault)

@@ -50,6 +50,8 @@ LINE_LIMIT: Final = 512
 
 _MARKER_ROOM: Final = 48
 _OWN_FILES: Final = (f"{Path(__file__).parent}{os.sep}", parsing.__file__)
+# What commands call in place of Keras's own methods.
+_MODELS_FILES: Final = f"{Path(__file__).parent / 'models'}{os.sep}"
 _LEFT_OUT: Final = "[earlier exceptions left out]\n"
 _DIRECT: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
 _DURING: Final = "\nDuring handling of the above exception, another exception occurred:\n\n"
@@ -105,7 +107,8 @@ def _whole_fault(exc: BaseException, name_of: NameOf, limit: int) -> Fault:
     fault: Fault | None = None
     text = ""
     for link, sentence in reversed(_chain(exc)):
-        part = _read(link, name_of, limit)
+        # Its own notes become those of the client's exception, which shows them itself.
+        part = _read(link, name_of, limit, shows_notes=link is not exc)
         fault = replace(part, cause=fault, text="")
         text += sentence + part.text
     assert fault is not None, "a chain holds at least the exception itself"
@@ -143,19 +146,22 @@ def _cause(exc: BaseException) -> tuple[BaseException | None, str]:
 # --- one exception -----------------------------------------------------------------------
 
 
-def _read(exc: BaseException, name_of: NameOf, limit: int, *, depth: int = 0) -> Fault:
+def _read(
+    exc: BaseException, name_of: NameOf, limit: int, *, depth: int = 0, shows_notes: bool = True
+) -> Fault:
     """Describe one exception without its causes; the text is its own part alone."""
     steps = _steps(exc)
-    left_out = max(0, len(steps) - FRAME_LIMIT)
+    shown = _shown(steps)
+    left_out = max(0, len(shown) - FRAME_LIMIT)
     if left_out:
-        del steps[FRAME_LIMIT // 2 : FRAME_LIMIT // 2 + left_out]
-    stack = [_summary(step) for step in steps]
+        del shown[FRAME_LIMIT // 2 : FRAME_LIMIT // 2 + left_out]
+    stack = [_summary(step) for step in shown]
     name, message = _type_name(type(exc)), _message(exc, limit)
     notes = _notes(exc, limit)
     text = [
         *_stack_lines(stack, left_out),
         *(_attempt(lambda: _syntax_lines(exc, name, limit), None) or [_headline(name, message)]),
-        *(f"{note}\n" for note in notes),
+        *(f"{note}\n" for note in notes if shows_notes),
         *_group_lines(exc, name_of, limit, depth),
     ]
     return Fault(
@@ -260,6 +266,15 @@ def _steps(exc: BaseException) -> list[TracebackType]:
     return steps[max(0, min(own, most)) :]
 
 
+def _shown(steps: Sequence[TracebackType]) -> list[TracebackType]:
+    """Leave out what stands between a command and Keras; the place of the error itself stays."""
+    return [step for step in steps if not _is_of_models(step.tb_frame) or step is steps[-1]]
+
+
+def _is_of_models(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_MODELS_FILES)
+
+
 def _is_worker(step: TracebackType) -> bool:
     return step.tb_frame.f_code.co_filename.startswith(_OWN_FILES)
 
@@ -313,9 +328,13 @@ def _subjects(steps: Sequence[TracebackType], name_of: NameOf) -> tuple[str, ...
 
 
 def _subject(frame: FrameType) -> object:
+    code = frame.f_code
     # The locals of a module's or a class's body may be any mapping, with methods of its own.
-    optimized = frame.f_code.co_flags & inspect.CO_OPTIMIZED
-    return frame.f_locals.get("self") if optimized else None
+    if not code.co_flags & inspect.CO_OPTIMIZED:
+        return None
+    if _is_of_models(frame) and code.co_argcount:
+        return frame.f_locals.get(code.co_varnames[0])
+    return frame.f_locals.get("self")
 
 
 # --- guards ------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import inspect
 import numbers
 import reprlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, SimpleNamespace, UnionType
@@ -14,10 +14,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from asyncbridge.models.mirrors.wire import is_array, is_remote
 
-__all__ = ["REQUIRED", "Parameter", "parameters_of", "same", "show", "split", "take"]
+__all__ = ["Arguments", "Parameter", "parameters_of", "same", "show", "split", "take"]
 
 REQUIRED = inspect.Parameter.empty
 """The default of a parameter that has none."""
+_BY_POSITION = inspect.Parameter.POSITIONAL_OR_KEYWORD
+_REST = inspect.Parameter.VAR_POSITIONAL
+_REST_BY_NAME = inspect.Parameter.VAR_KEYWORD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,31 @@ class Parameter:
     name: str
     annotation: object
     default: object
+    kind: Any
     leading: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What a call says: only what differs from the defaults.
+
+    Attributes:
+        leading: What goes by position, under the parameters' names.
+        named: What goes by name.
+    """
+
+    leading: Mapping[str, object]
+    named: Mapping[str, object]
+
+    def __iter__(self) -> Iterator[object]:
+        yield from self.leading.values()
+        yield from self.named.values()
+
+    def text(self) -> str:
+        """Return them as a reader would write them, cut short."""
+        shown = [*map(show, self.leading.values())]
+        shown += [f"{name}={show(value)}" for name, value in self.named.items()]
+        return ", ".join(shown)
 
 
 class _Mismatch(Exception):
@@ -60,7 +87,8 @@ def _parameter(parameter: inspect.Parameter, annotation: object) -> Parameter:
         name=parameter.name,
         annotation=annotation,
         default=parameter.default,
-        leading=wanted and parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        kind=parameter.kind,
+        leading=wanted and parameter.kind is _BY_POSITION,
     )
 
 
@@ -85,9 +113,6 @@ def take(
 
 
 def _take_one(where: str, annotation: object, value: object) -> object:
-    if is_remote(value):
-        # What it stands for is in the worker: only Keras can judge it.
-        return value
     try:
         return _convert(value, annotation)
     except _Mismatch:
@@ -97,20 +122,27 @@ def _take_one(where: str, annotation: object, value: object) -> object:
         raise ValueError(f"{where}: {error}") from None
 
 
-def split(
-    parameters: Sequence[Parameter], arguments: Mapping[str, object]
-) -> tuple[dict[str, object], dict[str, object]]:
-    """Return what a call must say, by position and by name: what differs from the defaults."""
+def split(parameters: Sequence[Parameter], values: Mapping[str, object]) -> Arguments:
+    """Return what a call must say, by position and by name."""
     leading: dict[str, object] = {}
     named: dict[str, object] = {}
+    # Python can give what ``*args`` holds only behind all that may go by position.
+    by_position = any(
+        parameter.kind is _REST and values[parameter.name] for parameter in parameters
+    )
     for index, parameter in enumerate(parameters):
-        value = arguments[parameter.name]
-        if parameter.default is not REQUIRED and same(value, parameter.default):
-            continue
-        # One that was left out ends what can stand by position.
-        in_line = parameter.leading and len(leading) == index
-        (leading if in_line else named)[parameter.name] = value
-    return leading, named
+        value: Any = values[parameter.name]
+        if parameter.kind is _REST:
+            leading |= {f"{parameter.name}_{i}": item for i, item in enumerate(value)}
+        elif parameter.kind is _REST_BY_NAME:
+            named |= value
+        elif by_position and parameter.kind is _BY_POSITION:
+            leading[parameter.name] = value
+        elif parameter.default is REQUIRED or not same(value, parameter.default):
+            # One that was left out ends what can stand by position.
+            in_line = parameter.leading and len(leading) == index
+            (leading if in_line else named)[parameter.name] = value
+    return Arguments(leading=leading, named=named)
 
 
 # --- checking ----------------------------------------------------------------------------
@@ -118,7 +150,8 @@ def split(
 
 def _convert(value: object, annotation: object) -> object:
     """Return the value as the annotation wants it; ``_Mismatch`` where it cannot be."""
-    if annotation is object or annotation is Any:
+    if annotation is object or annotation is Any or is_remote(value):
+        # What is in the worker only Keras can judge.
         return value
     origin = get_origin(annotation)
     if origin is not None:
@@ -142,8 +175,9 @@ def _to_float(value: object) -> float:
     raise _Mismatch
 
 
-def _to_bool(value: object) -> bool:
-    if isinstance(value, bool):
+def _to_bool(value: object) -> object:
+    # 0 and 1 stand for truth values in much code that Keras takes; they go as they are.
+    if isinstance(value, bool) or (type(value) is int and value in {0, 1}):
         return value
     # numpy's own booleans: no numpy is imported to tell one.
     if type(value).__module__ == "numpy" and type(value).__name__ in {"bool", "bool_"}:
@@ -266,6 +300,8 @@ def same(left: object, right: object) -> bool:
         return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
     if is_array(left):
         return _same_array(left, right)
+    if (compare := getattr(left, "_same", None)) is not None:
+        return bool(compare(right))
     return not is_remote(left) and bool(left == right)
 
 
@@ -279,11 +315,13 @@ def _same_array(left: Any, right: Any) -> bool:
 
 
 class _Short(reprlib.Repr):
-    """Short reprs: a mirror as it shows itself, an array by its shape and dtype."""
+    """Short reprs: a mirror by what it was made with, an array by its shape and dtype."""
 
     def repr_instance(self, x: Any, level: int) -> str:
         if is_array(x):
             return f"<{type(x).__name__} {x.shape} {x.dtype}>"
+        if hasattr(x, "_brief"):
+            return str(x._brief())
         text = repr(x)
         return text if len(text) <= self.maxother else f"<{type(x).__name__}>"
 

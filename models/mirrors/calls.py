@@ -8,12 +8,14 @@ object is as usable again as Keras left it.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import DependencyError
+from asyncbridge.models.mirrors.advice import notes_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from asyncbridge.errors import RemoteError
     from asyncbridge.models.mirrors.origins import Origin
@@ -28,9 +30,10 @@ class Call:
     Args:
         origin: Where the mirror was made that it makes, or that it is a method of.
         holds: All that its code names; it stays alive until the command is settled.
+        origins: Tells where the mirrors among those, and in them, were made, by their names in
+            the worker; asked when the command fails.
 
     Attributes:
-        origins: Where the mirrors among those were made, by their names in the worker.
         causes: The calls whose failure fails this one, unrun.
         promise: The command's own; None before it is sent, and once it has succeeded.
     """
@@ -38,19 +41,24 @@ class Call:
     __slots__ = (
         "_dependents",
         "_hushed",
+        "_origins",
         "_seen",
         "_succeeded",
         "causes",
         "holds",
         "origin",
-        "origins",
         "promise",
     )
 
-    def __init__(self, origin: Origin | None, holds: Iterable[object]) -> None:
+    def __init__(
+        self,
+        origin: Origin | None,
+        holds: Iterable[object],
+        origins: Callable[[], Mapping[str, Origin]] = dict,
+    ) -> None:
         self.origin = origin
         self.holds = tuple(holds)
-        self.origins: Mapping[str, Origin] = {}
+        self._origins = origins
         self.causes: tuple[Call, ...] = ()
         self.promise: Promise[Any] | None = None
         self._dependents: list[Call] = []
@@ -72,7 +80,7 @@ class Call:
         promise.add_done_callback(self._settled)
 
     def _settled(self, promise: Promise[Any]) -> None:
-        self.holds = ()
+        self.holds, self._origins = (), dict
         if promise.state == "fulfilled":
             # Nothing is asked of it any more: a chain of calls must not grow for ever.
             self._succeeded, self.promise, self.causes = True, None, ()
@@ -82,6 +90,11 @@ class Call:
     def succeeded(self) -> bool:
         """Whether it ran to its end."""
         return self._succeeded or self._state == "fulfilled"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has succeeded, failed, or was cancelled."""
+        return self._succeeded or (self.promise is not None and self.promise.done())
 
     @property
     def failed(self) -> bool:
@@ -137,17 +150,41 @@ class Call:
 
     def annotate(self, error: RemoteError) -> None:
         """Add to an error where the mirrors that it was raised in were made."""
-        for origin in self._origins(error):
+        for origin in self._origins_in(error):
             error.add_note(origin.note())
+        root = _root_of(error)
+        for note in notes_for(root):
+            # The cause may be the very error that its own call has got, with the advice.
+            if note not in getattr(root, "__notes__", ()):
+                error.add_note(note)
 
-    def _origins(self, error: RemoteError) -> list[Origin]:
-        known = [self.origins[name] for name in error.subjects if name in self.origins]
-        if known or self.origin is None:
+    def _origins_in(self, error: RemoteError) -> list[Origin]:
+        """Return where the error's subjects were made, and where they were called."""
+        origins = self._origins() if error.subjects else {}
+        known = [origins[name] for name in error.subjects if name in origins]
+        called = self._failed_at(error)
+        if called is None or (known and called.verb == "made"):
             return known
-        if not isinstance(error, DependencyError):
-            return [self.origin]
-        failed = None if error.cause is None else error.cause.command
-        return [cause.origin for cause in self.causes if cause.origin and cause.is_command(failed)]
+        return [*known, called]
+
+    def _failed_at(self, error: RemoteError) -> Origin | None:
+        """Return where the failed mirror was made or called: not this one's, if it was not run."""
+        if isinstance(error, DependencyError):
+            failed = self._cause_with(None if error.cause is None else error.cause.command)
+            # That one may not have been run either, and then knows whose failure it was.
+            self.origin = None if failed is None else failed.origin
+        return self.origin
+
+    def _cause_with(self, command_id: int | None) -> Call | None:
+        todo, met = list(self.causes), set[int]()
+        while todo:
+            cause = todo.pop()
+            if cause.is_command(command_id):
+                return cause
+            if id(cause) not in met:
+                met.add(id(cause))
+                todo.extend(cause.causes)
+        return None
 
     def is_command(self, command_id: int | None) -> bool:
         """Tell whether it is the command with this id."""
@@ -155,39 +192,67 @@ class Call:
 
 
 class Ledger:
-    """The calls on one mirror: its creation, which is never forgiven, and later ones."""
+    """The calls on one mirror: its creation, which is never forgiven, and later ones.
 
-    __slots__ = ("_calls", "creation")
+    A later one depends on those that are under way, and so on up the chain: the newest of them
+    stands for all.
+    """
+
+    __slots__ = ("_failed", "_under_way", "creation")
 
     def __init__(self) -> None:
         self.creation: Call | None = None
-        self._calls: list[Call] = []
+        # Commands run in order: what has ended is at the left, but for what was cancelled.
+        self._under_way: deque[Call] = deque()
+        self._failed: list[Call] = []
 
     def add(self, call: Call) -> None:
         """Add a later call."""
-        self._calls.append(call)
+        self._under_way.append(call)
 
     def look(self) -> None:
         """Note which failures the user has seen, and forget those and what succeeded."""
-        for call in self._all():
+        self._sort_out()
+        for call in self._all_failed():
             call.look()
-        self._calls = [call for call in self._calls if call.blocks]
+        self._failed = [call for call in self._failed if call.blocks]
 
     def blocking(self) -> list[Call]:
         """Return what a new call depends on."""
-        calls = [call for call in self._calls if call.blocks]
-        if self.creation is None or self.creation.succeeded:
-            return calls
-        return [self.creation, *calls]
+        made = self.creation is None or self.creation.succeeded
+        creation = [] if made else [self.creation]
+        newest = [self._under_way[-1]] if self._under_way else []
+        return [*filter(None, creation), *self._failed, *newest]
+
+    def waiting(self) -> str:
+        """Say which call on it waits or runs, and how many commands are before it."""
+        self._sort_out()
+        call = self._under_way[-1] if self._under_way else self.creation
+        if call is None or call.promise is None or call.promise.done():
+            return ""
+        return _waiting(call.promise)
 
     def close(self) -> None:
         """Leave one report of each failure that nobody has seen; the mirror is garbage."""
-        for call in self._all():
+        self._sort_out()
+        for call in [*self._all_failed(), *self._under_way]:
             call.look()
             call.close()
 
-    def _all(self) -> list[Call]:
-        return self._calls if self.creation is None else [self.creation, *self._calls]
+    def _sort_out(self) -> None:
+        """Take out what has ended; what failed is kept."""
+        calls = self._under_way
+        while calls and calls[0].has_ended:
+            self._keep_if_failed(calls.popleft())
+        while calls and calls[-1].has_ended:
+            self._keep_if_failed(calls.pop())
+
+    def _keep_if_failed(self, call: Call) -> None:
+        if call.blocks:
+            self._failed.append(call)
+
+    def _all_failed(self) -> list[Call]:
+        return self._failed if self.creation is None else [self.creation, *self._failed]
 
 
 def blocking(ledgers: Iterable[Ledger]) -> list[Call]:
@@ -198,3 +263,18 @@ def blocking(ledgers: Iterable[Ledger]) -> list[Call]:
         ledger.look()
     calls = {id(call): call for ledger in ledgers for call in ledger.blocking()}
     return list(calls.values())
+
+
+def _root_of(error: RemoteError) -> RemoteError:
+    """Return the error that others only tell of."""
+    while isinstance(error, DependencyError) and error.cause is not None:
+        error = error.cause
+    return error
+
+
+def _waiting(promise: Promise[Any]) -> str:
+    source = promise._source
+    if source is None:
+        return ""
+    queued = source.state != "running"
+    return f"[{source.label} {source.state}{f', {source.ahead} ahead' if queued else ''}]"

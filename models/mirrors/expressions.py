@@ -10,21 +10,28 @@ from asyncbridge.codegen import (
     Block,
     Call,
     Expression,
+    FromImport,
     Import,
+    Literal,
     Name,
     Node,
+    Slice,
     Statement,
     as_expression,
     random_name,
 )
 from asyncbridge.lifetime.binding import Binding
-from asyncbridge.models.mirrors.wire import is_array, keras_name_of, leaves
+from asyncbridge.models.mirrors.wire import is_array, is_keras_own, keras_name_of, leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from asyncbridge.models.mirrors.arguments import Arguments
 
 __all__ = ["Code"]
 
+WORKER_SIDE = "worker_models"
+"""What commands call ``asyncbridge.worker.models``."""
 MAX_TEXT = 100
 """Characters of a text that may stand in code."""
 MAX_ITEMS = 16
@@ -41,25 +48,28 @@ class Code:
     def __init__(self, name_of: Callable[[object], str | None]) -> None:
         self.bindings: dict[str, object] = {}
         self._name_of = name_of
-        self._imports = False
+        # A dict for its order.
+        self._imports: dict[str, Statement] = {}
 
-    def call(
-        self, function: Expression, leading: Mapping[str, object], named: Mapping[str, object]
-    ) -> Call:
+    def call(self, function: Expression, arguments: Arguments) -> Call:
         """Return the call of a function with these arguments."""
         return function.call(
-            *[self.value(value, name) for name, value in leading.items()],
-            **{name: self.value(value, name) for name, value in named.items()},
+            *[self.value(value, name) for name, value in arguments.leading.items()],
+            **{name: self.value(value, name) for name, value in arguments.named.items()},
         )
 
     def program(self, *body: Statement | Expression) -> Node:
-        """Return the whole code: ``import keras`` first, where it is named."""
-        imports = (Import("keras"),) if self._imports else ()
-        return Block((*imports, *body))
+        """Return the whole code, what it imports first."""
+        return Block((*self._imports.values(), *body))
+
+    def worker(self, function: str) -> Expression:
+        """Return a function of ours that is made for mirrors, on the worker's side."""
+        self._imports["worker"] = FromImport("asyncbridge.worker", (("models", WORKER_SIDE),))
+        return Name(WORKER_SIDE).attr(function)
 
     def keras(self, full_name: str) -> Expression:
         """Return Keras's own class or function of this name."""
-        self._imports = True
+        self._imports["keras"] = Import("keras")
         first, *rest = full_name.split(".")
         node: Expression = Name(first)
         for part in rest:
@@ -77,13 +87,24 @@ class Code:
             return Name(name)
         if isinstance(value, Binding):
             return Name(value.name)
-        if callable(value) and (full_name := keras_name_of(value)) is not None:
+        if is_keras_own(value) and (full_name := keras_name_of(value)) is not None:
             return self.keras(full_name)
         if _is_small(value):
             return as_expression(value)
         if _is_structure(value):
             return self._structure(value, hint)
         return self._bind(value, hint)
+
+    def index(self, key: object) -> object:
+        """Return what stands between the brackets of ``owner[key]``."""
+        if isinstance(key, tuple):
+            return tuple(map(self.index, key))
+        if isinstance(key, slice):
+            return Slice(*map(self._bound, (key.start, key.stop, key.step)))
+        return Literal(key) if key is ... else self.value(key, "index")
+
+    def _bound(self, bound: object) -> Expression | None:
+        return None if bound is None else self.value(bound, "index")
 
     def _structure(self, value: object, hint: str) -> Expression:
         if isinstance(value, dict):

@@ -7,7 +7,7 @@ Nothing else is needed of it::
         keras_name = "keras.layers.Dropout"
 
         def __init__(self, rate: float, seed: int | None = None) -> None:
-            self._describe(locals())
+            self._describe(Dropout, locals())
 
 A mirror is a plain description until a bridge needs it. With a current bridge that is at once;
 else when something that has a bridge first uses it. From then on it belongs to that bridge.
@@ -15,38 +15,47 @@ else when something that has a bridge first uses it. From then on it belongs to 
 
 from __future__ import annotations
 
+import difflib
 import inspect
-import itertools
-import sys
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from asyncbridge.codegen import Assign, Expression, Name, Node, random_name
-from asyncbridge.errors import BridgeClosed
-from asyncbridge.lifetime.binding import Binding
-from asyncbridge.models.mirrors.arguments import parameters_of, same, show, split, take
-from asyncbridge.models.mirrors.calls import Call, Ledger, blocking
-from asyncbridge.models.mirrors.expressions import Code
-from asyncbridge.models.mirrors.origins import Origin, call_site, call_text
+from asyncbridge.models.mirrors.arguments import (
+    Arguments,
+    Parameter,
+    parameters_of,
+    same,
+    show,
+    split,
+    take,
+)
+from asyncbridge.models.mirrors.attributes import Attribute
+from asyncbridge.models.mirrors.bodies import as_it_is, assigning, plain
+from asyncbridge.models.mirrors.described import Described, reach
+from asyncbridge.models.mirrors.overrides import refuse_overrides
+from asyncbridge.models.mirrors.recipes import asked_of, attribute_of, called, sent_to
+from asyncbridge.models.mirrors.sending import bridge_of, bring, request, settle
 from asyncbridge.models.mirrors.wire import carry, check, leaves
+from asyncbridge.promise import Promise
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from typing import Self
+
     from asyncbridge.client import Bridge
-    from asyncbridge.promise import Promise
+    from asyncbridge.models.mirrors.bodies import Body
+    from asyncbridge.models.mirrors.recipes import Recipe
 
-__all__ = ["DType", "Identifier", "Mirror", "call_function", "keras_function"]
-
-Function = TypeVar("Function", bound=Callable[..., object])
-
-_serials = itertools.count()
+__all__ = ["Attribute", "DType", "Identifier", "Mirror", "is_symbolic", "take_call"]
 
 
-class Mirror:
+class Mirror(Described):
     """The base of all mirrors.
 
     Two mirrors are equal when their classes and arguments are, arrays element by element.
+    Awaiting one waits until it is made in the worker, and gives it back.
 
     Attributes:
         keras_name: Full name in Keras of the class that is mirrored.
@@ -54,122 +63,284 @@ class Mirror:
 
     keras_name: ClassVar[str]
 
-    def __init__(self) -> None:
-        raise TypeError(f"{type(self).__name__} is a base class; make one of its subclasses")
+    # None for what no constructor made: the worker alone knows what is in it.
+    _arguments: dict[str, object] | None = None
+    _parameters: tuple[Parameter, ...] = ()
 
-    def _describe(self, values: Mapping[str, object]) -> None:
+    def _describe(self, owner: type[Mirror], values: Mapping[str, object]) -> None:
         """Keep a constructor's arguments, and make the object if there is a bridge.
 
         Args:
+            owner: The class whose constructor it is.
             values: The constructor's ``locals()``.
         """
+        self._parameters = parameters_of(inspect.getattr_static(owner, "__init__"))
+        self._arguments = self._checked(values)
+        self._begin(called(self.keras_name, split(self._parameters, self._arguments)))
+
+    def _checked(self, values: Mapping[str, object]) -> dict[str, object]:
+        refuse_overrides(type(self))
         name = type(self).__name__
-        parameters = parameters_of(inspect.getattr_static(type(self), "__init__"))
-        self._arguments = {
+        return {
             key: carry(value, f"{name}() argument {key!r}")
-            for key, value in take(name, parameters, values).items()
+            for key, value in take(name, self._parameters, values).items()
         }
-        # Keras draws from global random generators in constructors: the order of the calls
-        # here must be the order of the calls there.
-        self._serial = next(_serials)
-        self._leading, self._named = split(parameters, self._arguments)
-        text = call_text(self.keras_name, self._leading.values(), self._named)
-        self._origin = Origin(call=text, site=call_site(self))
-        self._ledger = Ledger()
-        self._bridge: Bridge | None = None
-        self._name: str | None = None
-        mirrors = _reach([self])
-        if (bridge := _bridge_of(mirrors)) is not None:
-            _bring(mirrors, bridge)
+
+    @classmethod
+    def _from(cls, recipe: Recipe) -> Self:
+        """Return a mirror of what something else than the constructor makes."""
+        refuse_overrides(cls)
+        mirror = cls.__new__(cls)
+        mirror._begin(recipe)
+        return mirror
+
+    @classmethod
+    def _later(cls, recipe: Recipe) -> Self:
+        """Return a mirror of what is in the worker, which gets a name there when it is used."""
+        mirror = cls.__new__(cls)
+        mirror._set_up(recipe)
+        return mirror
+
+    def _begin(self, recipe: Recipe) -> None:
+        self._set_up(recipe)
+        mirrors = reach([self], through_made=False)
+        if (bridge := bridge_of(mirrors)) is not None:
+            bring(mirrors, bridge)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> Self:
+        """Make one of a config, as ``get_config`` gives it."""
+        check(config, f"{cls.__name__}.from_config() argument 'config'")
+        name = f"{cls.keras_name}.from_config"
+        return cls._from(called(name, Arguments(leading={"config": config}, named={})))
 
     @property
     def arguments(self) -> Mapping[str, object]:
-        """The constructor's arguments by name, defaults included."""
-        return MappingProxyType(self._arguments)
+        """The constructor's arguments by name, defaults included; none if it made it not."""
+        return MappingProxyType(self._arguments or {})
 
     @property
     def bridge(self) -> Bridge | None:
         """The bridge that the object lives behind; None while it is a description alone."""
         return self._bridge
 
+    def fetch(self, name: str) -> Promise[Any]:
+        """Return a promise of an attribute of the object in the worker, of any name.
+
+        What has no wire form rejects it.
+        """
+        return self._request(attribute_of(self, *name.split(".")), plain)
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        making = self._making()
+        if making is not None:
+            yield from making.__await__()
+        return self
+
+    def __copy__(self) -> Self:
+        # There is one object in the worker, whose name goes with one mirror.
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
     def __repr__(self) -> str:
-        shown = {**self._leading, **self._named}
+        return self._brief()
+
+    def _brief(self) -> str:
+        """Return what an error needs of the repr."""
+        if self._arguments is None:
+            return f"<{type(self).__name__} {self._origin.call}>"
+        said = split(self._parameters, self._arguments)
+        shown = {**said.leading, **said.named}
         parts = (f" {name}={show(value)}" for name, value in shown.items())
         return f"<{type(self).__name__}{''.join(parts)}>"
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self) or not isinstance(other, Mirror):
             return NotImplemented
-        return self is other or same(self._content(), other._content())
+        if self is other or self._arguments is None or other._arguments is None:
+            return self is other
+        return same(self._content(), other._content())
 
     def __hash__(self) -> int:
         # Arguments may be arrays, and a model's layers change: all of a class share a hash.
         return hash(type(self))
 
     if not TYPE_CHECKING:
-        # Hidden from type checkers: with it, they would let any attribute be set.
+        # Hidden from type checkers: with them, they would take any attribute for granted.
+        def __getattr__(self, name: str) -> object:
+            if not name.startswith("_") and name in (self._arguments or ()):
+                return self._arguments[name]
+            known = [*dir(type(self)), *(self._arguments or ())]
+            raise AttributeError(
+                f"{type(self).__name__!r} mirrors have no attribute {name!r}{_guess(name, known)}",
+                name=name,
+                obj=self,
+            )
+
         def __setattr__(self, name: str, value: object) -> None:
-            if not name.startswith("_"):
-                raise AttributeError(
-                    f"{type(self).__name__}.{name} cannot be set on a mirror: it would not "
-                    "reach the worker; pass it to the constructor"
-                )
-            object.__setattr__(self, name, value)
+            if name.startswith("_") or hasattr(
+                inspect.getattr_static(type(self), name, None), "__set__"
+            ):
+                object.__setattr__(self, name, value)
+            else:
+                self._change(name, value)
+
+    def _change(self, name: str, value: object) -> None:
+        """Change a description; what the worker has made stays as it is.
+
+        Raises:
+            AttributeError: The object was made, or the constructor has no such argument.
+        """
+        kind = type(self).__name__
+        if self._arguments is None or name not in self._arguments:
+            raise AttributeError(
+                f"{kind}.{name} cannot be set on a mirror: it would not reach the worker"
+                f"{_guess(name, self.arguments)}"
+            )
+        if self._name is not None:
+            raise AttributeError(
+                f"{kind}.{name} cannot be changed any more: the {kind} was made in the worker "
+                f"({self._origin.note()}); make another one with {name}={show(value)}, and what "
+                "is built on it"
+            )
+        self._arguments = self._checked({**self._arguments, name: value})
+        self._recipe = called(self.keras_name, split(self._parameters, self._arguments))
 
     def _content(self) -> dict[str, object]:
         """Return what two equal mirrors have in common, by argument."""
-        return self._arguments
+        return self._arguments or {}
 
-    def _parts(self) -> Iterable[object]:
-        """Return what this one is made of, in which other mirrors may stand."""
-        return self._arguments.values()
+    def _making(self) -> Promise[Any] | None:
+        """Return the promise of the object's making; None when it is made.
 
-    def _create(self, bridge: Bridge) -> None:
-        """Make the object in the worker; whatever it is made of is there."""
-        code = Code(_name_in_worker)
-        name = random_name(f"{type(self).__name__.lower()}_")
-        made = code.call(code.keras(self.keras_name), self._leading, self._named)
-        call = Call(self._origin, [self, *_reach(self._parts())])
-        program = code.program(Assign(Name(name), made))
-        _send(bridge, program, code, call, self.keras_name)
-        bridge.collect(self, name)
-        # atexit stays on: failures are reported once at the interpreter's end, too.
-        weakref.finalize(self, self._ledger.close)
-        self._bridge, self._name, self._ledger.creation = bridge, name, call
+        Raises:
+            BridgeClosed: It is a description, and there is no open bridge.
+        """
+        settle([self], f"await {show(self)}")
+        assert self._ledger.creation is not None
+        return self._ledger.creation.promise
+
+    def _fact(self, name: str, pick: Callable[[dict[str, object]], object]) -> Attribute:
+        """Return what the worker tells of the object when it is made, to be awaited."""
+
+        def ask() -> Promise[Any]:
+            making = self._making()
+            if making is not None:
+                return making.then(lambda _: pick(self._facts))
+            assert self._bridge is not None
+            known = Promise[Any].with_resolvers(loop=self._bridge._loop)
+            known.resolve(pick(self._facts))
+            return known.promise
+
+        return Attribute(self, name, ask)
+
+    def _attribute(self, name: str) -> Attribute:
+        """Return an attribute of the object in the worker, to be awaited."""
+        return Attribute(self, name, lambda: self.fetch(name))
 
     def _call(
         self,
         method: Callable[..., object],
         values: Mapping[str, object],
         *,
-        wrap: Callable[[Expression], Iterable[Any]] | None = None,
-        transform: Callable[[Any], Any] | None = None,
+        body: Body | None = None,
+        watched: Sequence[Described] = (),
     ) -> Promise[Any]:
         """Call the method of the same name on the object in the worker.
 
         Args:
             method: The mirror's own method, whose signature is Keras's.
             values: Its ``locals()``.
-            wrap: Makes statements of the call; the value of the last one is the command's.
-            transform: Makes a domain object of the raw value.
+            body: Makes a command of the call; by default one with its value as data.
+            watched: Those of whom the worker tells facts afterwards.
 
         Raises:
             BridgeClosed: There is no open bridge.
             TypeError: An argument has a wrong type, or no wire form.
             ValueError: An argument belongs to another bridge, or data makes no array.
         """
-        label = f"{type(self).__name__}.{method.__name__}"
-        leading, named, parts = _take_call(label, method, values)
-        mirrors = _reach([self, *parts])
-        bridge = _settled_bridge(mirrors, label)
-        code = Code(_name_in_worker)
-        function = code.value(self, "").attr(method.__name__)
-        node = code.call(function, leading, named)
-        call = Call(self._origin, [*mirrors, *_bindings(parts)])
-        program = code.program(*(wrap(node) if wrap else [node]))
-        promise = _send(bridge, program, code, call, label, transform)
-        self._ledger.add(call)
-        return promise
+        name = method.__name__
+        label = f"{type(self).__name__}.{name}"
+        recipe = sent_to(self, name, take_call(label, method, values))
+        gives_nothing = method.__annotations__.get("return") == "Promise[None]"
+        by_default = as_it_is if gives_nothing else plain
+        return self._request(recipe, body or by_default, watched=watched)
+
+    def _ask(
+        self,
+        method: Callable[..., object],
+        values: Mapping[str, object],
+        *,
+        transform: Callable[[Any], Any] | None = None,
+        watched: Sequence[Described] = (),
+    ) -> Promise[Any]:
+        """Call the function of a method's name on the worker's side, with the object.
+
+        Args:
+            method: The mirror's own method.
+            values: Its ``locals()``.
+            transform: Makes a domain object of the raw value.
+            watched: Those of whom the worker tells facts afterwards.
+
+        Raises:
+            As ``_call``.
+        """
+        name = method.__name__
+        label = f"{type(self).__name__}.{name}"
+        recipe = asked_of(name, self, name, take_call(label, method, values))
+        return self._request(recipe, as_it_is, transform=transform, watched=watched)
+
+    def _request(
+        self,
+        recipe: Recipe,
+        body: Body,
+        *,
+        transform: Callable[[Any], Any] | None = None,
+        watched: Sequence[Described] = (),
+    ) -> Promise[Any]:
+        return request(
+            recipe,
+            body,
+            label=recipe.label,
+            owner=self,
+            origin=self._origin,
+            transform=transform,
+            watched=watched,
+        )
+
+    def _set(self, name: str, value: object, watched: Sequence[Described] = ()) -> Promise[None]:
+        """Set an attribute of the object in the worker.
+
+        Raises:
+            BridgeClosed: There is no open bridge.
+            TypeError: The value has no wire form.
+        """
+        recipe = attribute_of(self, name)
+        check(value, recipe.label)
+        label = f"{recipe.label} = {show(value)}"
+        recipe = replace(recipe, label=label, parts=(*recipe.parts, value))
+        return self._request(recipe, assigning(value, name), watched=watched)
+
+    def _apply(self, function: Callable[..., object], values: Mapping[str, object]) -> Any:
+        """Call the object itself: a node of the graph if there is a symbolic tensor among these.
+
+        Args:
+            function: The class's own ``__call__``.
+            values: Its ``locals()``.
+        """
+        arguments = take_call(type(self).__name__, function, values)
+        recipe = sent_to(self, "", arguments)
+        if is_symbolic(arguments):
+            from asyncbridge.models.mirrors.tensor import tensors_of  # noqa: PLC0415 - a cycle
+
+            return tensors_of(recipe, self._results(arguments), operation=self)
+        return self._request(recipe, plain)
+
+    def _results(self, arguments: Arguments) -> object:
+        """Return the structure of what a symbolic call gives; None for what nobody knows."""
+        return None
 
 
 Identifier = str | Mirror | Callable[..., object] | dict[str, object] | None
@@ -178,138 +349,30 @@ DType = str | Mirror | None
 """A dtype's name or a dtype policy."""
 
 
-def keras_function(full_name: str) -> Callable[[Function], Function]:
-    """Mark a function as the mirror of Keras's own, which it also stands for as an argument."""
-
-    def mark(function: Function) -> Function:
-        function.keras_name = full_name  # type: ignore[attr-defined]  # an attribute of ours
-        return function
-
-    return mark
-
-
-def call_function(
-    function: Callable[..., object],
-    values: Mapping[str, object],
-    *,
-    transform: Callable[[Any], Any] | None = None,
-) -> Promise[Any]:
-    """Call the function of Keras that a mirrored one stands for.
-
-    Args:
-        function: The mirror, whose signature is Keras's.
-        values: Its ``locals()``.
-        transform: Makes a domain object of the raw value.
+def take_call(
+    label: str, function: Callable[..., object], values: Mapping[str, object]
+) -> Arguments:
+    """Check a call's arguments, and return what must be said of them.
 
     Raises:
-        BridgeClosed: There is no open bridge.
-        TypeError: An argument has a wrong type, or no wire form.
-        ValueError: An argument belongs to another bridge, or data makes no array.
+        TypeError: One has a wrong type, or no wire form.
+        ValueError: Data makes no array.
     """
-    full_name: str = getattr(function, "keras_name")  # noqa: B009 - see keras_function
-    leading, named, parts = _take_call(function.__name__, function, values)
-    mirrors = _reach(parts)
-    bridge = _settled_bridge(mirrors, full_name)
-    code = Code(_name_in_worker)
-    node = code.call(code.keras(full_name), leading, named)
-    call = Call(None, [*mirrors, *_bindings(parts)])
-    return _send(bridge, code.program(node), code, call, full_name, transform)
+    parameters = parameters_of(function)
+    taken = take(label, parameters, values)
+    for key, value in taken.items():
+        check(value, f"{label}() argument {key!r}")
+    return split(parameters, taken)
+
+
+def is_symbolic(arguments: Arguments) -> bool:
+    """Tell whether a symbolic tensor stands in them."""
+    return any(isinstance(leaf, Described) and leaf._is_symbolic for leaf in leaves(arguments))
 
 
 # --- inner steps -------------------------------------------------------------------------
 
 
-def _take_call(
-    label: str, function: Callable[..., object], values: Mapping[str, object]
-) -> tuple[dict[str, object], dict[str, object], list[object]]:
-    parameters = parameters_of(function)
-    taken = take(label, parameters, values)
-    for key, value in taken.items():
-        check(value, f"{label}() argument {key!r}")
-    return *split(parameters, taken), list(taken.values())
-
-
-def _reach(values: Iterable[object]) -> list[Mirror]:
-    """Return all mirrors in the values, and in what those are made of, oldest first."""
-    found: dict[int, Mirror] = {}
-    todo = list(values)
-    while todo:
-        for leaf in leaves([todo.pop()]):
-            if isinstance(leaf, Mirror) and id(leaf) not in found:
-                found[id(leaf)] = leaf
-                todo.extend(leaf._parts())
-    return sorted(found.values(), key=lambda mirror: mirror._serial)
-
-
-def _bindings(values: Iterable[object]) -> Iterator[object]:
-    return (leaf for leaf in leaves(values) if isinstance(leaf, Binding))
-
-
-def _name_in_worker(value: object) -> str | None:
-    return value._name if isinstance(value, Mirror) else None
-
-
-def _current_bridge() -> Bridge | None:
-    # A bridge can be open only where the client was loaded: a description loads nothing.
-    if "asyncbridge.client" not in sys.modules:
-        return None
-    from asyncbridge.client.current import current_bridge  # noqa: PLC0415 - it is loaded
-
-    return current_bridge()
-
-
-def _bridge_of(mirrors: Iterable[Mirror]) -> Bridge | None:
-    """Return the bridge that one of these belongs to, else the current one."""
-    owners = (mirror._bridge for mirror in mirrors if mirror._bridge is not None)
-    return next(owners, None) or _current_bridge()
-
-
-def _settled_bridge(mirrors: Iterable[Mirror], label: str) -> Bridge:
-    bridge = _bridge_of(mirrors)
-    if bridge is None:
-        raise BridgeClosed(
-            f"{label}() needs an open bridge: call it within "
-            "`async with asyncbridge.connect():`, or with one bridge open in the process"
-        )
-    _bring(mirrors, bridge)
-    return bridge
-
-
-def _bring(mirrors: Iterable[Mirror], bridge: Bridge) -> None:
-    """Make those that are descriptions yet, in the order in which they were described.
-
-    Raises:
-        ValueError: One of them belongs to another bridge; nothing was sent.
-    """
-    for mirror in mirrors:
-        if mirror._bridge not in (None, bridge):
-            raise ValueError(
-                f"{mirror!r} belongs to {mirror._bridge!r} and cannot be used with {bridge!r}: "
-                "make another one there"
-            )
-    for mirror in mirrors:
-        if mirror._bridge is None:
-            mirror._create(bridge)
-
-
-def _send(
-    bridge: Bridge,
-    program: Node,
-    code: Code,
-    call: Call,
-    label: str,
-    transform: Callable[[Any], Any] | None = None,
-) -> Promise[Any]:
-    mirrors = [value for value in call.holds if isinstance(value, Mirror)]
-    call.origins = {mirror._name: mirror._origin for mirror in mirrors if mirror._name}
-    call.causes = tuple(blocking(mirror._ledger for mirror in mirrors))
-    promise = bridge.send(
-        program,
-        code.bindings or None,
-        transform=transform,
-        name=label,
-        after=[cause.promise for cause in call.wanted() if cause.promise is not None],
-        annotate=call.annotate,
-    )
-    call.started(promise)
-    return promise
+def _guess(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, [key for key in known if key[0] != "_"], n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""Models: what is trained, evaluated and asked for predictions in the worker.
+"""Models: layers put together, sequences excepted.
 
 https://keras.io/api/models/
 """
@@ -8,158 +8,111 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from asyncbridge.codegen import (
-    Call,
-    Clause,
-    Comprehension,
-    Expression,
-    Import,
-    Lambda,
-    ListDisplay,
-    Name,
-    Parameter,
-    Parameters,
-    Statement,
-    TupleDisplay,
-    as_expression,
-)
-from asyncbridge.models.layers import Input, InputLayer, Layer
-from asyncbridge.models.mirrors.data import Data, DataTuple  # noqa: TC001 - annotations are read at run time
-from asyncbridge.models.mirrors.history import TrainingHistory
-from asyncbridge.models.mirrors.mirror import Identifier, Mirror  # noqa: TC001 - annotations are read at run time
+from asyncbridge.codegen import as_expression
+from asyncbridge.models.mirrors.arguments import Arguments, show
+from asyncbridge.models.mirrors.attributes import RemoteAttribute
+from asyncbridge.models.mirrors.graph import layers_between
+from asyncbridge.models.mirrors.layer import Layer
+from asyncbridge.models.mirrors.mirror import take_call
+from asyncbridge.models.mirrors.recipes import asked_of, sent_to
+from asyncbridge.models.mirrors.structures import ONE
+from asyncbridge.models.mirrors.summary import Summary
+from asyncbridge.models.mirrors.trainer import Trainer
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from asyncbridge.codegen import Expression
+    from asyncbridge.models.mirrors.described import Described
+    from asyncbridge.models.mirrors.expressions import Code
     from asyncbridge.promise import Promise
 
-    Array = np.ndarray[Any, Any]
-
-__all__ = ["Model", "Sequential"]
-
-Metrics = Sequence[object] | Mapping[str, object] | None
-Verbosity = str | int
+__all__ = ["Model"]
 
 
-class Model(Layer):
-    """The base of all models, with what every one of them does in the worker.
+class Model(Trainer, Layer):
+    """A model: a graph of layers between inputs and outputs, or what the worker made of one.
 
-    Every method returns at once, with a promise. Calls run in the order in which they were
-    made; when one fails, those that were made before its error was seen fail with it.
+    ``Model(inputs, outputs)`` takes symbolic tensors, or lists, tuples and dicts of such; what
+    it gives has the structure of its outputs.
 
     https://keras.io/api/models/model/
     """
 
     keras_name = "keras.Model"
 
-    def compile(
+    _layers: list[Layer] | None = None
+
+    def __init__(
         self,
-        optimizer: Identifier = "rmsprop",
-        loss: object = None,
-        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
-        metrics: Metrics = None,
-        weighted_metrics: Metrics = None,
-        run_eagerly: bool = False,
-        steps_per_execution: int = 1,
-        jit_compile: bool | str = "auto",
-        auto_scale_loss: bool = True,
-    ) -> Promise[None]:
-        """Choose the optimizer, the loss and the metrics to train with.
+        inputs: object,
+        outputs: object,
+        name: str | None = None,
+        *,
+        trainable: bool = True,
+    ) -> None:
+        self._describe(Model, locals())
 
-        https://keras.io/api/models/model_training_apis/#compile-method
+    inputs = RemoteAttribute("What it takes: the shapes and dtypes of its inputs.")
+    outputs = RemoteAttribute("What it gives: the shapes and dtypes of its outputs.")
+    input_shape = RemoteAttribute("The shape of its input, or a structure of shapes.")
+    output_shape = RemoteAttribute("The shape of its output, or a structure of shapes.")
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in Keras's order, those that stand for inputs included.
+
+        Raises:
+            RuntimeError: The worker makes the model, and has not told of its layers yet.
         """
-        return self._call(Model.compile, locals())
+        if self._layers is None:
+            self._layers = self._found_layers()
+        return list(self._layers)
 
-    def fit(
-        self,
-        x: Data = None,
-        y: Data = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: Verbosity = "auto",
-        callbacks: Sequence[Mirror] | Mirror | None = None,
-        validation_split: float = 0.0,
-        validation_data: DataTuple = None,
-        shuffle: bool = True,
-        class_weight: Mapping[int, float] | Mapping[str, float] | None = None,
-        sample_weight: Data = None,
-        initial_epoch: int = 0,
-        steps_per_epoch: int | None = None,
-        validation_steps: int | None = None,
-        validation_batch_size: int | None = None,
-        validation_freq: int | Sequence[int] = 1,
-    ) -> Promise[TrainingHistory]:
-        """Train for a number of epochs.
+    def _found_layers(self) -> list[Layer]:
+        if self._arguments is not None:
+            found = layers_between(self._arguments["inputs"], self._arguments["outputs"])
+            return [layer or self._remote_layer({"index": i}) for i, layer in enumerate(found)]
+        names = self._facts.get("layers")
+        if names is None:
+            raise RuntimeError(
+                f"the layers of {self!r} are known once the worker has made it: `await` it first"
+            )
+        assert isinstance(names, (list, tuple))
+        return [self._remote_layer({"name": name}) for name in names]
 
-        Args:
-            x: Samples, ``(samples, ...)``: an array, a list of rows, or a dict or list of
-                arrays for a model with several inputs.
-            y: Targets, ``(samples, ...)``.
-            batch_size: Samples per step, 32 by default.
-            epochs: The epoch to stop after, counted from 1.
-            verbose: 0 by default, for nobody watches the worker's terminal; 1 and 2 print.
-            callbacks: Callbacks of Keras.
-            validation_split: The share of the samples, from the end, to validate with.
-            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to validate with.
-            shuffle: Whether the samples are shuffled before each epoch.
-            class_weight: Weight of each class, by its index, in the loss.
-            sample_weight: Weight of each sample in the loss, ``(samples,)``.
-            initial_epoch: The epoch to start from, counted from 0.
-            steps_per_epoch: Steps that make an epoch.
-            validation_steps: Steps that make a validation.
-            validation_batch_size: Samples per step of a validation.
-            validation_freq: Epochs from one validation to the next, or those to validate
-                after, counted from 1.
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer of this name, or at this place among ``layers``.
 
-        Returns:
-            A promise of the metrics' history.
+        One that was made here is given back itself; else it is a new mirror of the one in the
+        worker, and a name that no layer has is an error when it is used or awaited.
 
-        https://keras.io/api/models/model_training_apis/#fit-method
+        Raises:
+            IndexError: There are fewer layers.
+            TypeError: Neither or both of the two were given.
         """
-        values = {**locals(), "verbose": _quiet(verbose)}
-        transform = partial(_history, self, validation_freq)
-        return self._call(Model.fit, values, wrap=_with_history, transform=transform)
+        if (name is None) == (index is None):
+            raise TypeError("get_layer() takes either a name or an index")
+        known = self._layers_if_known()
+        if index is not None and known:
+            if not -len(known) <= index < len(known):
+                raise IndexError(f"no layer {index}: {show(self)} has {len(known)}")
+            return known[index]
+        named = (layer for layer in known if layer.name == name and name is not None)
+        return next(named, None) or self._remote_layer({"name": name, "index": index})
 
-    def evaluate(
-        self,
-        x: Data = None,
-        y: Data = None,
-        batch_size: int | None = None,
-        verbose: Verbosity = "auto",
-        sample_weight: Data = None,
-        steps: int | None = None,
-        callbacks: Sequence[Mirror] | Mirror | None = None,
-        return_dict: bool = False,
-    ) -> Promise[Any]:
-        """Compute the loss and the metrics on data, ``(samples, ...)`` as in ``fit``.
+    def _layers_if_known(self) -> list[Layer]:
+        known = self._arguments is not None or "layers" in self._facts
+        return self.layers if known else []
 
-        Returns:
-            A promise of the loss, a float; of a list of the loss and the metrics, if there are
-            any; or of a dict of them by name, with ``return_dict``.
+    def _remote_layer(self, values: Mapping[str, object]) -> Layer:
+        given = {name: value for name, value in values.items() if value is not None}
+        arguments = Arguments(leading={}, named=given)
+        recipe = sent_to(self, "get_layer", arguments)
+        # A model's own text tells the number of its layers, which this may be one of.
+        return Layer._later(replace(recipe, text=lambda: f"{recipe.label}({arguments.text()})"))
 
-        https://keras.io/api/models/model_training_apis/#evaluate-method
-        """
-        return self._call(Model.evaluate, {**locals(), "verbose": _quiet(verbose)})
-
-    def predict(
-        self,
-        x: Data,
-        batch_size: int | None = None,
-        verbose: Verbosity = "auto",
-        steps: int | None = None,
-        callbacks: Sequence[Mirror] | Mirror | None = None,
-    ) -> Promise[Any]:
-        """Compute the outputs for samples, ``(samples, ...)``.
-
-        Returns:
-            A promise of an array, ``(samples, ...)``, of the model's dtype, float32 by default;
-            of a list or dict of arrays, if the model has several outputs.
-
-        https://keras.io/api/models/model_training_apis/#predict-method
-        """
-        return self._call(Model.predict, {**locals(), "verbose": _quiet(verbose)})
+    # --- the whole of it ---
 
     def summary(
         self,
@@ -169,7 +122,7 @@ class Model(Layer):
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: Sequence[str] | None = None,
-    ) -> Promise[str]:
+    ) -> Promise[Summary]:
         """Describe the layers, their output shapes and their numbers of weights.
 
         Args:
@@ -181,154 +134,146 @@ class Model(Layer):
             layer_range: Names of the first and the last layer to show.
 
         Returns:
-            A promise of the text; nothing is printed without ``print_fn``.
+            A promise of the text, which rich shows as a table; nothing is printed without
+            ``print_fn``.
 
         https://keras.io/api/models/model/#summary-method
         """
         values = {**locals(), "print_fn": None}
-        transform = partial(_print_lines, print_fn) if print_fn is not None else None
-        return self._call(Model.summary, values, wrap=_with_text, transform=transform)
+        arguments = take_call("summary", Model.summary, values)
+        transform = partial(_summary, print_fn)
+        recipe = asked_of("summary", self, "summary", arguments)
+        return self._request(recipe, self._with_rows, transform=transform)
 
-    def get_weights(self) -> Promise[list[Array]]:
-        """Return a promise of all weights: arrays of the weights' own shapes and dtypes.
+    def _with_rows(self, code: Code, node: Expression) -> Sequence[Expression]:
+        rows = code.worker("layer_rows").call(code.value(self, ""))
+        return [as_expression((node, rows))]
 
-        https://keras.io/api/layers/base_layer/#getweights-method
-        """
-        return self._call(Model.get_weights, locals())
-
-    def set_weights(self, weights: Sequence[object]) -> Promise[None]:
-        """Set all weights: arrays, or nested lists, of the weights' own shapes, in order.
-
-        https://keras.io/api/layers/base_layer/#setweights-method
-        """
-        arrays = [_as_array(weight) for weight in weights]
-        return self._call(Model.set_weights, {"weights": arrays})
-
-
-class Sequential(Model):
-    """A stack of layers, each of which feeds the next one.
-
-    https://keras.io/api/models/sequential/
-    """
-
-    keras_name = "keras.Sequential"
-
-    def __init__(
+    def save(
         self,
-        layers: Sequence[Mirror] | None = None,
-        trainable: bool = True,
-        name: str | None = None,
-    ) -> None:
-        self._added: list[tuple[Mirror, Promise[None]]] = []
-        self._describe(locals())
+        filepath: str,
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: object,
+    ) -> Promise[None]:
+        """Write the model, its weights and its optimizer's state to a file of the worker's.
 
-    @property
-    def layers(self) -> list[Mirror]:
-        """The layers, without what stands for the input, as in Keras.
-
-        Those whose ``add`` is known to have failed are not among them.
+        https://keras.io/api/models/model_saving_apis/model_saving_and_loading/#save-method
         """
-        stack = self._stack()
-        return stack[1:] if stack and isinstance(stack[0], (Input, InputLayer)) else stack
+        return self._call(Model.save, locals())
 
-    def add(self, layer: Mirror, rebuild: bool = True) -> Promise[None]:
-        """Put a layer on top.
+    def save_weights(
+        self, filepath: str, overwrite: bool = True, max_shard_size: float | None = None
+    ) -> Promise[None]:
+        """Write the weights to a file of the worker's.
 
-        https://keras.io/api/models/sequential/#add-method
+        https://keras.io/api/models/model_saving_apis/weights_saving_and_loading/
         """
-        promise: Promise[None] = self._call(Sequential.add, locals())
-        self._added.append((layer, promise))
-        return promise
+        return self._call(Model.save_weights, locals())
 
-    def _stack(self) -> list[Mirror]:
-        given: list[Mirror] = list(self._arguments["layers"] or [])  # type: ignore[call-overload]  # checked when it was described
-        return given + [layer for layer, promise in self._added if not _has_failed(promise)]
+    def load_weights(
+        self, filepath: str, skip_mismatch: bool = False, **kwargs: object
+    ) -> Promise[None]:
+        """Read the weights from a file of the worker's.
 
-    def _content(self) -> dict[str, object]:
-        return {**self._arguments, "layers": self._stack()}
+        https://keras.io/api/models/model_saving_apis/weights_saving_and_loading/
+        """
+        return self._call(Model.load_weights, locals(), watched=self._watched_while_unbuilt())
+
+    def export(
+        self,
+        filepath: str,
+        format: str = "tf_saved_model",  # noqa: A002 - Keras's own name
+        verbose: bool | None = None,
+        input_signature: object = None,
+        **kwargs: object,
+    ) -> Promise[None]:
+        """Write the model for inference, to a place of the worker's.
+
+        https://keras.io/api/models/model_saving_apis/export/
+        """
+        return self._call(Model.export, locals())
+
+    def quantize(  # type: ignore[override]  # Keras's own way
+        self, mode: object = None, config: object = None, filters: object = None, **kwargs: object
+    ) -> Promise[None]:
+        """Quantize the layers' weights."""
+        return self._call(Model.quantize, locals(), watched=self._watched())
+
+    def get_state_tree(self, value_format: str = "backend_tensor") -> Promise[dict[str, Any]]:
+        """Return a promise of all variables by kind and path, as arrays."""
+        return self._call(Model.get_state_tree, locals())
+
+    def set_state_tree(self, state_tree: Mapping[str, object]) -> Promise[None]:
+        """Set variables by kind and path, as ``get_state_tree`` gives them."""
+        return self._call(Model.set_state_tree, locals())
+
+    def to_json(self, **kwargs: object) -> Promise[str]:
+        """Return a promise of the architecture, without weights, as JSON."""
+        return self._call(Model.to_json, locals())
+
+    # --- inner steps ---
 
     def _parts(self) -> Iterable[object]:
-        return self._stack()
+        # Once it is made, the graph between the layers is the worker's business.
+        made = self._name is not None and self._layers is not None
+        return self._layers or () if made else super()._parts()
+
+    def _watched(self) -> Sequence[Described]:
+        return [self, *(layer for layer in self._layers_if_known() if layer._name is not None)]
+
+    def _note(self, facts: Mapping[str, object]) -> None:
+        super()._note(facts)
+        names, known = facts.get("layers", ()), self._layers_if_known()
+        if isinstance(names, list) and len(names) == len(known):
+            for layer, name in zip(known, names, strict=True):
+                layer._facts.setdefault("name", name)
+
+    def _watched_while_unbuilt(self) -> Sequence[Described]:
+        return () if self.built else self._watched()
+
+    def _note_trainable(self, value: bool) -> None:
+        super()._note_trainable(value)
+        for layer in self._layers_if_known():
+            layer._note_trainable(value)
+
+    def _results(self, arguments: Arguments) -> object:
+        return _structure_of(self.arguments.get("outputs"))
+
+    def _brief(self) -> str:
+        named = "" if self.name is None else f" {self.name!r}"
+        if self._arguments is None and self.name is None:
+            return f"<{type(self).__name__} {self._origin.call}>"
+        return f"<{type(self).__name__}{named} layers={self._layer_count()}>"
+
+    def _layer_count(self) -> int:
+        if self._arguments is not None:
+            return len(self.layers)
+        # Not by mirrors of the layers: a repr sends nothing.
+        return len(cast("Sequence[str]", self._facts.get("layers", ())))
 
     def __repr__(self) -> str:
-        name = self._arguments["name"]
-        named = "" if name is None else f" name={name!r}"
-        return f"<Sequential layers={len(self.layers)}{named}>"
+        shown = self._brief()
+        if self._bridge is None:
+            return shown
+        waiting = self._ledger.waiting()
+        parts = [self._state_text(), f"on {self._bridge!r}", *([waiting] if waiting else [])]
+        return f"{shown[:-1]} {' '.join(parts)}>"
 
 
-# --- inner steps -------------------------------------------------------------------------
+def _structure_of(outputs: object) -> object:
+    if outputs is None:
+        return None
+    if isinstance(outputs, Mapping):
+        return {key: _structure_of(value) for key, value in outputs.items()}
+    if isinstance(outputs, (list, tuple)):
+        return type(outputs)(map(_structure_of, outputs))
+    return ONE
 
 
-def _quiet(verbose: Verbosity) -> Verbosity:
-    return 0 if verbose == "auto" else verbose
-
-
-def _has_failed(promise: Promise[None]) -> bool:
-    return promise.state in {"rejected", "cancelled"}
-
-
-def _as_array(weight: object) -> object:
-    if hasattr(weight, "dtype"):
-        return weight
-    from numpy import asarray  # noqa: PLC0415 - a description needs no numpy
-
-    return asarray(weight)
-
-
-def _given(name: str, body: Expression, value: Expression) -> Expression:
-    """Return ``(lambda name: body)(value)``: a name that does not stay in the namespace."""
-    return Lambda(Parameters((Parameter(name),)), body).call(value)
-
-
-def _with_history(fit: Expression) -> tuple[Statement | Expression, ...]:
-    """Return ``fit``'s code with its ``History`` taken apart into plain data."""
-    history = Name("history")
-    floats = Name("numpy").attr("asarray").call(Name("values"), "float64").attr("tolist").call()
-    metrics = Comprehension(
-        "dict",
-        Name("name"),
-        (
-            Clause(
-                TupleDisplay((Name("name"), Name("values"))),
-                history.attr("history").attr("items").call(),
-            ),
-        ),
-        floats,
-    )
-    record = {"history": metrics, "epoch": history.attr("epoch"), "params": history.attr("params")}
-    return Import("numpy"), _given("history", as_expression(record), fit)
-
-
-def _history(model: Model, validation_freq: int | Sequence[int], raw: Any) -> TrainingHistory:
-    """Make the domain object of what the code above gives (the paper's transform block)."""
-    epochs: list[int] = raw["epoch"]
-    if isinstance(validation_freq, int):
-        validated = [epoch for epoch in epochs if (epoch + 1) % validation_freq == 0]
-    else:
-        validated = [epoch for epoch in epochs if epoch + 1 in validation_freq]
-    return TrainingHistory(
-        raw["history"],
-        model=model,
-        epochs=epochs,
-        params=raw["params"],
-        validation_epochs=validated,
-    )
-
-
-def _with_text(summary: Expression) -> tuple[Expression, ...]:
-    """Return ``summary``'s code with what it would print as its value."""
-    assert isinstance(summary, Call)
-    lines = Name("lines")
-    collect = Lambda(
-        Parameters((Parameter("line"),), keywords="options"),
-        lines.attr("append").call(Name("line")),
-    )
-    printed = replace(summary, keywords=(*summary.keywords, ("print_fn", collect)))
-    text = as_expression("\n").attr("join").call(lines)
-    return (_given("lines", TupleDisplay((printed, text))[1], ListDisplay(())),)
-
-
-def _print_lines(print_fn: Callable[[str], object], text: str) -> str:
-    for line in text.splitlines():
-        print_fn(line)
-    return text
+def _summary(print_fn: Callable[[str], object] | None, raw: Any) -> Summary:
+    summary = Summary.of(raw)
+    if print_fn is not None:
+        for line in summary.splitlines():
+            print_fn(line)
+    return summary

@@ -6,13 +6,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from asyncbridge.models.mirrors.arguments import show
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from types import FrameType
+    from types import CodeType, FrameType
 
-__all__ = ["Origin", "call_site", "call_text"]
+__all__ = ["Origin", "call_site", "user_frame"]
 
 _PACKAGE = "asyncbridge"
 
@@ -24,31 +21,33 @@ class Origin:
     Attributes:
         call: The call, with short arguments.
         site: ``file:line, in function``.
+        verb: What was done there: a layer is made, and called to make a tensor.
     """
 
     call: str
     site: str
+    verb: str = "made"
 
     def note(self) -> str:
         """Return the line that an error gets."""
-        return f"{self.call} was made at {self.site}"
+        return f"{self.call} was {self.verb} at {self.site}"
 
 
-def call_text(name: str, leading: Iterable[object], named: Mapping[str, object]) -> str:
-    """Return a call as a reader would write it, with short arguments."""
-    shown = [*map(show, leading), *(f"{key}={show(value)}" for key, value in named.items())]
-    return f"{name}({', '.join(shown)})"
-
-
-def call_site(made: object) -> str:
-    """Return the first line up the stack that is neither this package's nor the object's own.
+def user_frame(made: object) -> FrameType:
+    """Return the first frame up the stack that is neither this package's nor the object's own.
 
     Args:
-        made: The object under construction; its class may stand in the user's code.
+        made: The object that is made or called; its class may stand in the user's code.
     """
     frame = sys._getframe(1)  # inspect.stack() reads source files: 1,000 times slower
     while frame.f_back is not None and _is_own(frame, made):
         frame = frame.f_back
+    return frame
+
+
+def call_site(made: object) -> str:
+    """Return the line of ``user_frame``, as ``file:line, in function``."""
+    frame = user_frame(made)
     code = frame.f_code
     return f"{code.co_filename}:{frame.f_lineno}, in {code.co_name}"
 
@@ -57,4 +56,11 @@ def _is_own(frame: FrameType, made: object) -> bool:
     module: str = frame.f_globals.get("__name__", "")
     if module == _PACKAGE or module.startswith(f"{_PACKAGE}."):
         return True
-    return frame.f_locals.get("self") is made
+    # The locals last: to look at them makes a copy, which lives as long as the frame, so what
+    # the user has deleted in his own would live on.
+    return _is_method(frame.f_code, made) and frame.f_locals.get("self") is made
+
+
+def _is_method(code: CodeType, made: object) -> bool:
+    named = (vars(base).get(code.co_name) for base in type(made).__mro__)
+    return any(getattr(function, "__code__", None) is code for function in named)

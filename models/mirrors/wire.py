@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
+from types import FunctionType
 
 from asyncbridge.errors import SerializationError
 from asyncbridge.lifetime.binding import Binding
 
-__all__ = ["carry", "check", "is_array", "is_remote", "keras_name_of", "leaves"]
+__all__ = [
+    "carry",
+    "check",
+    "is_array",
+    "is_keras_own",
+    "is_remote",
+    "keras_name_of",
+    "leaves",
+]
 
 _SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
@@ -19,14 +28,20 @@ def keras_name_of(value: object) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def is_keras_own(value: object) -> bool:
+    """Tell a mirrored class or function, which stands for Keras's own, from a mirror."""
+    return isinstance(value, (type, FunctionType)) and keras_name_of(value) is not None
+
+
 def is_remote(value: object) -> bool:
     """Tell whether a value is in the worker, or is Keras's own: it goes by its name there."""
-    return isinstance(value, Binding) or (callable(value) and keras_name_of(value) is not None)
+    return isinstance(value, Binding) or is_keras_own(value)
 
 
 def is_array(value: object) -> bool:
     """Tell arrays, sparse ones included, by what they have: no numpy is imported for it."""
-    return hasattr(value, "dtype") and hasattr(value, "shape")
+    # A symbolic tensor has a shape as well.
+    return keras_name_of(value) is None and hasattr(value, "dtype") and hasattr(value, "shape")
 
 
 def leaves(values: Iterable[object]) -> Iterator[object]:
@@ -74,6 +89,12 @@ def check(value: object, where: str) -> None:
 def _check_encodes(value: object, where: str) -> None:
     from asyncbridge.serialization.codec import encode  # noqa: PLC0415 - it loads numpy
 
+    if isinstance(value, (FunctionType, type)):
+        raise TypeError(
+            f"{where}: {value.__name__} is a {type(value).__name__} of this process, and the "
+            "worker has none of it: define it there with bridge.send() or bridge.run(), and "
+            "pass bridge.binding(name)"
+        )
     try:
         encode(value, path=where)
     except SerializationError as error:

@@ -233,6 +233,15 @@ async def test_a_binding_is_known_by_its_name() -> None:
         assert await bridge.send(f"{binding} * {other}") == 30
 
 
+async def test_a_name_in_the_worker_is_a_binding_without_a_command() -> None:
+    """``binding`` names what is there; a name that Python refuses is refused."""
+    async with FakeWorker().connect() as bridge:
+        binding = bridge.binding("made_there")
+        assert (str(binding), binding.lifetime) == ("made_there", "eternal")
+        with pytest.raises(IdentifierError):
+            bridge.binding("not a name")
+
+
 async def test_a_binding_outlives_its_command_or_is_refused() -> None:
     """``put`` has no command to outlive."""
     async with FakeWorker().connect() as bridge:

@@ -63,7 +63,8 @@ def test_every_source_file_is_in_the_wheel(wheel: Path) -> None:
     for path in (ROOT / "asyncbridge").rglob("*.py"):
         expected.add(path.relative_to(ROOT).as_posix())
     for room in ("models", "serialization"):
-        expected |= {f"asyncbridge/{room}/{path.name}" for path in (ROOT / room).glob("*.py")}
+        paths = (path.relative_to(ROOT).as_posix() for path in (ROOT / room).rglob("*.py"))
+        expected |= {f"asyncbridge/{path}" for path in paths}
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert len(names) == len(set(names))

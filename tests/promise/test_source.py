@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -16,6 +19,8 @@ class Owner:
     def __init__(self) -> None:
         self.id = 7
         self.state = "queued"
+        self.label = "the work"
+        self.ahead = 0
         self.asked: list[tuple[object, object, str | None]] = []
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
@@ -58,3 +63,24 @@ async def test_a_late_value_is_ignored() -> None:
     promise._settle(1)
     assert promise.cancelled()
     assert not promise._settle_cancelled()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("end", ["rejected", "cancelled"])
+async def test_blocks_that_never_run_are_let_go(end: str) -> None:
+    """A promise that is kept does not keep what its transform blocks hold."""
+
+    class Held:
+        """Something large."""
+
+    held = Held()
+    seen = weakref.ref(held)
+    promise = pending().transform(functools.partial(never, held))
+    if end == "rejected":
+        promise.set_exception(ValueError("no"))
+        assert isinstance(await outcome(promise), ValueError)
+    else:
+        promise.cancel()
+    del held
+    gc.collect()
+    assert seen() is None

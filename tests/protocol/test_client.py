@@ -325,6 +325,19 @@ def test_states_on_the_way() -> None:
     assert client.unfinished == 0
 
 
+def test_how_many_are_ahead() -> None:
+    """It counts those before it that have not finished."""
+    client = opened()
+    for number in (1, 2, 3):
+        submit(client, number)
+    assert [client.ahead_of(number) for number in (1, 2, 3)] == [0, 1, 2]
+    client.outgoing()
+    client.receive(Accepted(ids=(1,)))
+    client.receive(Started(id=1))
+    client.receive(Completed(id=1, value=NOTHING))
+    assert [client.ahead_of(number) for number in (2, 3)] == [0, 1]
+
+
 # --- cancelling --------------------------------------------------------------------------
 
 

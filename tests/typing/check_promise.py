@@ -50,6 +50,8 @@ class Owner:
     def __init__(self) -> None:
         self.id = 1
         self.state = "queued"
+        self.label = "the work"
+        self.ahead = 0
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         return promise.done() or msg is mode
@@ -86,7 +88,7 @@ def check_catch(promise: Promise[int]) -> None:
 
 
 def check_the_rest(promise: Promise[int], raw: Promise[Any]) -> None:
-    """A transform block retypes the promise; a source needs three names."""
+    """A transform block retypes the promise; a source needs five names."""
     assert_type(promise.finally_(lambda: None), Promise[int])
     assert_type(promise.transform(to_text), Promise[str])
     assert_type(raw.transform(to_text), Promise[str])

@@ -23,8 +23,11 @@ class FakeKeras(types.ModuleType):
         super().__init__("keras")
         self.__version__ = "3.99"
         self.calls: list[tuple[str, int]] = []
+        self.filtering = self.logging = False
         self.config = types.SimpleNamespace(
-            disable_traceback_filtering=lambda: self._note("whole tracebacks")
+            disable_traceback_filtering=lambda: self._note("whole tracebacks"),
+            is_traceback_filtering_enabled=lambda: self.filtering,
+            is_interactive_logging_enabled=lambda: self.logging,
         )
         self.utils = types.SimpleNamespace(
             disable_interactive_logging=lambda: self._note("no progress bars")
@@ -96,6 +99,76 @@ def test_load(monkeypatch: pytest.MonkeyPatch) -> None:
     info = backend.info()
     assert (info["backend"], info["devices"]) == ("jax", ["cpu:0"])
     assert set(info["versions"]) == {"python", "asyncbridge-keras", "keras", "jax"}
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Return a backend that has imported the fake."""
+    monkeypatch.setitem(sys.modules, "keras", FakeKeras())
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.setattr(module, "version", lambda package: f"3.99 of {package}")
+    backend = Backend("tensorflow")
+    backend.load()
+    return backend
+
+
+def missing(owner: object) -> AttributeError:
+    """Return the error of a name that is not there."""
+    with pytest.raises(AttributeError) as caught:
+        owner.no_such_name  # type: ignore[attr-defined]  # noqa: B018 - which is the point
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        missing(FakeKeras()),
+        missing(types.ModuleType("keras.layers")),
+        TypeError("Dense.__init__() got an unexpected keyword argument 'unit'"),
+        ValueError("Unrecognized keyword arguments passed to Dense: {'unit': 3}"),
+    ],
+)
+def test_note(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """A name or an argument that Keras lacks: the note says which Keras this is."""
+    assert loaded(monkeypatch).note(error) == "this worker has Keras 3.99 of keras"
+    assert Backend(None).note(error) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        missing(types.ModuleType("kerasoid")),
+        missing(3),
+        AttributeError("of nothing"),
+        TypeError("a number is wanted"),
+        ValueError("units=-4"),
+        KeyError("unexpected keyword argument"),
+    ],
+)
+def test_no_note(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Other errors have nothing to do with the version."""
+    assert loaded(monkeypatch).note(error) is None
+
+
+@pytest.mark.parametrize(
+    ("filtering", "logging", "again"),
+    [(True, True, True), (True, False, False), (False, True, False), (False, False, False)],
+)
+def test_settle(
+    monkeypatch: pytest.MonkeyPatch, filtering: bool, logging: bool, again: bool
+) -> None:
+    """Settings are made again when all were put back; one alone is somebody's will."""
+    backend = loaded(monkeypatch)
+    keras: Any = sys.modules["keras"]
+    keras.calls.clear()
+    keras.filtering, keras.logging = filtering, logging
+    backend.settle()
+    told = ["whole tracebacks", "no progress bars"]
+    assert [what for what, _ in keras.calls] == (told if again else [])
+
+
+def test_settle_without_keras() -> None:
+    """There is nothing to look after."""
+    Backend(None).settle()
 
 
 def test_versions_of_another_distribution(monkeypatch: pytest.MonkeyPatch) -> None:

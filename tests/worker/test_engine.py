@@ -316,6 +316,26 @@ async def test_the_import_fails() -> None:
     assert [type(entry[1]) for entry in late.told] == [StateChanged]
 
 
+class NotingBackend(Backend):
+    """A backend that has something to say to every error, and fails for some."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def note(self, error: BaseException) -> str | None:
+        return f"this worker has Keras {9 / len(str(error))}"
+
+
+async def test_the_backend_adds_a_note() -> None:
+    """What the backend has to say to an error stands in its notes; if that fails, no harm."""
+    told = await Bench(backend=NotingBackend()).run(
+        Command(id=1, code="raise ValueError('abc')"), Command(id=2, code="raise ValueError")
+    )
+    assert told[1][2].notes == ("this worker has Keras 3.0",)
+    assert told[1][2].text.endswith("ValueError: abc\nthis worker has Keras 3.0")
+    assert (told[3][2].type, told[3][2].notes) == ("ValueError", ())
+
+
 # --- output ------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import sys
 import traceback
 import weakref
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -77,7 +78,10 @@ def test_fault(namespace: Namespace) -> None:
         "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise KeyError(1) from error",
         "try:\n    1 / 0\nexcept ZeroDivisionError:\n    {}['k']",
         "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise KeyError(1) from None",
-        "e = ValueError('v'); e.add_note('one'); e.add_note('two\\nlines'); raise e",
+        (
+            "try:\n    e = ValueError('v'); e.add_note('one'); e.add_note('two\\nlines'); raise e\n"
+            "except ValueError as e:\n    raise KeyError('k') from e"
+        ),
         "class Own(Exception): pass\nraise Own('mine')",
         "def f(n):\n    return f(n - 1) if n else 1 / 0\nf(40)",
         "import json; json.loads('{')",
@@ -293,7 +297,8 @@ def test_notes() -> None:
     assert fault.notes[0] == "first"
     assert len(fault.notes[1].encode()) <= faults.MESSAGE_LIMIT
     assert fault.notes[-1] == "[notes left out: 84]"
-    assert fault.text.splitlines()[:2] == ["ValueError: v", "first"]
+    # The client's exception has them, and shows them below the text.
+    assert fault.text.splitlines() == ["ValueError: v"]
 
 
 @pytest.mark.parametrize("limit", [256, faults.MESSAGE_LIMIT])
@@ -583,3 +588,34 @@ def test_release_goes_round_cycles_once() -> None:
 
     assert first.__traceback__ is None
     assert second.__traceback__ is None
+
+
+MODELS_FILE = str(Path(faults.__file__).parent / "models" / "training.py")
+
+
+def of_models(source: str) -> dict[str, Any]:
+    """Define functions whose frames are those of what commands call in Keras's place."""
+    scope: dict[str, Any] = {}
+    exec(compile(source, MODELS_FILE, "exec"), scope)
+    return scope
+
+
+def test_frames_between_command_and_keras(namespace: Namespace) -> None:
+    """What stands between a command and Keras is left out of frames and text."""
+    scope = of_models("def outer(*given): return fit(*given)\ndef fit(model): return model.fit()")
+    namespace.run("class Model:\n    def fit(self): 1 / 0\nmodel = Model()")
+    fault = fault_of(namespace, "outer(model)", outer=scope["outer"])
+
+    assert [frame[2] for frame in fault.frames] == ["<module>", "fit"]
+    assert MODELS_FILE not in fault.text
+    assert fault.subjects == ("model",)
+
+
+def test_an_error_of_what_stands_between(namespace: Namespace) -> None:
+    """An error that is raised there shows its place, and the subject is the first argument."""
+    scope = of_models("def outer(*given): return fit(*given)\ndef fit(model, x): 1 / 0")
+    namespace.run("model = [1]")
+    fault = fault_of(namespace, "outer(model, 1)", outer=scope["outer"])
+
+    assert [frame[2] for frame in fault.frames] == ["<module>", "fit"]
+    assert fault.subjects == ("model",)

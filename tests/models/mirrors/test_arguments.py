@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
@@ -9,8 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbridge.models.layers import Dense
-from asyncbridge.models.mirrors.arguments import Parameter, parameters_of, same, show, split, take
+from asyncbridge.models.layers import Dense, Input
+from asyncbridge.models.mirrors.arguments import (
+    Arguments,
+    Parameter,
+    parameters_of,
+    same,
+    show,
+    split,
+    take,
+)
 
 Doubled = Annotated[object, lambda value: [value, value]]
 
@@ -48,7 +58,13 @@ def taken(**values: object) -> object:
 def test_parameters_are_read_without_self() -> None:
     """A constructor's parameters come in order, with annotation and default."""
     first, second, *_ = parameters_of(Dense.__init__)
-    assert first == Parameter(name="units", annotation=int, default=first.default, leading=True)
+    assert first == Parameter(
+        name="units",
+        annotation=int,
+        default=inspect.Parameter.empty,
+        kind=inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        leading=True,
+    )
     assert (second.name, second.default, second.leading) == ("activation", None, False)
 
 
@@ -60,6 +76,7 @@ def test_parameters_are_read_without_self() -> None:
         ("rate", np.float32(0.25), 0.25),
         ("rate", Fraction(1, 2), 0.5),
         ("flag", np.True_, True),
+        ("flag", 1, 1),
         ("name", np.str_("a"), "a"),
         ("shape", (np.int32(1), 2), (1, 2)),
         ("sizes", [1, 2], [1, 2]),
@@ -89,7 +106,7 @@ def test_values_become_what_the_annotation_says(name: str, value: object, kept: 
         ("units", 1.0, "must be int, not float: 1.0"),
         ("rate", False, "must be float, not bool: False"),
         ("rate", "a" * 1000, "must be float, not str: "),
-        ("flag", 1, "must be bool, not int: 1"),
+        ("flag", 2, "must be bool, not int: 2"),
         ("name", 1, "must be str | None, not int: 1"),
         ("shape", (1, 2, 3), "must be tuple[int, int] | None, not tuple: (1, 2, 3)"),
         ("shape", [1, 2], "must be tuple[int, int] | None, not list: [1, 2]"),
@@ -115,17 +132,23 @@ def test_a_value_error_of_a_conversion_is_placed() -> None:
     def refuse(value: object) -> object:
         raise ValueError("no")
 
-    parameter = Parameter(
-        name="x", annotation=Annotated[object, refuse], default=None, leading=False
-    )
+    def fit(x: object) -> None: ...
+
+    (parameter,) = (replace(p, annotation=Annotated[object, refuse]) for p in parameters_of(fit))
     with pytest.raises(ValueError, match=r"^fit\(\) argument 'x': no$"):
         take("fit", [parameter], {"x": 1})
+
+
+def said(function: Callable[..., object], /, **values: object) -> tuple[object, object]:
+    """Return what a call of the function says by position, and by name."""
+    arguments = split(parameters_of(function), values)
+    return arguments.leading, arguments.named
 
 
 def test_a_call_says_what_differs_from_the_defaults() -> None:
     """Required arguments go by position, changed ones by name, equal ones not at all."""
     values = {**DEFAULTS, "rate": 0.75, "name": None, "anything": [1]}
-    assert split(PARAMETERS, values) == ({"units": 1}, {"rate": 0.75, "anything": [1]})
+    assert said(sample, **values) == ({"units": 1}, {"rate": 0.75, "anything": [1]})
 
 
 def test_what_follows_a_gap_goes_by_name() -> None:
@@ -133,8 +156,33 @@ def test_what_follows_a_gap_goes_by_name() -> None:
 
     def fit(x: Doubled = None, y: Doubled = None) -> None: ...
 
-    assert split(parameters_of(fit), {"x": None, "y": [1]}) == ({}, {"y": [1]})
-    assert split(parameters_of(fit), {"x": 1, "y": 2}) == ({"x": 1, "y": 2}, {})
+    assert said(fit, x=None, y=[1]) == ({}, {"y": [1]})
+    assert said(fit, x=1, y=2) == ({"x": 1, "y": 2}, {})
+
+
+def test_what_is_open_to_all_is_spread() -> None:
+    """With ``*args``, all that may go by position does; ``**kwargs`` go by their own names."""
+
+    def call(
+        x: object, scale: float = 1.0, *args: object, training: bool = False, **kwargs: object
+    ) -> None: ...
+
+    values: dict[str, object] = {"x": 1, "scale": 1.0, "training": False, "kwargs": {"mask": 2}}
+    assert said(call, **values, args=()) == ({"x": 1}, {"mask": 2})
+    assert said(call, **values, args=(3, 4)) == (
+        {"x": 1, "scale": 1.0, "args_0": 3, "args_1": 4},
+        {"mask": 2},
+    )
+
+
+def test_arguments_are_all_that_is_said() -> None:
+    """They can be walked, and written as a reader would, cut short."""
+    arguments = Arguments(leading={"x": np.zeros(2), "units": 3}, named={"name": "a" * 200})
+    first, *rest = arguments
+    assert isinstance(first, np.ndarray)
+    assert rest == [3, "a" * 200]
+    assert arguments.text().startswith("<ndarray (2,) float64>, 3, name='aaa")
+    assert len(arguments.text()) < 120
 
 
 plain = st.recursive(
@@ -163,6 +211,7 @@ def test_a_value_is_the_same_as_its_copy(value: object) -> None:
         (np.zeros(2), np.zeros(2, "float32")),
         (np.zeros(2), np.array([0.0, 1.0])),
         (Dense(1), Dense(2)),
+        (Input((1,)), Input((2,))),
         (len, max),
     ],
 )
@@ -179,9 +228,18 @@ def test_arrays_compare_element_by_element() -> None:
     assert not same(sparse.csr_matrix(np.eye(2)), sparse.csr_matrix(np.ones((2, 2))))
 
 
+def test_inputs_compare_by_what_they_say() -> None:
+    """Two descriptions of an input are the same; other tensors only by identity."""
+    assert same([Input((4,))], [Input((4,), None)])
+    tensor = Dense(1)(Input((4,)))
+    assert same(tensor, tensor)
+    assert not same(tensor, Dense(1)(Input((4,))))
+
+
 def test_shown_values_are_short() -> None:
     """Arrays show shape and dtype, long values are cut, a mirror shows itself."""
     assert show(np.zeros((2, 3), "float32")) == "<ndarray (2, 3) float32>"
     assert len(show("a" * 1000)) <= 60
     assert show(Dense(3)) == "<Dense units=3>"
+    assert show(Dense(3)(Input((4,)))) == "<KerasTensor>"
     assert show(type("Long", (), {"__repr__": lambda _: "x" * 500})()) == "<Long>"

@@ -8,22 +8,25 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.errors import DependencyError, RemoteError
+from asyncbridge.models.mirrors.calls import Call
 from asyncbridge.models.mirrors.mirror import Mirror
+from asyncbridge.promise import Promise
 
 if TYPE_CHECKING:
-    from asyncbridge.promise import Promise
+    from collections.abc import Callable
+
     from tests.models.conftest import RecordingBridge
 
 pytestmark = pytest.mark.asyncio
 
 
-class Part(keras.Layer):
-    """A mirror with a method."""
+class Part(Mirror):
+    """A mirror with methods, of which the worker tells no facts."""
 
     keras_name = "keras.Part"
 
     def __init__(self, inner: Mirror | None = None) -> None:
-        self._describe(locals())
+        self._describe(Part, locals())
 
     def go(self, other: Mirror | None = None) -> Promise[object]:
         return self._call(Part.go, locals())
@@ -158,6 +161,25 @@ async def test_a_cancelled_call_blocks_nothing(bridge: RecordingBridge) -> None:
     assert after(bridge) == []
 
 
+async def test_a_failed_call_of_a_layer_names_both_lines(bridge: RecordingBridge) -> None:
+    """All that builds on it is told where the layer was made, and where it was called."""
+    inputs = keras.Input((4,))
+    dense = keras.layers.Dense(3)
+    tensor = dense(inputs)
+    further = keras.ops.relu(tensor)
+    model = keras.Model(inputs, further)
+    promise = model.predict([[1.0]])
+    assert dense._name is not None
+    wrong = RemoteError("ValueError", "no", subjects=(dense._name,))
+    await bridge.work({"Dense.__call__": wrong})
+    for dependent in (tensor, further, model, promise):
+        with pytest.raises(RemoteError) as caught:
+            await dependent
+        assert caught.value.__notes__ == [dense._origin.note(), tensor._origin.note()]
+    assert dense._origin.note().startswith("keras.layers.Dense(3) was made at ")
+    assert tensor._origin.note().startswith("<Dense units=3>(<KerasTensor>) was called at ")
+
+
 async def test_a_dependents_note_tells_what_failed(bridge: RecordingBridge) -> None:
     """The note of a DependencyError is about the mirror whose command failed."""
     inner = Part()
@@ -170,6 +192,21 @@ async def test_a_dependents_note_tells_what_failed(bridge: RecordingBridge) -> N
     with pytest.raises(DependencyError) as caught:
         await promise
     assert [note.partition(" was made")[0] for note in caught.value.__notes__] == ["keras.Part()"]
+
+
+async def test_a_dependent_has_the_advice(bridge: RecordingBridge) -> None:
+    """What to do stands in the error that is awaited, once: its cause may have it already."""
+    promise = Part().go()
+    cause = RemoteError("ValueError", "You must call `compile()` before using the model.")
+    error = DependencyError(cause.type, cause.message, cause=cause)
+    bridge.sent[-1].annotate(error)
+    assert [note for note in error.__notes__ if note.startswith("write model.compile(")]
+    bridge.sent[0].annotate(cause)
+    again = DependencyError(cause.type, cause.message, cause=cause)
+    bridge.sent[-1].annotate(again)
+    assert not hasattr(again, "__notes__")
+    await bridge.work()
+    await promise
 
 
 async def test_a_failure_is_reported_once(bridge: RecordingBridge) -> None:
@@ -220,6 +257,45 @@ async def test_a_long_chain_is_not_kept(bridge: RecordingBridge) -> None:
     assert creation is not None
     await bridge.work()
     assert (creation.promise, creation.holds, creation.causes) == (None, (), ())
+
+
+async def test_what_waits_is_told_with_its_place(bridge: RecordingBridge) -> None:
+    """The last call that is not done, its state, and how many commands come before it."""
+    part = Part()
+    ledger = part._ledger
+    part.go()
+    part.stop()
+    bridge.sent[1].ahead, bridge.sent[2].ahead = 1, 2
+    assert ledger.waiting() == "[Part.stop queued, 2 ahead]"
+    bridge.sent[2].promise.set_result(None)
+    bridge.sent[1].state = "running"
+    assert ledger.waiting() == "[Part.go running]"
+    await bridge.work()
+    assert ledger.waiting() == ""
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda promise: promise.set_result(1),
+        lambda promise: promise.set_exception(fault()),
+        lambda promise: promise.cancel(),
+    ],
+)
+async def test_a_call_holds_until_it_is_settled(
+    bridge: RecordingBridge, end: Callable[[Promise[Any]], object]
+) -> None:
+    """Success, failure and cancellation let go of what was named, and of the transform."""
+    promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
+    promise.transform(lambda raw: raw)
+    call = Call(None, [Part()])
+    call.started(promise)
+    held = [len(call.holds)]
+    end(promise)
+    await asyncio.sleep(0)
+    assert [*held, len(call.holds)] == [1, 0]
+    assert promise._transforms is None
+    assert promise.cancelled() or promise.exception() is None or call.failed
 
 
 def collect_reports() -> list[Any]:

@@ -9,6 +9,7 @@ import pytest
 from asyncbridge.codegen import Assign, Name, render
 from asyncbridge.lifetime.binding import Binding
 from asyncbridge.models.layers import Dense
+from asyncbridge.models.mirrors.arguments import Arguments
 from asyncbridge.models.mirrors.expressions import MAX_ITEMS, MAX_TEXT, Code
 from asyncbridge.models.utils import set_random_seed
 
@@ -93,5 +94,53 @@ def test_keras_own_functions_go_by_their_full_name() -> None:
 def test_a_call_has_its_arguments_in_order() -> None:
     """Those by position come first, then the named ones."""
     code = Code(lambda _: None)
-    call = code.call(Name("f"), {"a": 1, "b": "x"}, {"c": None})
-    assert render(call) == "f(1, 'x', c=None)"
+    arguments = Arguments(leading={"a": 1, "b": "x"}, named={"c": None})
+    assert render(code.call(Name("f"), arguments)) == "f(1, 'x', c=None)"
+
+
+def test_a_binding_is_named_after_its_argument() -> None:
+    """A reader of the code sees what each value is for."""
+    code = Code(lambda _: None)
+    arguments = Arguments(leading={"x": np.zeros(1)}, named={"sample_weight": np.ones(1)})
+    text = render(code.call(Name("f"), arguments))
+    assert re.fullmatch(r"f\(x_\w{25}, sample_weight=sample_weight_\w{25}\)", text)
+
+
+def test_functions_made_for_mirrors_are_imported_once() -> None:
+    """The import stands before the body, beside Keras's, however often they are called."""
+    code = Code(lambda _: None)
+    calls = [code.worker("plain").call(code.keras("keras.ops.abs").call(n)) for n in (1, 2)]
+    assert render(code.program(*calls)) == (
+        "from asyncbridge.worker import models as worker_models\n"
+        "import keras\n"
+        "worker_models.plain(keras.ops.abs(1))\n"
+        "worker_models.plain(keras.ops.abs(2))"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (0, "a[0]"),
+        ("b", "a['b']"),
+        (slice(None), "a[:]"),
+        (slice(1, -1, 2), "a[1:-1:2]"),
+        ((..., None, slice(3)), "a[..., None, :3]"),
+        (Dense(1), "a[dense_a]"),
+        (slice(Dense(1), None), "a[dense_a:]"),
+    ],
+)
+def test_an_index_is_written_as_python_does(key: object, text: str) -> None:
+    """Slices, tuples and the ellipsis are no values of the wire, and stand in the code."""
+    code = Code(lambda item: "dense_a" if isinstance(item, Dense) else None)
+    assert render(Name("a")[code.index(key)]) == text
+    assert code.bindings == {}
+
+
+def test_large_structures_of_plain_values_are_bound_whole() -> None:
+    """With an array in it, the structure is written out, and so are its small parts."""
+    text, bindings = code_of([list(range(MAX_ITEMS + 1)), 1])
+    assert text == "x"
+    assert len(bindings) == 1
+    text, _ = code_of([[1, 2], np.zeros(1)])
+    assert text == "[[1, 2], x]"

@@ -1,299 +1,348 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from asyncbridge import models as keras
-from asyncbridge.errors import DependencyError, RemoteError
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.errors import RemoteError
+from asyncbridge.models.mirrors.tensor import KerasTensor
 
 if TYPE_CHECKING:
     from tests.models.conftest import RecordingBridge
 
-ROWS = [[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4]]
-LABELS = [[1, 0, 0], [0, 1, 0]]
-HISTORY = (
-    "import numpy\n(lambda history: {'history': {name: numpy.asarray(values, 'float64').tolist() "
-    "for name, values in history.history.items()}, 'epoch': history.epoch, "
-    "'params': history.params})(%s)"
-)
+FACTS = {"name": "functional", "built": True, "parameters": 15}
 
 
-async def settled(bridge: RecordingBridge, **arguments: Any) -> keras.Sequential:
-    """Return a model that is in the worker, with nothing under way."""
-    model = keras.Sequential([keras.layers.Dense(3)], **arguments)
-    await bridge.work()
-    return model
+def small(**arguments: Any) -> keras.Model:
+    """Return a model of one layer."""
+    x = keras.Input((4,))
+    return keras.Model(x, keras.layers.Dense(3)(x), **arguments)
 
 
-# --- the paper's example ---
+# --- a description ---
 
 
-@pytest.mark.asyncio
-async def test_the_papers_example_as_code(bridge: RecordingBridge) -> None:
-    """The network of sections 2 to 4, layer by layer, is the code that the paper prints."""
-    model = keras.Sequential()
-    model.add(keras.layers.InputLayer(shape=(4,)))
-    model.add(keras.layers.Dense(16))
-    model.add(keras.layers.Activation("sigmoid"))
-    model.add(keras.layers.Dense(3))
-    model.add(keras.layers.Activation("softmax"))
-    model.compile(
-        loss="categorical_crossentropy", optimizer=keras.optimizers.Adam(), metrics=["accuracy"]
-    )
-    model.fit(ROWS, LABELS, batch_size=1, epochs=100)
-    model.evaluate(ROWS, LABELS)
-    assert bridge.code() == [
-        "import keras\nsequential_1 = keras.Sequential()",
-        "import keras\ninputlayer_1 = keras.layers.InputLayer(shape=(4,))",
-        "sequential_1.add(inputlayer_1)",
-        "import keras\ndense_1 = keras.layers.Dense(16)",
-        "sequential_1.add(dense_1)",
-        "import keras\nactivation_1 = keras.layers.Activation('sigmoid')",
-        "sequential_1.add(activation_1)",
-        "import keras\ndense_2 = keras.layers.Dense(3)",
-        "sequential_1.add(dense_2)",
-        "import keras\nactivation_2 = keras.layers.Activation('softmax')",
-        "sequential_1.add(activation_2)",
-        "import keras\nadam_1 = keras.optimizers.Adam()",
-        (
-            "sequential_1.compile(optimizer=adam_1, loss='categorical_crossentropy', "
-            "metrics=['accuracy'])"
-        ),
-        HISTORY % "sequential_1.fit(x_1, y_1, batch_size=1, epochs=100, verbose=0)",
-        "sequential_1.evaluate(x_2, y_2, verbose=0)",
-    ]
-
-
-@pytest.mark.asyncio
-async def test_a_list_of_layers_as_code(bridge: RecordingBridge) -> None:
-    """A model from a list names its layers, which were made before it."""
-    keras.Sequential(
-        [keras.Input((4,)), keras.layers.Dense(16), keras.layers.Dense(3)], name="iris"
-    )
-    assert bridge.code() == [
-        "import keras\ninput_1 = keras.Input(shape=(4,))",
-        "import keras\ndense_1 = keras.layers.Dense(16)",
-        "import keras\ndense_2 = keras.layers.Dense(3)",
-        (
-            "import keras\nsequential_1 = keras.Sequential(layers=[input_1, dense_1, dense_2], "
-            "name='iris')"
-        ),
-    ]
-
-
-# --- Sequential ---
-
-
-def test_a_model_keeps_its_layers() -> None:
-    """They are Keras's list: what stands for the input is not among them."""
+@pytest.mark.usefixtures("no_bridge")
+def test_a_model_is_a_description_without_a_bridge() -> None:
+    """It knows its layers, and shows their number, and its name if it was given one."""
+    x = keras.Input((4,))
     dense = keras.layers.Dense(3)
-    assert keras.Sequential().layers == []
-    assert keras.Sequential([keras.Input((4,)), dense]).layers == [dense]
-    assert keras.Sequential([keras.layers.InputLayer((4,)), dense]).layers == [dense]
-    assert keras.Sequential([dense]).layers == [dense]
-
-
-def test_a_model_shows_facts() -> None:
-    """Its repr tells the number of layers, and its name if it was given one."""
+    model = keras.Model(inputs=x, outputs=keras.ops.relu(dense(x)) * 2)
+    assert [type(layer).__name__ for layer in model.layers] == ["InputLayer", "Dense"]
+    assert model.layers[1] is dense
+    assert repr(model) == "<Model layers=2>"
+    assert repr(small(name="iris")) == "<Model 'iris' layers=2>"
+    assert (model.bridge, model.built, model.name) == (None, False, None)
     layers = [keras.Input((4,)), keras.layers.Dense(3)]
     assert repr(keras.Sequential(layers)) == "<Sequential layers=1>"
-    assert repr(keras.Sequential(layers, name="iris")) == "<Sequential layers=1 name='iris'>"
+    assert repr(keras.Sequential(layers, name="iris")) == "<Sequential 'iris' layers=1>"
+
+
+def test_models_of_the_same_graph_are_equal() -> None:
+    """The tensors count; two graphs that look alike are two."""
+    x = keras.Input((4,))
+    y = keras.layers.Dense(1)(x)
+    assert keras.Model(x, [y]) == keras.Model(x, [y])
+    assert keras.Model(x, [y]) != keras.Model(x, y)
+    assert small() != small()
 
 
 @pytest.mark.asyncio
-async def test_models_are_equal_by_their_layers(bridge: RecordingBridge) -> None:
-    """It counts which layers a model has, not how they came into it."""
-    added = keras.Sequential()
-    added.add(keras.layers.Dense(3))
-    await bridge.work()
-    assert added == keras.Sequential([keras.layers.Dense(3)])
-    assert added != keras.Sequential([keras.layers.Dense(4)])
-
-
-def test_layers_are_mirrors() -> None:
-    """Anything else in the list is a TypeError at the call."""
-    with pytest.raises(TypeError, match=r"Sequential\(\) argument 'layers' must be Sequence\["):
-        keras.Sequential([16])  # type: ignore[list-item]  # what is tested
-
-
-@pytest.mark.asyncio
-async def test_a_failed_add_leaves_the_model_usable(bridge: RecordingBridge) -> None:
-    """Once its error was seen, the bad layer is gone, and the model goes on without it."""
-    model = keras.Sequential([keras.layers.Dense(1)])
-    await bridge.work()
-    promise = model.add(keras.layers.Dropout(2.0))
-    await bridge.work({"keras.layers.Dropout": RemoteError("ValueError", "no rate")})
-    with pytest.raises(DependencyError) as caught:
-        await promise
-    assert caught.value.__notes__[0].startswith("keras.layers.Dropout(2.0) was made at ")
-    assert model.layers == [keras.layers.Dense(1)]
-    model.add(keras.layers.Dense(2))
-    assert [p.command_id for p in bridge.sent[-1].after] == [bridge.sent[-2].id]
-
-
-@pytest.mark.asyncio
-async def test_a_layers_failed_creation_fails_fit(bridge: RecordingBridge) -> None:
-    """A fit that nobody should run is rejected with the layer's own error and line."""
-    model = keras.Sequential([keras.layers.Dense(-1)])
-    model.compile(loss="mse")
-    promise = model.fit(ROWS, LABELS)
-    await bridge.work({"keras.layers.Dense": RemoteError("ValueError", "units")})
-    with pytest.raises(DependencyError, match="units") as caught:
-        await promise
-    assert caught.value.__notes__[0].startswith("keras.layers.Dense(-1) was made at ")
-
-
-# --- what a model does ---
-
-
-@pytest.mark.asyncio
-async def test_compile_takes_mirrors_and_names(bridge: RecordingBridge) -> None:
-    """Objects go by name, names and structures as literals."""
-    model = await settled(bridge)
-    model.compile(
-        keras.optimizers.SGD(0.1),
-        loss={"a": keras.losses.MeanSquaredError(), "b": "mse"},
-        loss_weights={"a": 1, "b": 0.5},
-        metrics=[["accuracy"], [keras.metrics.Accuracy()]],
-        jit_compile=False,
-    )
-    assert bridge.code()[-1] == (
-        "sequential_1.compile(optimizer=sgd_1, loss={'a': meansquarederror_1, 'b': 'mse'}, "
-        "loss_weights={'a': 1.0, 'b': 0.5}, metrics=[['accuracy'], [accuracy_1]], "
-        "jit_compile=False)"
-    )
-
-
-@pytest.mark.asyncio
-async def test_compile_returns_a_promise_of_nothing(bridge: RecordingBridge) -> None:
-    """It is fulfilled when Keras has compiled."""
-    promise = (await settled(bridge)).compile()
-    assert bridge.code()[-1] == "sequential_1.compile()"
-    await bridge.work()
-    assert await promise is None  # type: ignore[func-returns-value]  # what is tested
-
-
-@pytest.mark.asyncio
-async def test_rows_travel_as_arrays(bridge: RecordingBridge) -> None:
-    """Lists become arrays under names of their own; arrays go as they are."""
-    labels = np.array(LABELS, "float32")
-    (await settled(bridge)).fit(ROWS, labels, sample_weight=[1, 2])
-    x, y, weight = bridge.sent[-1].bindings.values()
-    assert np.array_equal(np.asarray(x), ROWS)
-    assert y is labels
-    assert np.array_equal(np.asarray(weight), [1, 2])
-    assert "sequential_1.fit(x_1, y_1, verbose=0, sample_weight=sample_weight_1)" in str(
-        bridge.code()[-1]
-    )
-
-
-@pytest.mark.asyncio
-async def test_fit_says_what_was_asked(bridge: RecordingBridge) -> None:
-    """Validation data stay a tuple, several inputs a dict; a binding goes by its name."""
-    model = await settled(bridge)
-    model.fit(
-        {"a": ROWS, "b": np.zeros(2)},
-        Binding("labels", "eternal"),
-        verbose=2,
-        validation_data=(ROWS, LABELS),
-        class_weight={0: 1, 1: 2.5},
-        validation_freq=[1, 3],
-    )
-    assert bridge.code()[-1] == HISTORY % (
-        "sequential_1.fit({'a': x_1, 'b': x_2}, labels, verbose=2, "
-        "validation_data=(validation_data_1, validation_data_2), "
-        "class_weight={0: 1.0, 1: 2.5}, validation_freq=[1, 3])"
-    )
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("freq", "validated"), [(1, [2, 3, 4, 5]), (2, [3, 5]), ([3, 6], [2, 5]), (9, [])]
-)
-async def test_fit_promises_a_history(
-    bridge: RecordingBridge, freq: int | list[int], validated: list[int]
-) -> None:
-    """The worker's plain data become a TrainingHistory that knows its model."""
-    model = await settled(bridge)
-    promise = model.fit(ROWS, LABELS, validation_freq=freq)
-    raw = {"history": {"loss": [4.0, 3.0, 2.0, 1.0]}, "epoch": [2, 3, 4, 5], "params": {"steps": 2}}
-    await bridge.work(value=raw)
-    trained = await promise
-    assert isinstance(trained, keras.TrainingHistory)
-    assert trained.model is model
-    assert (trained["loss"], trained.epochs) == ([4.0, 3.0, 2.0, 1.0], [2, 3, 4, 5])
-    assert (trained.params, trained.validation_epochs) == ({"steps": 2}, validated)
-
-
-@pytest.mark.asyncio
-async def test_evaluate_and_predict(bridge: RecordingBridge) -> None:
-    """Both keep quiet in the worker, and promise what Keras returns."""
-    model = await settled(bridge)
-    scores = model.evaluate(ROWS, LABELS, return_dict=True)
-    await bridge.work(value={"loss": 0.5})
-    outputs = model.predict(ROWS, batch_size=1, verbose=1)
-    await bridge.work(value="array")
-    assert bridge.code()[2:] == [
-        "sequential_1.evaluate(x_1, y_1, verbose=0, return_dict=True)",
-        "sequential_1.predict(x_2, batch_size=1, verbose=1)",
+@pytest.mark.usefixtures("no_bridge")
+async def test_a_graph_is_made_in_the_order_of_its_making(other_bridge: RecordingBridge) -> None:
+    """All of it comes with the first call, in the order of the lines; then the call."""
+    x = keras.Input((4,))
+    last = keras.layers.Dense(2)
+    hidden = keras.layers.Dense(3)(x)
+    model = keras.Model(x, last(hidden))
+    with other_bridge.current():
+        model.compile()
+    assert other_bridge.said() == [
+        "kerastensor_1 = keras.Input(shape=(4,))",
+        "dense_1 = keras.layers.Dense(2)",
+        "dense_2 = keras.layers.Dense(3)",
+        "kerastensor_2 = dense_2(kerastensor_1)",
+        "kerastensor_3 = dense_1(kerastensor_2)",
+        "model_1 = keras.Model(kerastensor_1, kerastensor_3)",
+        "model_1.compile()",
     ]
-    assert await scores == {"loss": 0.5}
-    assert await outputs == "array"
+
+
+@pytest.mark.asyncio
+async def test_inputs_and_outputs_may_be_structures(bridge: RecordingBridge) -> None:
+    """Lists and dicts, nested, are written out."""
+    a, b = keras.Input((1,)), keras.Input((2,))
+    keras.Model({"a": a, "b": [b]}, (a, {"c": b}), name="m", trainable=False)
+    assert bridge.said(2) == [
+        (
+            "model_1 = keras.Model({'a': kerastensor_1, 'b': [kerastensor_2]}, "
+            "(kerastensor_1, {'c': kerastensor_2}), name='m', trainable=False)"
+        )
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_subclass_may_build_its_own_graph(bridge: RecordingBridge) -> None:
+    """As Keras's functional subclasses do, in their constructors."""
+
+    class Iris(keras.Model):
+        def __init__(self, units: int) -> None:
+            x = keras.Input((4,))
+            super().__init__(x, keras.layers.Dense(units)(x), name="iris")
+
+    model = Iris(3)
+    assert bridge.said()[-1] == ("iris_1 = keras.Model(kerastensor_1, kerastensor_2, name='iris')")
+    assert model._origin.site.endswith("in test_a_subclass_may_build_its_own_graph")
+    assert model.layers[1]._origin.site.endswith("in __init__")
+
+
+# --- as a layer ---
+
+
+@pytest.mark.usefixtures("no_bridge")
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_it_gives_the_structure_of_its_outputs(kind: type[Any]) -> None:
+    """So that several outputs can be unpacked at once."""
+    x = keras.Input((4,))
+    first, second = keras.layers.Dense(1)(x), keras.layers.Dense(2)(x)
+    made = keras.Model(x, kind([first, {"b": second, "a": (first,)}]))(keras.Input((4,)))
+    assert type(made) is kind
+    assert type(made[0]) is KerasTensor
+    assert list(made[1]) == ["b", "a"]
+    assert type(made[1]["a"]) is tuple
+
+
+@pytest.mark.asyncio
+async def test_a_call_of_several_outputs_as_code(bridge: RecordingBridge) -> None:
+    """One call, and each output by its index or key."""
+    x = keras.Input((4,))
+    model = keras.Model(x, {"a": [x], "b": x})
+    made = model(x)
+    assert type(made["a"][0]) is type(made["b"]) is KerasTensor
+    assert bridge.said(2) == [
+        "kerastensor_2 = model_1(kerastensor_1)",
+        "kerastensor_3 = kerastensor_2['a']",
+        "kerastensor_4 = kerastensor_3[0]",
+        "kerastensor_5 = kerastensor_2['b']",
+    ]
+
+
+# --- layers ---
+
+
+@pytest.mark.asyncio
+async def test_layers_are_found_by_place_and_name(bridge: RecordingBridge) -> None:
+    """What was made here is given back itself, by Keras's own name too, once that is known."""
+    x = keras.Input((4,))
+    dense, last = keras.layers.Dense(3), keras.layers.Dense(1, name="last")
+    model = keras.Model(x, last(dense(x)))
+    assert model.get_layer(index=1) is dense
+    assert model.get_layer(index=-1) is model.get_layer("last") is last
+    bridge.tell(dense_1={"name": "dense_7", "built": True, "parameters": 15})
+    await bridge.work()
+    assert model.get_layer("dense_7") is dense
+    with pytest.raises(IndexError, match=r"^no layer 3: <Model layers=3> has 3$"):
+        model.get_layer(index=3)
+    for arguments in ({}, {"name": "last", "index": 0}):
+        with pytest.raises(TypeError, match="takes either a name or an index"):
+            model.get_layer(**arguments)  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.asyncio
+async def test_the_worker_tells_the_names(bridge: RecordingBridge) -> None:
+    """Of all layers in order, those of inputs too: they are found by them."""
+    model = small()
+    names = ["input_layer", "dense_2"]
+    bridge.tell(model_1={**FACTS, "layers": names})
+    await bridge.work()
+    assert [layer.name for layer in model.layers] == names
+    assert model.get_layer("input_layer") is model.layers[0]
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_name_is_the_workers_to_judge(bridge: RecordingBridge) -> None:
+    """It may be a layer's that was made there; the error names the line of ``get_layer``."""
+    model = small()
+    layer = model.get_layer("lost")
+    count = len(bridge.sent)
+    promise = layer.get_weights()
+    assert bridge.said(count) == [
+        "layer_1 = model_1.get_layer(name='lost')",
+        "worker_models.plain(layer_1.get_weights())",
+    ]
+    await bridge.work({"Model.get_layer": RemoteError("ValueError", "No such layer")})
+    with pytest.raises(RemoteError, match="No such layer") as caught:
+        await promise
+    (note,) = caught.value.__notes__
+    assert note.startswith("Model.get_layer(name='lost') was called at ")
+    assert note.endswith("in test_an_unknown_name_is_the_workers_to_judge")
+
+
+@pytest.mark.asyncio
+async def test_a_model_of_the_workers_tells_its_layers(bridge: RecordingBridge) -> None:
+    """They are known once it is there, and are mirrors when they are asked for."""
+    model = keras.applications.MobileNet()
+    assert repr(model) == (
+        "<Model keras.applications.MobileNet() not built on <Bridge recording> "
+        "[keras.applications.MobileNet queued, 0 ahead]>"
+    )
+    with pytest.raises(RuntimeError, match=r"are known once the worker has made it: `await` it"):
+        _ = model.layers
+    bridge.tell(model_1={**FACTS, "name": "mobilenet", "layers": ["input", "conv1"]})
+    await bridge.work()
+    assert repr(model) == (
+        "<Model 'mobilenet' layers=2 built, 15 parameters on <Bridge recording>>"
+    )
+    assert [layer.name for layer in model.layers] == ["input", "conv1"]
+    assert model.get_layer("conv1") is model.layers[1]
+    assert len(bridge.sent) == 1
+    model.layers[1].trainable = False
+    assert bridge.said(1) == [
+        "layer_1 = model_1.get_layer(name='conv1')",
+        "layer_1.trainable = False",
+    ]
+
+
+# --- facts ---
+
+
+@pytest.mark.asyncio
+async def test_the_repr_tells_facts(bridge: RecordingBridge) -> None:
+    """Built or not, its parameters, its bridge, and what waits on it at which place."""
+    model = small()
+    await bridge.work()
+    assert repr(model) == "<Model layers=2 not built on <Bridge recording>>"
+    model.compile()
+    fit = model.fit([[1.0] * 4], [[1.0] * 3])
+    bridge.sent[-1].ahead = 3
+    assert repr(model) == (
+        "<Model layers=2 not built on <Bridge recording> [Model.fit queued, 3 ahead]>"
+    )
+    bridge.sent[-1].state = "running"
+    assert repr(model).endswith("[Model.fit running]>")
+    bridge.tell(model_1=FACTS)
+    await bridge.work(value={"history": {}, "epoch": [], "params": {}})
+    await fit
+    assert repr(model) == (
+        "<Model 'functional' layers=2 built, 15 parameters on <Bridge recording>>"
+    )
+
+
+@pytest.mark.asyncio
+async def test_trainable_holds_for_its_layers(bridge: RecordingBridge) -> None:
+    """As in Keras; one command does it."""
+    model = small()
+    count = len(bridge.sent)
+    model.trainable = False
+    assert bridge.said(count) == ["model_1.trainable = False"]
+    assert [layer.trainable for layer in model.layers] == [False, False]
+    model.layers[1].trainable = True
+    assert (model.trainable, model.layers[1].trainable) == (False, True)
+
+
+# --- the whole of it ---
 
 
 @pytest.mark.asyncio
 async def test_summary_is_text(bridge: RecordingBridge) -> None:
     """The worker collects what Keras prints; ``print_fn`` is called here, line by line."""
-    model = await settled(bridge)
+    model = small()
     lines: list[str] = []
     promise = model.summary(line_length=60, print_fn=lines.append)
     silent = model.summary()
-    assert bridge.code()[2] == (
-        "(lambda lines: (sequential_1.summary(line_length=60, "
-        "print_fn=lambda line, **options: lines.append(line)), '\\n'.join(lines))[1])([])"
+    assert bridge.said()[-2] == (
+        "(worker_models.summary(model_1, line_length=60), worker_models.layer_rows(model_1))"
     )
-    await bridge.work(value="Model:\n dense\n")
+    row = {
+        "name": "dense",
+        "type": "Dense",
+        "output_shape": "(None, 3)",
+        "parameters": 15,
+        "trainable": True,
+    }
+    await bridge.work(value=("Model:\n dense\n", [row]))
     assert await promise == await silent == "Model:\n dense\n"
     assert lines == ["Model:", " dense"]
+    assert [layer.parameters for layer in (await promise).layers] == [15]
 
 
 @pytest.mark.asyncio
-async def test_weights_go_both_ways(bridge: RecordingBridge) -> None:
-    """Lists become arrays, one binding each, in order."""
-    model = await settled(bridge)
-    kernel = np.ones((2, 3))
-    model.get_weights()
-    model.set_weights([kernel, [0.0, 1.0, 2.0]])
-    assert bridge.code()[2:] == [
-        "sequential_1.get_weights()",
-        "sequential_1.set_weights([weights_1, weights_2])",
+async def test_files_are_the_workers(bridge: RecordingBridge) -> None:
+    """Paths go as they are; weights that are loaded may build it."""
+    model = small()
+    count = len(bridge.sent)
+    model.save("a.keras")
+    model.save_weights("a.weights.h5", overwrite=False)
+    model.load_weights("a.weights.h5")
+    model.export("folder")
+    model.to_json()
+    model.output_shape.promise()
+    assert bridge.said(count) == [
+        "model_1.save('a.keras')",
+        "model_1.save_weights('a.weights.h5', overwrite=False)",
+        "(model_1.load_weights('a.weights.h5'), worker_models.state(model_1, dense_1))",
+        "model_1.export('folder')",
+        "worker_models.plain(model_1.to_json())",
+        "worker_models.plain(model_1.output_shape)",
     ]
-    first, second = bridge.sent[-1].bindings.values()
-    assert first is kernel
-    assert np.array_equal(np.asarray(second), [0.0, 1.0, 2.0])
 
 
 @pytest.mark.asyncio
-async def test_mistakes_are_told_at_the_call(bridge: RecordingBridge) -> None:
-    """Unknown names and wrong types are TypeErrors, ragged rows a ValueError; nothing is sent."""
-    model = await settled(bridge)
-    before = len(bridge.sent)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'epoch'"):
-        model.fit(ROWS, LABELS, epoch=3)  # type: ignore[call-arg]  # what is tested
-    with pytest.raises(TypeError, match=r"Sequential\.fit\(\) argument 'epochs' must be int"):
-        model.fit(ROWS, LABELS, epochs="3")  # type: ignore[arg-type]  # as above
-    with pytest.raises(TypeError, match=r"argument 'x'.*no wire form"):
-        model.predict(object())
-    with pytest.raises(ValueError, match=r"Sequential\.predict\(\) argument 'x'.*equally long"):
-        model.predict([[1], [1, 2]])
-    assert len(bridge.sent) == before
+async def test_all_variables_go_both_ways(bridge: RecordingBridge) -> None:
+    """By kind and path, as Keras's own trees of them; quantizing changes the facts."""
+    model = small()
+    count = len(bridge.sent)
+    model.get_state_tree()
+    model.set_state_tree({"trainable_variables": {"dense": {"bias": np.zeros(3)}}})
+    model.quantize("int8")
+    assert bridge.said(count) == [
+        "worker_models.plain(model_1.get_state_tree())",
+        "model_1.set_state_tree({'trainable_variables': {'dense': {'bias': state_tree_1}}})",
+        "(model_1.quantize(mode='int8'), worker_models.state(model_1, dense_1))",
+    ]
 
 
-def test_model_is_a_base() -> None:
-    """It is for isinstance and annotations."""
-    assert isinstance(keras.Sequential(), keras.Model)
-    with pytest.raises(TypeError, match="Model is a base class"):
-        keras.Model()
+# --- two bridges ---
+
+
+@pytest.mark.asyncio
+async def test_a_layer_of_another_bridge_is_refused(
+    bridge: RecordingBridge, other_bridge: RecordingBridge
+) -> None:
+    """The error names it and both bridges, at the line that brings them together."""
+    with other_bridge.current():
+        there = keras.layers.Dense(1)
+    x = keras.Input((4,))
+    with pytest.raises(ValueError, match=r"^<Dense units=1> belongs to <Bridge other>, and <Ker"):
+        there(x)
+    model = keras.Sequential()
+    with pytest.raises(ValueError, match=r"belongs to <Bridge .*make another one there"):
+        model.add(there)
+    assert model.layers == []
+    assert len(other_bridge.sent) == 1
+
+
+# --- life and death ---
+
+
+@pytest.mark.asyncio
+async def test_a_kept_model_keeps_its_layers_and_no_more(bridge: RecordingBridge) -> None:
+    """A model in a model goes when both are garbage; a promise or a fit holds neither."""
+    inner = small()
+    outer = keras.Sequential([inner])
+    refs: list[weakref.ref[Any]] = [weakref.ref(inner), weakref.ref(outer)]
+    outer.compile()
+    promise = outer.predict([[1.0] * 4])
+    await bridge.work(value="array")
+    bridge.forget()
+    del inner
+    gc.collect()
+    assert all(ref() is not None for ref in refs)
+    del outer
+    gc.collect()
+    assert [ref() for ref in refs] == [None, None]
+    assert await promise == "array"

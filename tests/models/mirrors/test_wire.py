@@ -5,7 +5,15 @@ import pytest
 
 from asyncbridge.lifetime.binding import Binding
 from asyncbridge.models import layers, utils
-from asyncbridge.models.mirrors.wire import carry, check, is_array, is_remote, keras_name_of, leaves
+from asyncbridge.models.mirrors.wire import (
+    carry,
+    check,
+    is_array,
+    is_keras_own,
+    is_remote,
+    keras_name_of,
+    leaves,
+)
 
 
 def test_what_has_a_name_in_keras() -> None:
@@ -26,12 +34,29 @@ def test_what_goes_by_its_name_in_the_worker() -> None:
     assert not is_remote(len)
 
 
+def test_what_stands_for_keras_own() -> None:
+    """Mirrored classes and functions do, a mirror stands for one object."""
+    assert is_keras_own(layers.Dense)
+    assert is_keras_own(utils.set_random_seed)
+    assert is_keras_own(layers.Input)
+    assert not is_keras_own(layers.Dense(1))
+    assert not is_keras_own(len)
+
+
 def test_arrays_are_known_by_what_they_have() -> None:
     """Arrays and numpy scalars are, lists and dtypes are not."""
     assert is_array(np.zeros(1))
     assert is_array(np.float32(1))
     assert not is_array([1])
     assert not is_array(np.dtype("f4"))
+
+
+def test_a_symbolic_tensor_is_no_array() -> None:
+    """It has a shape and a dtype, too, and goes by its name."""
+    tensor = layers.Input((4,))
+    assert hasattr(tensor, "shape")
+    assert not is_array(tensor)
+    assert carry([tensor], "x") == [tensor]
 
 
 def test_leaves_are_what_containers_hold() -> None:
@@ -61,6 +86,21 @@ def test_what_has_no_wire_form_is_refused(refuse: object) -> None:
     assert callable(refuse)
     with pytest.raises(TypeError, match=r"argument 'x'.*object of type object has no wire form"):
         refuse([1, {"a": object()}], "f() argument 'x'")
+
+
+@pytest.mark.parametrize("refuse", [carry, check])
+def test_functions_of_this_process_are_refused(refuse: object) -> None:
+    """The error says how the worker gets one: the user's own loss, say."""
+    assert callable(refuse)
+
+    def own_loss() -> None: ...
+
+    with pytest.raises(
+        TypeError, match=r"^loss.*: own_loss is a function of this process.*bridge\.r"
+    ):
+        refuse([own_loss], "loss")
+    with pytest.raises(TypeError, match=r"^loss: Own is a type of this process, and the worker"):
+        refuse(type("Own", (), {}), "loss")
 
 
 def test_values_with_a_wire_form_pass() -> None:

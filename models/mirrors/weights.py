@@ -1,0 +1,23 @@
+"""Weights that people give: arrays, or nested lists of numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["as_arrays"]
+
+
+def as_arrays(weights: Iterable[object]) -> list[object]:
+    """Return each as an array; what is one goes as it is."""
+    return [_as_array(weight) for weight in weights]
+
+
+def _as_array(weight: object) -> object:
+    if hasattr(weight, "dtype"):
+        return weight
+    from numpy import asarray  # noqa: PLC0415 - a description needs no numpy
+
+    return asarray(weight)

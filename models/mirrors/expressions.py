@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,16 @@ MAX_TEXT = 100
 """Characters of a text that may stand in code."""
 MAX_ITEMS = 16
 """Plain values inside a container that may stand in code."""
+
+
+@cache
+def _suffix(index: int) -> str:
+    """Return the random letters of a command's binding, by its place among them.
+
+    A command's bindings go with it, so that the next one may use their names. Calls of one kind
+    are then the same code, which the worker compiles once.
+    """
+    return random_name()
 
 
 class Code:
@@ -113,7 +124,7 @@ class Code:
         return as_expression(type(value)(self.value(part, hint) for part in value))
 
     def _bind(self, value: object, hint: str) -> Name:
-        name = random_name(f"{hint}_")
+        name = f"{hint}_{_suffix(len(self.bindings))}"
         self.bindings[name] = value
         return Name(name)
 

@@ -144,3 +144,12 @@ def test_large_structures_of_plain_values_are_bound_whole() -> None:
     assert len(bindings) == 1
     text, _ = code_of([[1, 2], np.zeros(1)])
     assert text == "[[1, 2], x]"
+
+
+def test_calls_of_one_kind_are_the_same_code() -> None:
+    """The names of bindings are random, and come again: the worker compiles one program."""
+    codes = [Code(lambda value: None) for _ in range(2)]
+    texts = [render(code.value([np.ones(1), np.zeros(2)], "x")) for code in codes]
+    assert texts[0] == texts[1]
+    assert len(codes[0].bindings) == 2
+    assert all(len(name) == len("x_") + 25 for name in codes[0].bindings)

@@ -53,7 +53,7 @@ async def test_the_papers_example_as_code(bridge: RecordingBridge) -> None:
             "metrics=['accuracy'])"
         ),
         "worker_models.fit(sequential_1, x=x_1, y=y_1, batch_size=1, epochs=100, verbose=0)",
-        "worker_models.evaluate(sequential_1, x=x_2, y=y_2, verbose=0)",
+        "worker_models.evaluate(sequential_1, x=x_1, y=y_1, verbose=0)",
     ]
 
 

@@ -149,7 +149,7 @@ async def test_evaluate_and_predict(bridge: RecordingBridge) -> None:
     await bridge.work(value="array")
     assert bridge.said(2) == [
         "worker_models.evaluate(sequential_1, x=x_1, y=y_1, verbose=0, return_dict=True)",
-        "worker_models.predict(sequential_1, x=x_2, batch_size=1, verbose=1)",
+        "worker_models.predict(sequential_1, x=x_1, batch_size=1, verbose=1)",
     ]
     assert await scores == {"loss": 0.5}
     assert await outputs == "array"
@@ -163,8 +163,8 @@ async def test_single_batches(bridge: RecordingBridge) -> None:
     model.predict_on_batch(ROWS)
     assert bridge.said(2) == [
         "worker_models.train_on_batch(sequential_1, x=x_1, y=y_1, class_weight={0: 1.0})",
-        "worker_models.test_on_batch(sequential_1, x=x_2, y=y_2, return_dict=True)",
-        "worker_models.predict_on_batch(sequential_1, x=x_3)",
+        "worker_models.test_on_batch(sequential_1, x=x_1, y=y_1, return_dict=True)",
+        "worker_models.predict_on_batch(sequential_1, x=x_1)",
     ]
 
 
@@ -209,7 +209,7 @@ async def test_data_may_build_a_model(bridge: RecordingBridge) -> None:
     assert await promise == "array"
     assert (model.built, model.layers[0].built) == (True, True)
     model.predict(ROWS)
-    assert bridge.said(3) == ["worker_models.predict(sequential_1, x=x_2, verbose=0)"]
+    assert bridge.said(3) == ["worker_models.predict(sequential_1, x=x_1, verbose=0)"]
 
 
 # --- failures ---

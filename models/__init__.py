@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from asyncbridge.models.dtype_policies import DTypePolicy, FloatDTypePolicy
     from asyncbridge.models.initializers import Initializer
     from asyncbridge.models.layers import InputSpec
+    from asyncbridge.models.mirrors.checks import KerasDataWarning
     from asyncbridge.models.mirrors.history import TrainingHistory
     from asyncbridge.models.quantizers import Quantizer
     from asyncbridge.models.regularizers import Regularizer
@@ -139,6 +140,7 @@ __all__ = [  # noqa: RUF022 - grouped
     "wrappers",
     # asyncbridge's own
     "KERAS_VERSION",
+    "KerasDataWarning",
     "Mirror",
     "TrainingHistory",
 ]
@@ -150,6 +152,7 @@ _HOMES = {
     "Initializer": "initializers",
     "InputSpec": "layers",
     "KERAS_VERSION": "toplevel",
+    "KerasDataWarning": "mirrors.checks",
     "KerasTensor": "toplevel",
     "Operation": "toplevel",
     "Quantizer": "quantizers",

@@ -41,6 +41,9 @@ raise SystemExit(main(config))
 """The worker's first program. Unbuffered, it takes one line and no more from standard input."""
 
 STRAY_BYTES = 16 * 1024
+NESTING = "_ASYNCBRIDGE_NESTING"
+"""The variable that tells a worker how many workers have started one another for it."""
+MAX_NESTING = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +146,15 @@ async def launch(options: LaunchOptions) -> WorkerProcess:
     """Start a supervisor and its worker; the worker's socket may come up a little later.
 
     Raises:
-        WorkerStartError: One of the two processes could not be started.
+        WorkerStartError: One of the two processes could not be started, or workers start one
+            another.
     """
+    if _nesting() >= MAX_NESTING:
+        raise WorkerStartError(
+            f"this process is a worker that {MAX_NESTING} workers in a row have started: does a "
+            "file of yours have the name of a module that Keras imports (keras.py, jax.py)? A "
+            "worker then runs it by its import, and with it connect()"
+        )
     token = secrets.token_urlsafe(32)
     supervisor = await _Supervisor.start(options, token)
     try:
@@ -245,9 +255,14 @@ class _Events(asyncio.Protocol):
         self.closed.set_result(None)
 
 
+def _nesting() -> int:
+    level = os.environ.get(NESTING, "")
+    return int(level) if level.isdecimal() else 0
+
+
 def _config(options: LaunchOptions, token: str) -> dict[str, Any]:
     """Return the supervisor's config; the token goes by the pipe, never in argv or env."""
-    env = dict(options.env)
+    env = {**options.env, NESTING: str(_nesting() + 1)}
     worker_config = {**options.worker_config, "token": token, "journal": True}
     if options.backend is not None:
         env["KERAS_BACKEND"] = worker_config["backend"] = options.backend

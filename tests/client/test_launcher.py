@@ -237,6 +237,19 @@ async def test_an_interpreter_that_does_not_exist_is_named() -> None:
             await launch(LaunchOptions(python="/nonexistent/python"))
 
 
+async def test_workers_that_start_one_another_are_stopped(
+    monkeypatch: pytest.MonkeyPatch, fake_python: FakePython
+) -> None:
+    """A worker knows how many there are above it; the error says what may be the reason."""
+    code = f"os.write(2, os.environ[{launcher.NESTING!r}].encode())"
+    async with limit():
+        async with launched(fake_python.options(code)) as process:
+            assert (await process.ended).stderr_tail == "1"
+        monkeypatch.setenv(launcher.NESTING, str(launcher.MAX_NESTING))
+        with pytest.raises(WorkerStartError, match=r"4 workers in a row.*keras\.py"):
+            await launch(fake_python.options(code))
+
+
 async def test_a_supervisor_that_does_not_start_tells_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -241,7 +241,7 @@ async def test_workers_that_start_one_another_are_stopped(
     monkeypatch: pytest.MonkeyPatch, fake_python: FakePython
 ) -> None:
     """A worker knows how many there are above it; the error says what may be the reason."""
-    code = f"os.write(2, os.environ[{launcher.NESTING!r}].encode())"
+    code = f'os.write(2, os.environ["{launcher.NESTING}"].encode())'
     async with limit():
         async with launched(fake_python.options(code)) as process:
             assert (await process.ended).stderr_tail == "1"

@@ -227,6 +227,11 @@ class RemoteError(AsyncBridgeError):
         if cause is not None:
             self.__cause__ = cause
 
+    def __repr__(self) -> str:
+        # One line: asyncio shows it in a promise's repr, above the whole text.
+        first = self.message.partition("\n")[0]
+        return f"{type(self).__name__}({f'{self.type}: {first}'[:200]!r})"
+
 
 class DependencyError(RemoteError):
     """The command was not run, because one that it depends on had failed (its cause)."""

@@ -60,6 +60,8 @@ _NO_IDENTIFIERS = {
 }
 _NO_OBJECTS = frozenset({"deserialize", "get", "legacy", "schedules", "serialize"})
 _IN_COMPILE = frozenset({"acc", "ce", "crossentropy"})
+_SHORT = frozenset({"bce", "kld", "mae", "mape", "mse", "msle"})
+"""What Keras has no objects of these names for, but takes as losses and metrics."""
 
 
 def notes_for(error: RemoteError) -> list[str]:
@@ -127,6 +129,8 @@ def _identifiers(room: str, *, camel: bool) -> set[str]:
     names = set(_public(room)) - _NO_OBJECTS - set(_NO_IDENTIFIERS[room])
     if room == "metrics":
         names |= _IN_COMPILE  # which makes metrics of them, by the loss
+    if room in {"losses", "metrics"}:
+        names |= _SHORT
     if camel:
         return {name for name in names if name[:1].isupper()}
     spell = str.lower if room == "optimizers" else _snake_case

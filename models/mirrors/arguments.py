@@ -320,7 +320,7 @@ class _Short(reprlib.Repr):
     def repr_instance(self, x: Any, level: int) -> str:
         if is_array(x):
             return f"<{type(x).__name__} {x.shape} {x.dtype}>"
-        if hasattr(x, "_brief"):
+        if hasattr(x, "_brief") and not isinstance(x, type):
             return str(x._brief())
         text = repr(x)
         return text if len(text) <= self.maxother else f"<{type(x).__name__}>"

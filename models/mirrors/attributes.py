@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Never, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -22,6 +22,7 @@ class Attribute:
     """
 
     __slots__ = ("_ask", "_name", "_owner")
+    __hash__ = object.__hash__
 
     def __init__(self, owner: object, name: str, ask: Callable[[], Promise[Any]]) -> None:
         self._owner = owner
@@ -43,8 +44,23 @@ class Attribute:
     def __await__(self) -> Generator[Any, None, Any]:
         return self._ask().__await__()
 
-    def __bool__(self) -> bool:
-        raise TypeError(f"{self!r} has no truth value")
+    def _refuse(self, *_: object) -> Never:
+        raise TypeError(
+            f"{self._name!r} of {self._owner!r} is known in the worker: write "
+            f"(await ...{self._name}) to have its value"
+        )
+
+    __bool__ = __float__ = __int__ = __len__ = __iter__ = __getitem__ = __call__ = __eq__ = _refuse
+
+    if not TYPE_CHECKING:
+        # Hidden from type checkers: with it, they would take any attribute for granted.
+        def __getattr__(self, name: str) -> Never:
+            raise AttributeError(
+                f"{self!r} has no attribute {name!r}: its value is known in the worker, write "
+                f"(await ...{self._name}).{name}",
+                name=name,
+                obj=self,
+            )
 
     def __repr__(self) -> str:
         return f"<attribute {self._name!r} of {self._owner!r}: await it>"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from asyncbridge.errors import DependencyError
 from asyncbridge.models.mirrors.advice import notes_for
@@ -32,6 +33,7 @@ class Call:
         holds: All that its code names; it stays alive until the command is settled.
         origins: Tells where the mirrors among those, and in them, were made, by their names in
             the worker; asked when the command fails.
+        sent: ``what was sent from where``, for the errors of those that fail with it.
 
     Attributes:
         causes: The calls whose failure fails this one, unrun.
@@ -39,6 +41,7 @@ class Call:
     """
 
     __slots__ = (
+        "__weakref__",
         "_dependents",
         "_hushed",
         "_origins",
@@ -48,6 +51,7 @@ class Call:
         "holds",
         "origin",
         "promise",
+        "sent",
     )
 
     def __init__(
@@ -55,7 +59,9 @@ class Call:
         origin: Origin | None,
         holds: Iterable[object],
         origins: Callable[[], Mapping[str, Origin]] = dict,
+        sent: str = "",
     ) -> None:
+        self.sent = sent
         self.origin = origin
         self.holds = tuple(holds)
         self._origins = origins
@@ -152,6 +158,8 @@ class Call:
         """Add to an error where the mirrors that it was raised in were made."""
         for origin in self._origins_in(error):
             error.add_note(origin.note())
+        if self.sent and isinstance(error, DependencyError):
+            error.add_note(self.sent)
         root = _root_of(error)
         for note in notes_for(root):
             # The cause may be the very error that its own call has got, with the advice.
@@ -173,6 +181,7 @@ class Call:
             failed = self._cause_with(None if error.cause is None else error.cause.command)
             # That one may not have been run either, and then knows whose failure it was.
             self.origin = None if failed is None else failed.origin
+            self.sent = "" if failed is None else failed.sent
         return self.origin
 
     def _cause_with(self, command_id: int | None) -> Call | None:
@@ -195,20 +204,24 @@ class Ledger:
     """The calls on one mirror: its creation, which is never forgiven, and later ones.
 
     A later one depends on those that are under way, and so on up the chain: the newest of them
-    stands for all.
+    stands for all. Calls that only read depend on others, and no other on them.
     """
 
-    __slots__ = ("_failed", "_under_way", "creation")
+    __slots__ = ("_failed", "_latest", "_under_way", "creation")
 
     def __init__(self) -> None:
         self.creation: Call | None = None
+        # Weakly: a call that nobody else holds has ended, and its failure is to be reported.
+        self._latest: ref[Call] | None = None
         # Commands run in order: what has ended is at the left, but for what was cancelled.
         self._under_way: deque[Call] = deque()
         self._failed: list[Call] = []
 
-    def add(self, call: Call) -> None:
-        """Add a later call."""
-        self._under_way.append(call)
+    def add(self, call: Call, *, reads: bool = False) -> None:
+        """Add a later call; one that reads leaves the mirror's object as it is."""
+        self._latest = ref(call)
+        if not reads:
+            self._under_way.append(call)
 
     def look(self) -> None:
         """Note which failures the user has seen, and forget those and what succeeded."""
@@ -227,10 +240,11 @@ class Ledger:
     def waiting(self) -> str:
         """Say which call on it waits or runs, and how many commands are before it."""
         self._sort_out()
-        call = self._under_way[-1] if self._under_way else self.creation
-        if call is None or call.promise is None or call.promise.done():
-            return ""
-        return _waiting(call.promise)
+        latest = None if self._latest is None else self._latest()
+        for call in (latest, *reversed(self._under_way), self.creation):
+            if call is not None and call.promise is not None and not call.promise.done():
+                return _waiting(call.promise)
+        return ""
 
     def close(self) -> None:
         """Leave one report of each failure that nobody has seen; the mirror is garbage."""

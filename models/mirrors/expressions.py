@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import cache
 from itertools import islice
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from asyncbridge.codegen import (
@@ -100,6 +101,8 @@ class Code:
             return Name(value.name)
         if is_keras_own(value) and (full_name := keras_name_of(value)) is not None:
             return self.keras(full_name)
+        if isinstance(value, PurePath):
+            return self.value(str(value), hint)
         if _is_small(value):
             return as_expression(value)
         if _is_structure(value):

@@ -70,9 +70,18 @@ def _call(function: Callable[..., object], values: Mapping[str, object]) -> obje
     returns = cast("type[Mirror] | None", vars(function)["returns"])
     if returns is not None:
         return returns._from(recipe)
-    if is_symbolic(arguments):
+    if is_symbolic(arguments) and not _tells(full_name):
         return tensors_of(recipe, results_of_function(full_name, values))
     return request(recipe, plain, label=full_name)
+
+
+def _tells(full_name: str) -> bool:
+    """Whether it tells something about a symbolic tensor, and makes no node of the graph."""
+    return full_name.startswith(_TELLING_ROOMS) or full_name in _TELLING
+
+
+_TELLING_ROOMS = ("keras.tree.", "keras.backend.is_", "keras.utils.is_")
+_TELLING = frozenset({"keras.ops.is_tensor", "keras.ops.shape"})
 
 
 def _arguments(function: Callable[..., object], values: Mapping[str, object]) -> Arguments:

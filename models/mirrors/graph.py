@@ -11,20 +11,20 @@ from asyncbridge.models.mirrors.tensor import KerasTensor, Node, tensors_in
 __all__ = ["layers_between"]
 
 
-def layers_between(inputs: object, outputs: object) -> list[Layer | None]:
+def layers_between(inputs: object, outputs: object) -> list[Layer | None] | None:
     """Return the layers on the way from inputs to outputs: far from the outputs first.
 
     Layers at the same distance stand in the order in which a depth-first walk from the outputs
     meets them, as in Keras (its ``map_graph``).
 
     Returns:
-        The layers; None for an input that the model makes of its own, where it begins in the
-        middle of a larger graph.
+        The layers; in their place None for an input that the model makes of its own, where it
+        begins in the middle of a larger graph. None where a part of the graph was made in the
+        worker.
     """
     graph = _Graph(list(tensors_in(inputs)))
-    for tensor in tensors_in(outputs):
-        graph.walk(tensor)
-    return graph.layers()
+    known = all(graph.walk(tensor) for tensor in tensors_in(outputs))
+    return graph.layers() if known else None
 
 
 class _Graph:
@@ -42,18 +42,25 @@ class _Graph:
     def _node_of(self, tensor: KerasTensor) -> Node:
         return self._beginnings.get(id(tensor), tensor._node)
 
-    def walk(self, tensor: KerasTensor) -> None:
-        """Go from a tensor up to the inputs, without recursion: graphs are deep."""
+    def walk(self, tensor: KerasTensor) -> bool:
+        """Go from a tensor up to the inputs, without recursion: graphs are deep.
+
+        Returns:
+            Whether all that was met is known here.
+        """
         todo = [(tensor, False)]
         while todo:
             current, is_done = todo.pop()
             node = self._node_of(current)
             if is_done:
                 self._sorted[id(node)] = (node, current)
+            elif node.is_opaque:
+                return False
             elif id(node) not in self._sorted:
                 self._met.setdefault(id(_called(node)), len(self._met))
                 todo.append((current, True))
                 todo.extend((above, False) for above in reversed(node.inputs))
+        return True
 
     def layers(self) -> list[Layer | None]:
         """Return the layers among what is called, deepest first; None for a new input."""

@@ -54,6 +54,11 @@ class TrainingHistory(Mapping[str, list[Any]]):
         )
 
     @property
+    def epoch(self) -> list[int]:
+        """The same as ``epochs``, under Keras's name."""
+        return self.epochs
+
+    @property
     def metrics(self) -> list[str]:
         """The names of the metrics, in Keras's order."""
         return list(self.history)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from asyncbridge.models.mirrors.attributes import RemoteAttribute
 from asyncbridge.models.mirrors.mirror import DType, Identifier, Mirror
+from asyncbridge.models.mirrors.recipes import attribute_of
 from asyncbridge.models.mirrors.structures import results_of_layer
 from asyncbridge.models.mirrors.weights import as_arrays
 
@@ -53,8 +54,20 @@ class Operation(Mirror):
         """Return a promise of the constructor's arguments, as plain data."""
         return self._call(Operation.get_config, locals())
 
-    input = RemoteAttribute("The symbolic tensors that it was called with.")
-    output = RemoteAttribute("The symbolic tensors that it gave.")
+    @property
+    def input(self) -> Any:
+        """The symbolic tensor that it was called with, or what stands for several."""
+        return self._tensor("input")
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensor that it gave, or what stands for several."""
+        return self._tensor("output")
+
+    def _tensor(self, name: str) -> Any:
+        from asyncbridge.models.mirrors.tensor import KerasTensor  # noqa: PLC0415 - a cycle
+
+        return KerasTensor._later(attribute_of(self, name))
 
 
 class Layer(Operation):
@@ -165,7 +178,7 @@ class Layer(Operation):
 
     def named_weights(self) -> Promise[dict[str, Array]]:
         """Return a promise of all weights by their paths, such as ``"dense/kernel"``."""
-        return self._ask(Layer.named_weights, locals())
+        return self._ask(Layer.named_weights, locals(), reads=True)
 
     def set_named_weights(self, weights: Mapping[str, object]) -> Promise[None]:
         """Set some weights by their paths, as ``named_weights`` gives them."""

@@ -22,6 +22,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from asyncbridge.lifetime.binding import Binding
 from asyncbridge.models.mirrors.arguments import (
     Arguments,
     Parameter,
@@ -35,9 +36,10 @@ from asyncbridge.models.mirrors.attributes import Attribute
 from asyncbridge.models.mirrors.bodies import as_it_is, assigning, plain
 from asyncbridge.models.mirrors.described import Described, reach
 from asyncbridge.models.mirrors.overrides import refuse_overrides
-from asyncbridge.models.mirrors.recipes import asked_of, attribute_of, called, sent_to
+from asyncbridge.models.mirrors.recipes import asked_of, attribute_of, called, named, sent_to
 from asyncbridge.models.mirrors.sending import bridge_of, bring, request, settle
-from asyncbridge.models.mirrors.wire import carry, check, leaves
+from asyncbridge.models.mirrors.taking import is_symbolic, only_reads, take_call
+from asyncbridge.models.mirrors.wire import carry, check
 from asyncbridge.promise import Promise
 
 if TYPE_CHECKING:
@@ -67,6 +69,11 @@ class Mirror(Described):
     _arguments: dict[str, object] | None = None
     _parameters: tuple[Parameter, ...] = ()
 
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        """Refuse a class whose methods would have to run in the worker."""
+        refuse_overrides(cls)  # type: ignore[arg-type]  # every class is hashable
+        return super().__new__(cls)
+
     def _describe(self, owner: type[Mirror], values: Mapping[str, object]) -> None:
         """Keep a constructor's arguments, and make the object if there is a bridge.
 
@@ -79,7 +86,6 @@ class Mirror(Described):
         self._begin(called(self.keras_name, split(self._parameters, self._arguments)))
 
     def _checked(self, values: Mapping[str, object]) -> dict[str, object]:
-        refuse_overrides(type(self))
         name = type(self).__name__
         return {
             key: carry(value, f"{name}() argument {key!r}")
@@ -89,7 +95,6 @@ class Mirror(Described):
     @classmethod
     def _from(cls, recipe: Recipe) -> Self:
         """Return a mirror of what something else than the constructor makes."""
-        refuse_overrides(cls)
         mirror = cls.__new__(cls)
         mirror._begin(recipe)
         return mirror
@@ -114,6 +119,25 @@ class Mirror(Described):
         name = f"{cls.keras_name}.from_config"
         return cls._from(called(name, Arguments(leading={"config": config}, named={})))
 
+    @classmethod
+    def from_binding(cls, binding: Binding) -> Self:
+        """Make a mirror of what stands under a name in the worker, such as a layer of one's own.
+
+        ``keras.Layer.from_binding(bridge.binding("mine"))`` is called like any other layer.
+        """
+        return cls._later(named(binding))
+
+    @property
+    def binding(self) -> Binding:
+        """The name of the object in the worker, for code that is sent there.
+
+        Raises:
+            BridgeClosed: It is a description, and there is no open bridge.
+        """
+        settle([self], f"{type(self).__name__}.binding")
+        assert self._name is not None
+        return Binding(self._name, "collected")
+
     @property
     def arguments(self) -> Mapping[str, object]:
         """The constructor's arguments by name, defaults included; none if it made it not."""
@@ -129,7 +153,7 @@ class Mirror(Described):
 
         What has no wire form rejects it.
         """
-        return self._request(attribute_of(self, *name.split(".")), plain)
+        return self._request(attribute_of(self, *name.split(".")), plain, reads=True)
 
     def __await__(self) -> Generator[Any, None, Self]:
         making = self._making()
@@ -170,14 +194,11 @@ class Mirror(Described):
     if not TYPE_CHECKING:
         # Hidden from type checkers: with them, they would take any attribute for granted.
         def __getattr__(self, name: str) -> object:
-            if not name.startswith("_") and name in (self._arguments or ()):
-                return self._arguments[name]
-            known = [*dir(type(self)), *(self._arguments or ())]
-            raise AttributeError(
-                f"{type(self).__name__!r} mirrors have no attribute {name!r}{_guess(name, known)}",
-                name=name,
-                obj=self,
-            )
+            given = self._arguments or {}
+            # None stands for what Keras finds by itself, which only the worker knows.
+            if not name.startswith("_") and given.get(name) is not None:
+                return given[name]
+            raise AttributeError(self._lacks(name), name=name, obj=self)
 
         def __setattr__(self, name: str, value: object) -> None:
             if name.startswith("_") or hasattr(
@@ -186,6 +207,17 @@ class Mirror(Described):
                 object.__setattr__(self, name, value)
             else:
                 self._change(name, value)
+
+    def _lacks(self, name: str) -> str:
+        kind = type(self).__name__
+        if name.startswith("_"):
+            return f"{kind!r} mirrors have no attribute {name!r}"
+        known = [*dir(type(self)), *self.arguments]
+        guess = "" if name in known else _guess(name, known)
+        return (
+            f"{kind!r} mirrors have no attribute {name!r}{guess}; "
+            f"`await mirror.fetch({name!r})` asks the worker for any"
+        )
 
     def _change(self, name: str, value: object) -> None:
         """Change a description; what the worker has made stays as it is.
@@ -266,7 +298,8 @@ class Mirror(Described):
         recipe = sent_to(self, name, take_call(label, method, values))
         gives_nothing = method.__annotations__.get("return") == "Promise[None]"
         by_default = as_it_is if gives_nothing else plain
-        return self._request(recipe, body or by_default, watched=watched)
+        reads = only_reads(name)
+        return self._request(recipe, body or by_default, watched=watched, reads=reads)
 
     def _ask(
         self,
@@ -275,6 +308,7 @@ class Mirror(Described):
         *,
         transform: Callable[[Any], Any] | None = None,
         watched: Sequence[Described] = (),
+        reads: bool = False,
     ) -> Promise[Any]:
         """Call the function of a method's name on the worker's side, with the object.
 
@@ -283,6 +317,7 @@ class Mirror(Described):
             values: Its ``locals()``.
             transform: Makes a domain object of the raw value.
             watched: Those of whom the worker tells facts afterwards.
+            reads: Whether it leaves the object as it is: no later call fails with it.
 
         Raises:
             As ``_call``.
@@ -290,7 +325,7 @@ class Mirror(Described):
         name = method.__name__
         label = f"{type(self).__name__}.{name}"
         recipe = asked_of(name, self, name, take_call(label, method, values))
-        return self._request(recipe, as_it_is, transform=transform, watched=watched)
+        return self._request(recipe, as_it_is, transform=transform, watched=watched, reads=reads)
 
     def _request(
         self,
@@ -299,6 +334,7 @@ class Mirror(Described):
         *,
         transform: Callable[[Any], Any] | None = None,
         watched: Sequence[Described] = (),
+        reads: bool = False,
     ) -> Promise[Any]:
         return request(
             recipe,
@@ -308,6 +344,7 @@ class Mirror(Described):
             origin=self._origin,
             transform=transform,
             watched=watched,
+            reads=reads,
         )
 
     def _set(self, name: str, value: object, watched: Sequence[Described] = ()) -> Promise[None]:
@@ -336,7 +373,7 @@ class Mirror(Described):
             from asyncbridge.models.mirrors.tensor import tensors_of  # noqa: PLC0415 - a cycle
 
             return tensors_of(recipe, self._results(arguments), operation=self)
-        return self._request(recipe, plain)
+        return self._request(recipe, plain, reads=True)
 
     def _results(self, arguments: Arguments) -> object:
         """Return the structure of what a symbolic call gives; None for what nobody knows."""
@@ -347,27 +384,6 @@ Identifier = str | Mirror | Callable[..., object] | dict[str, object] | None
 """What Keras's ``get`` functions take: a name, an object, a function of Keras or a config."""
 DType = str | Mirror | None
 """A dtype's name or a dtype policy."""
-
-
-def take_call(
-    label: str, function: Callable[..., object], values: Mapping[str, object]
-) -> Arguments:
-    """Check a call's arguments, and return what must be said of them.
-
-    Raises:
-        TypeError: One has a wrong type, or no wire form.
-        ValueError: Data makes no array.
-    """
-    parameters = parameters_of(function)
-    taken = take(label, parameters, values)
-    for key, value in taken.items():
-        check(value, f"{label}() argument {key!r}")
-    return split(parameters, taken)
-
-
-def is_symbolic(arguments: Arguments) -> bool:
-    """Tell whether a symbolic tensor stands in them."""
-    return any(isinstance(leaf, Described) and leaf._is_symbolic for leaf in leaves(arguments))
 
 
 # --- inner steps -------------------------------------------------------------------------

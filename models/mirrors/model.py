@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncbridge.codegen import as_expression
@@ -19,6 +20,7 @@ from asyncbridge.models.mirrors.mirror import take_call
 from asyncbridge.models.mirrors.recipes import asked_of, sent_to
 from asyncbridge.models.mirrors.structures import ONE
 from asyncbridge.models.mirrors.summary import Summary
+from asyncbridge.models.mirrors.tensor import tensors_in
 from asyncbridge.models.mirrors.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -53,10 +55,34 @@ class Model(Trainer, Layer):
     ) -> None:
         self._describe(Model, locals())
 
-    inputs = RemoteAttribute("What it takes: the shapes and dtypes of its inputs.")
-    outputs = RemoteAttribute("What it gives: the shapes and dtypes of its outputs.")
+    @property
+    def input(self) -> Any:
+        """The symbolic tensors that it takes, in their structure."""
+        return self._given("input")
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensors that it gives, in their structure."""
+        return self._given("output")
+
+    @property
+    def inputs(self) -> Any:
+        """A list of the symbolic tensors that it takes."""
+        given = self.arguments.get("inputs")
+        return self._tensor("inputs") if given is None else tensors_in(given)
+
+    @property
+    def outputs(self) -> Any:
+        """A list of the symbolic tensors that it gives."""
+        given = self.arguments.get("outputs")
+        return self._tensor("outputs") if given is None else tensors_in(given)
+
     input_shape = RemoteAttribute("The shape of its input, or a structure of shapes.")
     output_shape = RemoteAttribute("The shape of its output, or a structure of shapes.")
+
+    def _given(self, name: str) -> Any:
+        given = self.arguments.get(f"{name}s")
+        return self._tensor(name) if given is None else given
 
     @property
     def layers(self) -> list[Layer]:
@@ -70,8 +96,8 @@ class Model(Trainer, Layer):
         return list(self._layers)
 
     def _found_layers(self) -> list[Layer]:
-        if self._arguments is not None:
-            found = layers_between(self._arguments["inputs"], self._arguments["outputs"])
+        found = self._layers_of_graph()
+        if found is not None:
             return [layer or self._remote_layer({"index": i}) for i, layer in enumerate(found)]
         names = self._facts.get("layers")
         if names is None:
@@ -80,6 +106,11 @@ class Model(Trainer, Layer):
             )
         assert isinstance(names, (list, tuple))
         return [self._remote_layer({"name": name}) for name in names]
+
+    def _layers_of_graph(self) -> list[Layer | None] | None:
+        if self._arguments is None:
+            return None
+        return layers_between(self._arguments["inputs"], self._arguments["outputs"])
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer of this name, or at this place among ``layers``.
@@ -102,8 +133,9 @@ class Model(Trainer, Layer):
         return next(named, None) or self._remote_layer({"name": name, "index": index})
 
     def _layers_if_known(self) -> list[Layer]:
-        known = self._arguments is not None or "layers" in self._facts
-        return self.layers if known else []
+        if self._layers is None and "layers" not in self._facts:
+            return self.layers if self._layers_of_graph() is not None else []
+        return self.layers
 
     def _remote_layer(self, values: Mapping[str, object]) -> Layer:
         given = {name: value for name, value in values.items() if value is not None}
@@ -143,7 +175,7 @@ class Model(Trainer, Layer):
         arguments = take_call("summary", Model.summary, values)
         transform = partial(_summary, print_fn)
         recipe = asked_of("summary", self, "summary", arguments)
-        return self._request(recipe, self._with_rows, transform=transform)
+        return self._request(recipe, self._with_rows, transform=transform, reads=True)
 
     def _with_rows(self, code: Code, node: Expression) -> Sequence[Expression]:
         rows = code.worker("layer_rows").call(code.value(self, ""))
@@ -151,7 +183,7 @@ class Model(Trainer, Layer):
 
     def save(
         self,
-        filepath: str,
+        filepath: str | PurePath,
         overwrite: bool = True,
         zipped: bool | None = None,
         **kwargs: object,
@@ -163,7 +195,7 @@ class Model(Trainer, Layer):
         return self._call(Model.save, locals())
 
     def save_weights(
-        self, filepath: str, overwrite: bool = True, max_shard_size: float | None = None
+        self, filepath: str | PurePath, overwrite: bool = True, max_shard_size: float | None = None
     ) -> Promise[None]:
         """Write the weights to a file of the worker's.
 
@@ -172,7 +204,7 @@ class Model(Trainer, Layer):
         return self._call(Model.save_weights, locals())
 
     def load_weights(
-        self, filepath: str, skip_mismatch: bool = False, **kwargs: object
+        self, filepath: str | PurePath, skip_mismatch: bool = False, **kwargs: object
     ) -> Promise[None]:
         """Read the weights from a file of the worker's.
 
@@ -182,7 +214,7 @@ class Model(Trainer, Layer):
 
     def export(
         self,
-        filepath: str,
+        filepath: str | PurePath,
         format: str = "tf_saved_model",  # noqa: A002 - Keras's own name
         verbose: bool | None = None,
         input_signature: object = None,
@@ -247,9 +279,10 @@ class Model(Trainer, Layer):
         return f"<{type(self).__name__}{named} layers={self._layer_count()}>"
 
     def _layer_count(self) -> int:
-        if self._arguments is not None:
-            return len(self.layers)
-        # Not by mirrors of the layers: a repr sends nothing.
+        # Counted, not made: a repr sends nothing.
+        known = self._layers_of_graph()
+        if known is not None:
+            return len(known)
         return len(cast("Sequence[str]", self._facts.get("layers", ())))
 
     def __repr__(self) -> str:

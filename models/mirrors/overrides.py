@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import FunctionType
 from typing import Final
 
@@ -51,7 +52,8 @@ _HOOK: Final = "on_"
 """What the names of a callback's methods begin with."""
 
 
-def refuse_overrides(cls: type) -> None:
+@cache
+def refuse_overrides(cls: type[object]) -> None:
     """Refuse a mirror's subclass whose methods would have to run in the worker.
 
     Raises:

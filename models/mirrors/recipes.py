@@ -10,6 +10,7 @@ from asyncbridge.codegen import Expression
 from asyncbridge.models.mirrors.arguments import Arguments, show
 
 if TYPE_CHECKING:
+    from asyncbridge.lifetime.binding import Binding
     from asyncbridge.models.mirrors.expressions import Code
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "attribute_of",
     "called",
     "item_of",
+    "named",
     "operation",
     "sent_to",
 ]
@@ -49,6 +51,16 @@ def called(full_name: str, arguments: Arguments) -> Recipe:
         text=lambda: f"{full_name}({arguments.text()})",
         parts=tuple(arguments),
         expression=lambda code: code.call(code.keras(full_name), arguments),
+    )
+
+
+def named(binding: Binding) -> Recipe:
+    """Return the recipe of what a name stands for in the worker."""
+    return Recipe(
+        label=binding.name,
+        text=lambda: binding.name,
+        parts=(binding,),
+        expression=lambda code: code.value(binding, ""),
     )
 
 

@@ -16,6 +16,7 @@ from asyncbridge.models.mirrors.arguments import show
 from asyncbridge.models.mirrors.calls import Call, blocking
 from asyncbridge.models.mirrors.described import Described, name_in_worker, reach
 from asyncbridge.models.mirrors.expressions import Code
+from asyncbridge.models.mirrors.origins import call_site
 from asyncbridge.models.mirrors.wire import leaves
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def request(
     origin: Origin | None = None,
     transform: Callable[[Any], Any] | None = None,
     watched: Sequence[Described] = (),
+    reads: bool = False,
 ) -> Promise[Any]:
     """Send a command about mirrors; those that are descriptions yet are made before it.
 
@@ -52,6 +54,7 @@ def request(
         origin: Where that was made, for errors that name nobody.
         transform: Makes a domain object of the raw value.
         watched: Those of whom the worker tells facts when it is done.
+        reads: Whether it leaves the owner's object as it is: no later call fails with it.
 
     Raises:
         BridgeClosed: There is no open bridge.
@@ -64,11 +67,12 @@ def request(
         # Python evaluates the value first: the facts are those of afterwards.
         statements[-1] = as_expression((statements[-1], _facts_of(code, watched)))
         transform = partial(_take_value, watched, transform)
-    call = Call(origin, [*near, *_bindings(recipe.parts)], partial(_origins, near))
+    sent = f"{label} was sent from {call_site(owner)}"
+    call = Call(origin, [*near, *_bindings(recipe.parts)], partial(_origins, near), sent)
     call.causes = tuple(blocking(one._ledger for one in reach(near)))
     promise = _send(bridge, code.program(*statements), code, call, label, transform)
     if owner is not None:
-        owner._ledger.add(call)
+        owner._ledger.add(call, reads=reads)
     return promise
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.errors import DependencyError, RemoteError
+from asyncbridge.lifetime.binding import Binding
 from asyncbridge.models.mirrors.bodies import nothing
 from asyncbridge.models.mirrors.layer import Layer
 from asyncbridge.models.mirrors.mirror import Mirror
@@ -30,19 +32,20 @@ class Sequential(Model):
 
     def __init__(
         self,
-        layers: Sequence[Mirror] | None = None,
+        layers: Sequence[Mirror | Binding] | None = None,
         trainable: bool = True,
         name: str | None = None,
     ) -> None:
         # What was done to it since, a layer for each ``add`` and None for each ``pop``.
-        self._changes: list[tuple[Mirror | None, Promise[None]]] = []
+        self._changes: list[tuple[Mirror | Binding | None, Promise[None]]] = []
         self._describe(Sequential, locals())
 
     @property
     def layers(self) -> list[Layer]:
         """The layers, without what stands for the input, as in Keras.
 
-        Those whose ``add`` is known to have failed are not among them.
+        One whose ``add`` was not run, for what it is made of had failed, is not among them; one
+        that Keras has put there and could not build is.
         """
         if self._arguments is None:
             return super().layers
@@ -51,7 +54,7 @@ class Sequential(Model):
             del stack[0]
         return [layer for layer in stack if isinstance(layer, Layer)]
 
-    def add(self, layer: Mirror, rebuild: bool = True) -> Promise[None]:
+    def add(self, layer: Mirror | Binding, rebuild: bool = True) -> Promise[None]:
         """Put a layer on top.
 
         https://keras.io/api/models/sequential/#add-method
@@ -81,16 +84,19 @@ class Sequential(Model):
         """Return a promise of the output's shape, for inputs of a shape."""
         return self._call(Sequential.compute_output_shape, locals())
 
-    def _stack(self) -> list[Mirror]:
-        stack: list[Mirror] = list(self.arguments["layers"] or [])  # type: ignore[call-overload]  # checked when it was described
+    def _stack(self) -> list[Mirror | Binding]:
+        stack: list[Mirror | Binding] = list(self.arguments["layers"] or [])  # type: ignore[call-overload]  # checked when it was described
         for layer, promise in self._changes:
-            if promise.state in {"rejected", "cancelled"}:
+            if _was_not_run(promise):
                 continue
             if layer is not None:
                 stack.append(layer)
             elif stack:
                 stack.pop()
         return stack
+
+    def _layers_of_graph(self) -> list[Layer | None] | None:
+        return None if self._arguments is None else [*self.layers]
 
     def _content(self) -> dict[str, object]:
         return {**self.arguments, "layers": self._stack()}
@@ -102,5 +108,17 @@ class Sequential(Model):
         return None
 
 
-def _is_input(layer: Mirror) -> bool:
-    return isinstance(layer, KerasTensor) or layer.keras_name == "keras.layers.InputLayer"
+def _was_not_run(promise: Promise[None]) -> bool:
+    if promise.state != "rejected":
+        return promise.state == "cancelled"
+    # Not exception(): a look must not count as handling the error.
+    return not isinstance(promise._exception, RemoteError) or isinstance(
+        promise._exception, DependencyError
+    )
+
+
+def _is_input(layer: object) -> bool:
+    # What is no mirror stands for an object in the worker.
+    return isinstance(layer, KerasTensor) or (
+        isinstance(layer, Mirror) and layer.keras_name == "keras.layers.InputLayer"
+    )

@@ -29,12 +29,16 @@ class Node:
         operation: The layer that was called; None for a function or an operator.
         inputs: The tensors that it was called with.
         makes_layer: Whether it is a function that makes a layer of its own, which is called.
+        is_opaque: Whether the worker made the graph that it stands in.
     """
 
-    __slots__ = ("inputs", "makes_layer", "operation")
+    __slots__ = ("inputs", "is_opaque", "makes_layer", "operation")
 
-    def __init__(self, operation: Mirror | None, recipe: Recipe) -> None:
+    def __init__(
+        self, operation: Mirror | None, recipe: Recipe, *, is_opaque: bool = False
+    ) -> None:
         self.operation = operation
+        self.is_opaque = is_opaque
         self.inputs = list(tensors_in(recipe.parts))
         self.makes_layer = recipe.label.startswith(("keras.layers.", "keras.Input"))
 
@@ -42,7 +46,7 @@ class Node:
     def of_input(cls) -> Node:
         """Return one that nothing here made: an input of Keras's own."""
         node = cls.__new__(cls)
-        node.operation, node.inputs, node.makes_layer = None, [], False
+        node.operation, node.inputs, node.makes_layer, node.is_opaque = None, [], False, False
         return node
 
 
@@ -73,10 +77,10 @@ class KerasTensor(TensorOperators, Mirror):
     ) -> None:
         self._describe(KerasTensor, locals())
 
-    def _begin(self, recipe: Recipe) -> None:
+    def _set_up(self, recipe: Recipe) -> None:
         if not hasattr(self, "_node"):
-            self._node = Node(None, recipe)
-        super()._begin(recipe)
+            self._node = Node(None, recipe, is_opaque=True)
+        super()._set_up(recipe)
 
     # --- what Keras has inferred ---
 
@@ -200,7 +204,9 @@ def Input(  # noqa: N802 - Keras's own name
     values = locals()
     made = KerasTensor.__new__(KerasTensor)
     made._input = values
-    made._begin(called(KERAS_INPUT, take_call("Input", Input, values)))
+    recipe = called(KERAS_INPUT, take_call("Input", Input, values))
+    made._node = Node(None, recipe)
+    made._begin(recipe)
     return made
 
 

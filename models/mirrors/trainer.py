@@ -15,7 +15,9 @@ from asyncbridge.models.mirrors.checks import Site, warn_of_data
 from asyncbridge.models.mirrors.data import Data, DataTuple
 from asyncbridge.models.mirrors.history import TrainingHistory
 from asyncbridge.models.mirrors.mirror import Identifier, Mirror
+from asyncbridge.models.mirrors.optimizer import Optimizer
 from asyncbridge.models.mirrors.origins import user_frame
+from asyncbridge.models.mirrors.recipes import attribute_of
 from asyncbridge.models.mirrors.sending import settle
 
 if TYPE_CHECKING:
@@ -35,8 +37,15 @@ class Trainer(Mirror):
     """What a model does with data.
 
     Every method returns at once, with a promise. Calls run in the order in which they were
-    made; when one fails, those that were made before its error was seen fail with it.
+    made. When one that changes the model fails (``compile``, ``fit``), those that were made
+    before its error was seen fail with it; one that only reads (``predict``, ``evaluate``) fails
+    alone.
     """
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer that the model was compiled with: ``model.optimizer.learning_rate``."""
+        return Optimizer._later(attribute_of(self, "optimizer"))
 
     jit_compile = RemoteAttribute("Whether the steps are compiled with XLA.")
     metrics_names = RemoteAttribute("The names of the metrics.")
@@ -88,7 +97,8 @@ class Trainer(Mirror):
             y: Targets, ``(samples, ...)``; a dict or list for several outputs.
             batch_size: Samples per step, 32 by default.
             epochs: The epoch to stop after, counted from 1.
-            verbose: 0 by default, for nobody watches the worker's terminal; 1 and 2 print.
+            verbose: 0 by default, for nobody watches the worker's terminal; with 1 and 2 the
+                worker prints a line for each epoch, for ``bridge.output()`` and the logger.
             callbacks: Callbacks of Keras, which run in the worker.
             validation_split: The share of the samples, from the end, to validate with.
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to validate with.
@@ -130,7 +140,7 @@ class Trainer(Mirror):
 
         https://keras.io/api/models/model_training_apis/#evaluate-method
         """
-        return self._run(Trainer.evaluate, {**locals(), "verbose": _quiet(verbose)})
+        return self._run(Trainer.evaluate, {**locals(), "verbose": _quiet(verbose)}, reads=True)
 
     def predict(
         self,
@@ -153,7 +163,7 @@ class Trainer(Mirror):
 
         https://keras.io/api/models/model_training_apis/#predict-method
         """
-        return self._run(Trainer.predict, {**locals(), "verbose": _quiet(verbose)})
+        return self._run(Trainer.predict, {**locals(), "verbose": _quiet(verbose)}, reads=True)
 
     def train_on_batch(
         self,
@@ -182,14 +192,14 @@ class Trainer(Mirror):
 
         https://keras.io/api/models/model_training_apis/#testonbatch-method
         """
-        return self._run(Trainer.test_on_batch, locals())
+        return self._run(Trainer.test_on_batch, locals(), reads=True)
 
     def predict_on_batch(self, x: Data) -> Promise[Any]:
         """Compute the outputs for one batch, ``(samples, ...)``.
 
         https://keras.io/api/models/model_training_apis/#predictonbatch-method
         """
-        return self._run(Trainer.predict_on_batch, locals())
+        return self._run(Trainer.predict_on_batch, locals(), reads=True)
 
     def compute_loss(
         self,
@@ -229,9 +239,11 @@ class Trainer(Mirror):
         method: Callable[..., object],
         values: Mapping[str, object],
         transform: Callable[[Any], Any] | None = None,
+        *,
+        reads: bool = False,
     ) -> Promise[Any]:
         watched = self._watched_while_unbuilt()
-        return self._ask(method, values, transform=transform, watched=watched)
+        return self._ask(method, values, transform=transform, watched=watched, reads=reads)
 
     def _train(
         self,

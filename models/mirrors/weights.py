@@ -11,7 +11,13 @@ __all__ = ["as_arrays"]
 
 
 def as_arrays(weights: Iterable[object]) -> list[object]:
-    """Return each as an array; what is one goes as it is."""
+    """Return each as an array; what is one goes as it is.
+
+    Raises:
+        TypeError: They are not here yet.
+    """
+    if hasattr(weights, "__await__"):
+        raise TypeError(f"weights: {weights!r} is no value yet: write `await` to have it")
     return [_as_array(weight) for weight in weights]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
+from pathlib import PurePath
 from types import FunctionType
 
 from asyncbridge.errors import SerializationError
@@ -44,6 +45,11 @@ def is_array(value: object) -> bool:
     return keras_name_of(value) is None and hasattr(value, "dtype") and hasattr(value, "shape")
 
 
+def _is_plain_array(value: object) -> bool:
+    # Arrays of objects, and sparse ones, are looked at: they have no wire form, or not all.
+    return is_array(value) and getattr(getattr(value, "dtype", None), "kind", "O") != "O"
+
+
 def leaves(values: Iterable[object]) -> Iterator[object]:
     """Yield what stands in the values, inside any lists, tuples and dicts."""
     for value in values:
@@ -67,6 +73,8 @@ def carry(value: object, where: str) -> object:
     """
     if type(value) in _SCALARS or is_remote(value) or keras_name_of(value) is not None:
         return value
+    if isinstance(value, PurePath):
+        return str(value)
     container = _CONTAINERS.get(type(value))
     if container is not None:
         return container(value, where)
@@ -81,7 +89,9 @@ def check(value: object, where: str) -> None:
         TypeError: The value, or a part of it, has none.
     """
     for leaf in leaves([value]):
-        known = type(leaf) in _SCALARS or is_array(leaf) or is_remote(leaf)
+        known = type(leaf) in _SCALARS or _is_plain_array(leaf) or is_remote(leaf)
+        if isinstance(leaf, PurePath):
+            continue
         if not known and keras_name_of(leaf) is None:
             _check_encodes(leaf, where)
 
@@ -95,6 +105,8 @@ def _check_encodes(value: object, where: str) -> None:
             "worker has none of it: define it there with bridge.send() or bridge.run(), and "
             "pass bridge.binding(name)"
         )
+    if hasattr(value, "__await__"):
+        raise TypeError(f"{where}: {value!r} is no value yet: write `await` to have it")
     try:
         encode(value, path=where)
     except SerializationError as error:

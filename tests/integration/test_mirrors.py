@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -214,3 +215,131 @@ async def test_clear_session_leaves_the_workers_settings(bridge: asyncbridge.Bri
         await small().predict(np.ones((4, 2)))
     assert "Exception encountered" not in str(caught.value)
     assert any("Dense(1, name='last') was made at" in note for note in caught.value.__notes__)
+
+
+# --- what users of Keras write ---
+
+
+async def test_a_model_made_of_the_middle_of_another() -> None:
+    """``input`` and ``output`` of models and layers are symbolic tensors, wherever they were made."""
+    base = await keras.applications.MobileNetV2(weights=None, input_shape=(32, 32, 3), classes=3)
+    features = keras.Model(base.input, [base.layers[3].output, base.output])
+    first, last = await features.predict(np.ones((1, 32, 32, 3)))
+    assert (first.ndim, last.shape) == (4, (1, 3))
+    assert len(features.layers) == len(base.layers)
+    head = keras.Model(base.inputs, keras.layers.Dense(2)(base.layers[-2].output))
+    assert (await head.predict(np.ones((1, 32, 32, 3)))).shape == (1, 2)
+    inputs = keras.Input((3,))
+    small = keras.Model(inputs, keras.layers.Dense(2, name="two")(inputs))
+    longer = keras.Model(small.input, keras.layers.Dense(1, name="one")(small.output))
+    assert [layer.name for layer in longer.layers][1:] == ["two", "one"]
+    assert (await longer.predict(ONES)).shape == (4, 1)
+
+
+async def test_a_bad_request_fails_alone() -> None:
+    """What only reads a model fails by itself; what changes it fails what comes behind."""
+    model = small()
+    model.compile("sgd", "mse")
+    await model.predict(ONES)
+    results: Any = await asyncio.gather(
+        model.predict(ONES),
+        model.predict(ONES[:, :2]),
+        model.predict(ONES),
+        model.evaluate(ONES, ONES[:, :1]),
+        return_exceptions=True,
+    )
+    good, bad, again, loss = results
+    assert isinstance(bad, asyncbridge.RemoteError)
+    assert not isinstance(bad, asyncbridge.DependencyError)
+    assert isinstance(good, np.ndarray)
+    assert np.array_equal(good, again)
+    assert isinstance(loss, float)
+
+
+async def test_a_failed_call_that_nobody_awaits_is_named_by_its_line() -> None:
+    """``fit`` says which ``compile`` it depends on, and where that stands."""
+    model = small()
+    model.compile("adamm")
+    with pytest.raises(asyncbridge.DependencyError) as caught:
+        await model.fit(ONES, ONES[:, :1])
+    assert any(
+        note.startswith("Sequential.compile was sent from ") and __file__ in note
+        for note in caught.value.__notes__
+    )
+
+
+IN_THE_WORKER = """
+import keras
+
+class Linear(keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.layers.Dense(3)
+    def call(self, inputs):
+        return self.inner(inputs)
+
+class Counting(keras.callbacks.Callback):
+    seen = 0
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen += 1
+
+class Whole(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.layers.Dense(1)
+    def call(self, inputs):
+        return self.inner(inputs)
+
+linear, counting, whole = Linear(), Counting(), Whole()
+"""
+
+
+async def test_classes_of_the_users_are_used_by_name(bridge: asyncbridge.Bridge) -> None:
+    """A layer, a callback and a model that the worker made are mirrors like any other."""
+    bridge.send(IN_THE_WORKER)
+    linear = keras.Layer.from_binding(bridge.binding("linear"))
+    inputs = keras.Input((3,))
+    assert (await keras.Model(inputs, linear(inputs)).predict(ONES)).shape == (4, 3)
+    counting = keras.callbacks.Callback.from_binding(bridge.binding("counting"))
+    whole = keras.Model.from_binding(bridge.binding("whole"))
+    whole.compile("sgd", "mse")
+    await whole.fit(ONES, ONES[:, :1], epochs=2, callbacks=[counting])
+    assert await counting.fetch("seen") == 2
+    assert await bridge.send(f"{whole.binding}.inner.units") == 1
+    stack = keras.Sequential([inputs, bridge.binding("linear")])
+    assert (await stack.predict(ONES)).shape == (4, 3)
+
+
+async def test_the_optimizer_is_the_models(bridge: asyncbridge.Bridge) -> None:
+    """It is reached through the model, and its learning rate is set there."""
+    model = small()
+    model.compile("sgd", "mse")
+    model.optimizer.learning_rate = 0.125
+    assert await model.optimizer.learning_rate == 0.125
+
+
+async def test_a_training_prints_when_asked_to(bridge: asyncbridge.Bridge) -> None:
+    """``verbose`` makes a line for each epoch, which arrives as output; by default there is none."""
+    model = small()
+    model.compile("sgd", "mse")
+    reader = bridge.output()
+    await model.fit(ONES, ONES[:, :1], epochs=1)
+    await model.fit(ONES, ONES[:, :1], epochs=2, verbose=1)
+    lines = [(await anext(reader)).text for _ in range(4)]
+    assert [lines[0], lines[2]] == ["Epoch 1/2", "Epoch 2/2"]
+    assert "loss: " in lines[1]
+
+
+async def test_questions_about_a_symbolic_tensor_are_answered() -> None:
+    """They are no nodes of the graph."""
+    tensor = keras.Input((3,))
+    assert await keras.ops.shape(tensor) == (None, 3)
+    assert await keras.backend.is_keras_tensor(tensor) is True
+
+
+async def test_paths_are_paths(tmp_path: Path) -> None:
+    """A path goes as its text."""
+    model = small()
+    await model.save(tmp_path / "model.keras")
+    loaded = await keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.name == (await model).name

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from asyncbridge.worker.models.messages import without_data
+from asyncbridge.worker.models.printing import printing
 from asyncbridge.worker.models.values import plain
 
 __all__ = ["predict", "predict_on_batch"]
@@ -26,7 +27,9 @@ def predict(model: Any, x: Any, verbose: Any = 0, **arguments: Any) -> Any:
         batch = one_batch.prepared(model, x, arguments.get("batch_size"))
         if batch is not None:
             return one_batch.predicted(model, batch)
-    return plain(model.predict(x, verbose=verbose, **arguments))
+    arguments["verbose"] = verbose
+    with printing(arguments):
+        return plain(model.predict(x, **arguments))
 
 
 @without_data

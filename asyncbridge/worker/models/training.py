@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from asyncbridge.worker.models.messages import without_data
+from asyncbridge.worker.models.printing import printing
 from asyncbridge.worker.models.values import plain
 
 __all__ = ["evaluate", "fit", "test_on_batch", "train_on_batch"]
@@ -21,7 +22,8 @@ def fit(model: Any, **arguments: Any) -> dict[str, Any]:
         for a metric with one value for each class); ``epoch``: the epochs, counted from 0; and
         ``params``, as Keras has them.
     """
-    history = model.fit(**arguments)
+    with printing(arguments):
+        history = model.fit(**arguments)
     return {
         "history": {
             name: [_number(value) for value in values] for name, values in history.history.items()
@@ -34,7 +36,8 @@ def fit(model: Any, **arguments: Any) -> dict[str, Any]:
 @without_data
 def evaluate(model: Any, **arguments: Any) -> Any:
     """Return what ``model.evaluate`` does: a float, a list of them, or a dict by name."""
-    return plain(model.evaluate(**arguments))
+    with printing(arguments):
+        return plain(model.evaluate(**arguments))
 
 
 @without_data

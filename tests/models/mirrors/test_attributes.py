@@ -10,6 +10,8 @@ from asyncbridge.models.mirrors.attributes import Attribute, RemoteAttribute
 from asyncbridge.promise import Promise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.models.conftest import RecordingBridge
 
 
@@ -44,11 +46,33 @@ async def test_a_thread_without_a_loop_may_block_for_it() -> None:
     assert await asyncio.to_thread(blocking.wait_for_value, 5) == 1
 
 
-def test_it_has_no_truth_value() -> None:
-    """A forgotten ``await`` would always be true."""
+@pytest.mark.parametrize(
+    "use",
+    [
+        bool,
+        float,
+        int,
+        len,
+        iter,
+        lambda attribute: attribute[-1],
+        lambda attribute: attribute(),
+        lambda attribute: attribute == (None, 4),
+    ],
+)
+def test_it_is_no_value(use: Callable[[Any], object]) -> None:
+    """A forgotten ``await`` is told as such, and nothing is sent."""
     attribute = Attribute("owner", "size", lambda: pytest.fail("nothing is to be sent"))
-    with pytest.raises(TypeError, match=r"^<attribute 'size' of 'owner': await it> has no truth"):
-        bool(attribute)
+    with pytest.raises(
+        TypeError, match=r"^'size' of 'owner' is known in the worker: write \(await"
+    ):
+        use(attribute)
+
+
+def test_it_has_no_attributes_of_the_value() -> None:
+    """The error says where those are."""
+    attribute: Any = Attribute("owner", "rate", lambda: pytest.fail("nothing is to be sent"))
+    with pytest.raises(AttributeError, match=r"write \(await \.\.\.rate\)\.assign"):
+        attribute.assign(1)
 
 
 @pytest.mark.asyncio

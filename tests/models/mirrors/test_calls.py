@@ -34,6 +34,9 @@ class Part(Mirror):
     def stop(self) -> Promise[object]:
         return self._call(Part.stop, locals())
 
+    def get_size(self) -> Promise[object]:
+        return self._call(Part.get_size, locals())
+
 
 def after(bridge: RecordingBridge, index: int = -1) -> list[int | None]:
     """Return the ids of the commands that a sent one depends on."""
@@ -304,3 +307,36 @@ def collect_reports() -> list[Any]:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: reports.append(context.get("exception")))
     return reports
+
+
+async def test_what_only_reads_fails_alone(bridge: RecordingBridge) -> None:
+    """Nothing depends on it, and it depends on what changes the object."""
+    part = Part()
+    part.go()
+    part.get_size()
+    assert after(bridge) == [1, 2]
+    part.stop()
+    assert after(bridge) == [1, 2]
+    await bridge.work({"Part.get_size": fault()})
+    assert [item.promise.state for item in bridge.sent] == [
+        "fulfilled",
+        "fulfilled",
+        "rejected",
+        "fulfilled",
+    ]
+    with pytest.raises(RemoteError):
+        await bridge.sent[2].promise
+
+
+async def test_a_dependent_names_the_line_of_the_call_that_failed(bridge: RecordingBridge) -> None:
+    """Nobody awaited that one: its line is told by those that fail with it."""
+    part = Part()
+    part.go()
+    promise = part.stop()
+    await bridge.work({"Part.go": fault()})
+    with pytest.raises(DependencyError) as caught:
+        await promise
+    assert any(
+        note.startswith("Part.go was sent from ") and "in test_a_dependent_names" in note
+        for note in caught.value.__notes__
+    )

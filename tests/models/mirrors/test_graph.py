@@ -6,7 +6,7 @@ import pytest
 
 import asyncbridge
 from asyncbridge import models as keras
-from asyncbridge.models.mirrors.graph import layers_between
+from asyncbridge.models.mirrors.graph import layers_between as found_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from tests.models.conftest import RecordingBridge
 
 layers, ops = keras.layers, keras.ops
+
+
+def layers_between(inputs: object, outputs: object) -> list[keras.Layer | None]:
+    """Return the layers of a graph that is known here."""
+    found = found_between(inputs, outputs)
+    assert found is not None
+    return found
 
 
 def shared() -> keras.Model:
@@ -233,3 +240,10 @@ async def test_the_order_is_that_of_the_real_keras() -> None:
             model = await graph()
             names = [await layer.fetch("name") for layer in model.layers]
             assert names == model._facts["layers"], graph.__name__
+
+
+@pytest.mark.usefixtures("no_bridge")
+def test_a_graph_of_the_workers_is_not_known() -> None:
+    """What a model of the worker's gives leads to no layers here."""
+    base = keras.applications.VGG16(weights=None)
+    assert found_between(base.input, layers.Dense(2)(base.output)) is None

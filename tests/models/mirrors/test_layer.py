@@ -167,7 +167,7 @@ async def test_methods_as_code(bridge: RecordingBridge) -> None:
 async def test_attributes_are_awaited(bridge: RecordingBridge) -> None:
     """Each asks for the one of its name."""
     dense = keras.layers.Dense(1)
-    for name in ("weights", "dtype", "trainable_variables", "input", "output", "path"):
+    for name in ("weights", "dtype", "trainable_variables", "path"):
         getattr(dense, name).promise()
         assert bridge.said(len(bridge.sent) - 1) == [f"worker_models.plain(dense_1.{name})"]
 

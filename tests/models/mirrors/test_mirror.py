@@ -17,6 +17,7 @@ import pytest
 import asyncbridge.models.mirrors
 from asyncbridge import models as keras
 from asyncbridge.errors import BridgeClosed, DependencyError, RemoteError
+from asyncbridge.lifetime.binding import Binding
 from asyncbridge.models.mirrors.arguments import parameters_of
 from asyncbridge.models.mirrors.mirror import Attribute, Mirror, take_call
 from asyncbridge.promise import Promise
@@ -145,9 +146,9 @@ def test_an_unknown_attribute_is_told_with_a_guess() -> None:
     dense: Any = keras.layers.Dense(16)
     with pytest.raises(AttributeError, match=r"^'Dense' mirrors have no attribute 'unit'; did you"):
         dense.unit  # noqa: B018 - what is tested
-    with pytest.raises(AttributeError, match=r"did you mean 'count_params'\?$"):
+    with pytest.raises(AttributeError, match=r"did you mean 'count_params'\?; `await "):
         dense.count_param()
-    with pytest.raises(AttributeError, match=r"have no attribute 'zzz'$"):
+    with pytest.raises(AttributeError, match=r"have no attribute 'zzz'; `await "):
         dense.zzz  # noqa: B018 - as above
     assert not hasattr(dense, "_units")
 
@@ -537,3 +538,24 @@ def test_a_copy_is_the_mirror_itself() -> None:
     dense = keras.layers.Dense(1)
     assert copy.copy(dense) is dense
     assert copy.deepcopy({"layers": [dense]})["layers"][0] is dense
+
+
+@pytest.mark.usefixtures("no_bridge")
+def test_an_argument_that_was_left_out_is_not_known_here() -> None:
+    """Keras finds its value, as an adapted layer its mean: the error says how to ask for it."""
+    layer: Any = keras.layers.Normalization(axis=-1)
+    assert layer.axis == -1
+    with pytest.raises(
+        AttributeError, match=r"no attribute 'mean'; `await mirror\.fetch\('mean'\)`"
+    ):
+        layer.mean  # noqa: B018 - what is tested
+
+
+@pytest.mark.asyncio
+async def test_a_name_in_the_worker_is_a_mirror(bridge: RecordingBridge) -> None:
+    """Nothing is sent for it; it is used under a name of its own, and gives its name."""
+    mine = keras.Layer.from_binding(Binding("mine", "eternal"))
+    assert bridge.sent == []
+    mine.count_params()
+    assert bridge.said() == ["layer_1 = mine", "worker_models.plain(layer_1.count_params())"]
+    assert str(mine.binding) == bridge.name_of("mine")

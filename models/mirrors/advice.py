@@ -130,7 +130,7 @@ def _identifiers(room: str, *, camel: bool) -> set[str]:
     if room == "metrics":
         names |= _IN_COMPILE  # which makes metrics of them, by the loss
     if room in {"losses", "metrics"}:
-        names |= _SHORT
+        names |= _SHORT if room == "losses" else _SHORT - {"kld"}
     if camel:
         return {name for name in names if name[:1].isupper()}
     spell = str.lower if room == "optimizers" else _snake_case

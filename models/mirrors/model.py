@@ -68,17 +68,19 @@ class Model(Trainer, Layer):
     @property
     def inputs(self) -> Any:
         """A list of the symbolic tensors that it takes."""
-        given = self.arguments.get("inputs")
-        return self._tensor("inputs") if given is None else tensors_in(given)
+        return self._listed("inputs")
 
     @property
     def outputs(self) -> Any:
         """A list of the symbolic tensors that it gives."""
-        given = self.arguments.get("outputs")
-        return self._tensor("outputs") if given is None else tensors_in(given)
+        return self._listed("outputs")
 
     input_shape = RemoteAttribute("The shape of its input, or a structure of shapes.")
     output_shape = RemoteAttribute("The shape of its output, or a structure of shapes.")
+
+    def _listed(self, name: str) -> Any:
+        given = self.arguments.get(name)
+        return self._tensor(name) if given is None else list(tensors_in(given))
 
     def _given(self, name: str) -> Any:
         given = self.arguments.get(f"{name}s")
@@ -280,7 +282,7 @@ class Model(Trainer, Layer):
 
     def _layer_count(self) -> int:
         # Counted, not made: a repr sends nothing.
-        known = self._layers_of_graph()
+        known = self._layers or self._layers_of_graph()
         if known is not None:
             return len(known)
         return len(cast("Sequence[str]", self._facts.get("layers", ())))

@@ -154,7 +154,7 @@ class Trainer(Mirror):
 
         No more samples than a batch takes (32, if none is named), and no ``callbacks``, ``steps``
         or ``verbose``, go the short way on TensorFlow: the same compiled function on the same
-        tensors, so the same bits, without the pipeline that Keras's ``predict`` takes 65 to 80 ms
+        tensors, so the same bits, without the pipeline that Keras's ``predict`` takes 40 to 80 ms
         to set up.
 
         Returns:

@@ -346,3 +346,17 @@ async def test_a_kept_model_keeps_its_layers_and_no_more(bridge: RecordingBridge
     gc.collect()
     assert [ref() for ref in refs] == [None, None]
     assert await promise == "array"
+
+
+@pytest.mark.usefixtures("no_bridge")
+def test_inputs_and_outputs_are_lists_of_its_tensors() -> None:
+    """The structure stays in ``input`` and ``output``; both make further models."""
+    first, second = keras.Input((2,)), keras.Input((3,))
+    joined = keras.layers.Concatenate()([first, second])
+    model = keras.Model({"b": second, "a": first}, joined)
+    assert isinstance(model.inputs, list)
+    assert [id(tensor) for tensor in model.inputs] == [id(first), id(second)]
+    assert model.input["b"] is second
+    assert model.outputs[0] is model.output
+    longer = keras.Model(model.inputs, keras.layers.Dense(1)(model.outputs[0]))
+    assert len(longer.layers) == 4

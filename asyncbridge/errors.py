@@ -157,7 +157,8 @@ class WorkerLost(WorkerError):
         reason: What the supervisor saw, in words.
         exit_code: The process's exit status, None when a signal ended it.
         signal: The signal that ended it, such as ``"SIGKILL"``, else None.
-        stderr_tail: The last text that it wrote to its standard error.
+        stderr_tail: Its last words: the end of its standard output, of its standard error, and
+            the stack of each thread if it crashed. At most 16 KiB.
         journal: What its GPU thread took up last, for ``asyncbridge.protocol.journal``.
     """
 

@@ -43,7 +43,7 @@ class Loop:
         self._typed = b""
         self._ended: Event | None = None
         self._watch(wakeup, partial(self._on_signals, wakeup))
-        self._watch(worker.tail_fd, self._on_tail)
+        self._watch(worker.crash_fd, self._on_crash)
         if not worker.send_config():
             self._watch(worker.stdin, self._on_stdin_room, select.POLLOUT)
 
@@ -109,7 +109,7 @@ class Loop:
                 self._unwatch(outlet.reader)
         elif outlet.is_stuck():
             outlet.rescue_ticks = RESCUE_TICKS
-            self._watch(outlet.reader, lambda: self._worker.tail.add(outlet.read()))
+            self._watch(outlet.reader, outlet.rescue)
 
     def _stop(self, grace: float) -> None:
         self._worker.terminate()
@@ -145,11 +145,9 @@ class Loop:
             else:
                 self._stop(order["stop"])
 
-    def _on_tail(self) -> None:
-        if data := read_some(self._worker.tail_fd):
-            self._worker.tail.add(data)
-        elif data is not None:  # the worker closed it
-            self._unwatch(self._worker.tail_fd)
+    def _on_crash(self) -> None:
+        if self._worker.read_crash() == b"":  # the worker closed it
+            self._unwatch(self._worker.crash_fd)
 
     def _on_stdin_room(self) -> None:
         if self._worker.send_config():

@@ -17,6 +17,7 @@ import signal
 import sys
 import termios
 
+from asyncbridge.worker._last_words import WordsFile
 from asyncbridge.worker._supervisor_folder import random_name
 
 TYPE_CHECKING = False
@@ -53,15 +54,15 @@ class Tail:
     """The last bytes of a stream."""
 
     def __init__(self) -> None:
-        self._kept = b""
+        self.kept = b""
 
     def add(self, data: bytes) -> None:
         """Append, and forget what is now too far back."""
-        self._kept = (self._kept + data)[-TAIL_BYTES:]
+        self.kept = (self.kept + data)[-TAIL_BYTES:]
 
     def text(self) -> str:
         """Return the bytes as text, whatever they are."""
-        return self._kept.decode("utf-8", "replace")
+        return self.kept.decode("utf-8", "replace")
 
 
 class Outlet:
@@ -86,6 +87,7 @@ class Outlet:
         self._seen: tuple[int, int] | None = None
         self._looks = 0
         self.rescue_ticks = 0
+        self._rescued = Tail()
 
     def is_stuck(self) -> bool:
         """Look once more; say whether the pipe is full and has stood still for long.
@@ -105,6 +107,15 @@ class Outlet:
         """Return what waits in the pipe, up to one chunk."""
         return read_some(self.reader) or b""
 
+    def rescue(self) -> None:
+        """Read in the worker's place, so that what fills the pipe can go on."""
+        self._rescued.add(self.read())
+
+    def rest(self) -> bytes:
+        """Return what the worker never read, as far as it is kept."""
+        self._rescued.add(self.read())
+        return self._rescued.kept
+
     def close(self) -> None:
         """Close this side's ends."""
         os.close(self.reader)
@@ -122,13 +133,15 @@ class Worker:
         self._oom_kills = oom_kills()
         self.asked_to_end = False
         self._journal = os.path.join(folder, JOURNAL)
-        self.tail = Tail()
+        self._crash = Tail()
         self.stdout, self.stderr = Outlet(folder), Outlet(folder)
-        self.tail_fd, tail_writer = os.pipe()
+        self._words = WordsFile(os.path.join(folder, f".{random_name()}"))
+        self.crash_fd, crash_writer = os.pipe()
         stdin_reader, self.stdin = os.pipe()
-        os.set_blocking(self.tail_fd, False)
+        os.set_blocking(self.crash_fd, False)
         os.set_blocking(self.stdin, False)
-        handed = (self.stdout.worker_reader, self.stderr.worker_reader, tail_writer)
+        readers = self.stdout.worker_reader, self.stderr.worker_reader
+        handed = (*readers, self._words.fd, crash_writer)
         self._unsent = worker_config(config, folder, handed)
         try:
             self.pid = spawn(config, (stdin_reader, self.stdout.writer, self.stderr.writer), handed)
@@ -136,7 +149,7 @@ class Worker:
             self.close()
             raise
         finally:
-            for fd in (stdin_reader, *handed):
+            for fd in (stdin_reader, *readers, crash_writer):
                 os.close(fd)
 
     def send_config(self) -> bool:
@@ -179,10 +192,17 @@ class Worker:
             "asked": self.asked_to_end,
         }
 
+    def read_crash(self) -> bytes | None:
+        """Read what faulthandler tells of a crash; returns what ``read_some`` does."""
+        data = read_some(self.crash_fd)
+        self._crash.add(data or b"")
+        return data
+
     def close(self) -> None:
         """Close this side's ends of the pipes."""
         os.close(self.stdin)
-        os.close(self.tail_fd)
+        os.close(self.crash_fd)
+        self._words.close()
         self.stdout.close()
         self.stderr.close()
 
@@ -192,12 +212,14 @@ class Worker:
             os.killpg(self.pid, signal.SIGKILL)
 
     def _last_words(self) -> str:
-        """Read what the worker had not; its standard output too may hold the reason."""
-        while data := read_some(self.tail_fd):
-            self.tail.add(data)
-        self.tail.add(self.stdout.read()[-STDOUT_TAIL_BYTES:])
-        self.tail.add(self.stderr.read())
-        return self.tail.text()
+        """Return the end of what it wrote; its standard output too may hold the reason."""
+        words = Tail()
+        words.add((self._words.read(0) + self.stdout.rest())[-STDOUT_TAIL_BYTES:])
+        words.add(self._words.read(1) + self.stderr.rest())
+        while self.read_crash():
+            pass
+        words.add(self._crash.kept)
+        return words.text()
 
 
 def read_journal(path: str) -> str:
@@ -214,7 +236,7 @@ def worker_config(config: Config, folder: str, handed: Sequence[int]) -> bytes:
     asked = config.get("worker_config", {})
     address = {} if "host" in asked else {"socket": os.path.join(folder, "worker.sock")}
     mine = {"folder": folder, "supervisor_pid": os.getpid()}
-    descriptors = dict(zip(("stdout_fd", "stderr_fd", "tail_fd"), handed, strict=True))
+    descriptors = dict(zip(("stdout_fd", "stderr_fd", "words_fd", "crash_fd"), handed, strict=True))
     return json.dumps({**address, **asked, **mine, **descriptors}).encode() + b"\n"
 
 

@@ -15,18 +15,18 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final, Self, TextIO
 
+from asyncbridge.worker._last_words import map_rings
+
 if TYPE_CHECKING:
     from types import TracebackType
 
     from asyncbridge.protocol.messages import StreamName
+    from asyncbridge.worker._last_words import Ring
 
 __all__ = ["Capture"]
 
 READ_BYTES: Final = 256 * 1024
 """Bytes of one stream that one ``drain`` reads at most: several pipes full, on Linux."""
-CHUNK_BYTES: Final = 64 * 1024
-TAIL_BYTES: Final = 32 * 1024
-"""Bytes of one ``drain`` that go to the tail at most."""
 
 
 class Capture:
@@ -39,8 +39,7 @@ class Capture:
         stdout_fd: The read end of the pipe that is file descriptor 1. From here on it is
             this object's own and does not block, like the two that follow.
         stderr_fd: The read end of the pipe that is file descriptor 2.
-        tail_fd: A pipe that gets a copy of the last bytes that each ``drain`` reads from
-            ``stderr_fd``, as far as it has room.
+        words_fd: The file that keeps the last bytes that were read, of each stream.
         read_bytes: Bytes of one stream that one ``drain`` reads at most.
     """
 
@@ -49,18 +48,17 @@ class Capture:
         *,
         stdout_fd: int,
         stderr_fd: int,
-        tail_fd: int | None = None,
+        words_fd: int | None = None,
         read_bytes: int = READ_BYTES,
     ) -> None:
-        for fd in (stdout_fd, stderr_fd, tail_fd):
-            if fd is not None:
-                os.set_blocking(fd, False)
-        self._tail_fd = tail_fd
+        for fd in (stdout_fd, stderr_fd):
+            os.set_blocking(fd, False)
+        rings = map_rings(words_fd)
         # The loop and the GPU thread both drain; a decoder holds half of a character.
         self._lock = threading.Lock()
         self._sources = (
-            _Source("stdout", stdout_fd, read_bytes),
-            _Source("stderr", stderr_fd, read_bytes),
+            _Source("stdout", stdout_fd, rings[0], read_bytes),
+            _Source("stderr", stderr_fd, rings[1], read_bytes),
         )
         self._before = (sys.stdout, sys.stderr)
         self._streams = [_text_stream(sys.stdout, 1), _text_stream(sys.stderr, 2)]
@@ -69,7 +67,7 @@ class Capture:
         self._saved_fds: tuple[int, ...] = ()
 
     @classmethod
-    def redirect(cls, *, tail_fd: int | None = None, read_bytes: int = READ_BYTES) -> Self:
+    def redirect(cls, *, read_bytes: int = READ_BYTES) -> Self:
         """Put new pipes in the place of file descriptors 1 and 2, until ``close``."""
         before = sys.stdout, sys.stderr
         for stream in before:
@@ -78,9 +76,7 @@ class Capture:
         readers = _redirected(1), _redirected(2)
         # Streams of its own, so that code spoils none of those that come back.
         sys.stdout, sys.stderr = _text_stream(None, 1), _text_stream(None, 2)
-        capture = cls(
-            stdout_fd=readers[0], stderr_fd=readers[1], tail_fd=tail_fd, read_bytes=read_bytes
-        )
+        capture = cls(stdout_fd=readers[0], stderr_fd=readers[1], read_bytes=read_bytes)
         capture._before, capture._saved_fds = before, saved
         return capture
 
@@ -107,7 +103,6 @@ class Capture:
         """
         with self._lock:
             read = [source.read() for source in self._sources]
-            self._tee(read[1])
             texts: list[tuple[StreamName, str]] = [
                 (source.name, source.decode(data))
                 for source, data in zip(self._sources, read, strict=True)
@@ -143,20 +138,14 @@ class Capture:
         for source in self._sources:
             source.close()
 
-    def _tee(self, data: bytes) -> None:
-        if self._tail_fd is not None and data:
-            # The last words count: the end of the data, in a piece that an empty pipe can take.
-            # When the pipe is full, or its reader gone, they are let go of.
-            with contextlib.suppress(OSError):
-                os.write(self._tail_fd, data[-TAIL_BYTES:])
-
 
 class _Source:
     """The read end of one stream's pipe."""
 
-    def __init__(self, name: StreamName, fd: int, limit: int) -> None:
+    def __init__(self, name: StreamName, fd: int, ring: Ring, limit: int) -> None:
         self.name: StreamName = name
         self.fd = fd
+        self._ring = ring
         self._limit = limit
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
@@ -165,7 +154,7 @@ class _Source:
         chunks = []
         room = self._limit
         with contextlib.suppress(BlockingIOError):  # it is empty
-            while room and (chunk := os.read(self.fd, min(room, CHUNK_BYTES))):
+            while room and (chunk := self._ring.read(self.fd, room)):
                 chunks.append(chunk)
                 room -= len(chunk)
         return b"".join(chunks)
@@ -177,6 +166,7 @@ class _Source:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+            self._ring.close()
 
 
 def _redirected(fd: int) -> int:

@@ -37,8 +37,8 @@ def main(config: Mapping[str, Any]) -> int:
             captured output.
     """
     die_with_supervisor(config.get("supervisor_pid"))
-    if (tail := config.get("tail_fd")) is not None:
-        faulthandler.enable(file=int(tail))
+    if (crash := config.get("crash_fd")) is not None:
+        faulthandler.enable(file=int(crash))
     signal.signal(signal.SIGTERM, functools.partial(end_early, config))
     backend = Backend(config.get("backend"))
     try:

@@ -45,7 +45,7 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     output = Capture(
-        stdout_fd=config["stdout_fd"], stderr_fd=config["stderr_fd"], tail_fd=config["tail_fd"]
+        stdout_fd=config["stdout_fd"], stderr_fd=config["stderr_fd"], words_fd=config["words_fd"]
     )
     gpu_thread = GpuThread(on_crash=report_crash)
     gpu_thread.start()

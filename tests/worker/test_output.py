@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ctypes
 import io
 import itertools
@@ -19,10 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbridge.worker.output import TAIL_BYTES, Capture
+from asyncbridge.worker._last_words import WordsFile
+from asyncbridge.worker.output import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 WAIT_S = 10.0
 
@@ -195,6 +196,12 @@ def test_flood(no_leaks: None) -> None:
         assert "".join(pieces) == f"{line}\n" * count
 
 
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of it: the kernel may stop a write that waits for room, and say how far it came."""
+    while data:
+        data = data[os.write(fd, data) :]
+
+
 def test_concurrent_drains(no_leaks: None) -> None:
     """Two threads that drain share the text out: each byte comes once, no character breaks."""
     with Capture.redirect(read_bytes=100) as capture:  # it cuts through a character
@@ -213,7 +220,7 @@ def test_concurrent_drains(no_leaks: None) -> None:
         for reader in readers:
             reader.start()
         for _ in range(20):
-            os.write(1, text.encode())
+            write_all(1, text.encode())
         written.set()
         for reader in readers:
             reader.join(WAIT_S)
@@ -249,49 +256,17 @@ async def test_loop_reader(no_leaks: None) -> None:
         assert sorted(pieces) == [("stderr", "err"), ("stdout", "out\n")]
 
 
-def test_tail(no_leaks: None) -> None:
-    """Standard error is copied to the tail byte for byte, standard output is not."""
-    reader, writer = os.pipe()
-    with Capture.redirect(tail_fd=writer) as capture:
-        os.write(1, b"out")
-        os.write(2, b"err\xff")
+def test_the_last_words_are_kept(no_leaks: None, tmp_path: Path) -> None:
+    """What was read of each stream is in the file, byte for byte."""
+    words = WordsFile(str(tmp_path / "words"))
+    (out, write_out), (err, write_err) = os.pipe(), os.pipe()
+    with Capture(stdout_fd=out, stderr_fd=err, words_fd=words.fd) as capture:
+        os.write(write_out, b"out")
+        os.write(write_err, b"err\xff")
         capture.drain()
-        assert os.read(reader, 100) == b"err\xff"
-    os.close(reader)
-    os.close(writer)
-
-
-def test_tail_keeps_the_last_words(no_leaks: None) -> None:
-    """Of more than a piece the tail gets the end."""
-    reader, writer = os.pipe()
-    with Capture.redirect(tail_fd=writer) as capture:
-        os.write(2, b"x" * TAIL_BYTES + b"last words")
-        capture.drain()
-        got = os.read(reader, 2 * TAIL_BYTES)
-    os.close(reader)
-    os.close(writer)
-
-    assert len(got) == TAIL_BYTES
-    assert got.endswith(b"last words")
-
-
-@pytest.mark.parametrize("spoil", ["full", "gone"])
-def test_tail_never_blocks(no_leaks: None, spoil: str) -> None:
-    """A tail that is full, or that nobody reads any more, holds nothing up."""
-    reader, writer = os.pipe()
-    if spoil == "full":
-        os.set_blocking(writer, False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                os.write(writer, bytes(4096))
-    else:
-        os.close(reader)
-    with Capture.redirect(tail_fd=writer) as capture:
-        print("err", file=sys.stderr)
-        assert capture.drain() == [("stderr", "err\n")]
-    os.close(writer)
-    if spoil == "full":
-        os.close(reader)
+        assert (words.read(0), words.read(1)) == (b"out", b"err\xff")
+    for fd in (write_out, write_err, words.fd):
+        os.close(fd)
 
 
 class Broken:

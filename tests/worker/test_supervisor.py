@@ -196,11 +196,12 @@ def test_the_worker_runs_in_a_private_folder_and_a_group_of_its_own(
 
 def test_the_worker_finds_its_config_on_standard_input(start: Callable[..., Client]) -> None:
     """The worker's first line is its own config with the folder, socket and descriptors."""
-    code = "import json, os; line = input(); os.write(json.loads(line)['tail_fd'], line.encode())"
+    code = "import json, os; line = input(); os.write(json.loads(line)['crash_fd'], line.encode())"
     client = start(code, worker_config={"token": "secret"})
     folder = client.event()["folder"]
     config = json.loads(client.event()["stderr_tail"])
-    assert len({config.pop(name) for name in ("stdout_fd", "stderr_fd", "tail_fd")}) == 3
+    handed = ("stdout_fd", "stderr_fd", "words_fd", "crash_fd")
+    assert len({config.pop(name) for name in handed}) == 4
     assert config == {
         "token": "secret",
         "folder": folder,
@@ -211,7 +212,7 @@ def test_the_worker_finds_its_config_on_standard_input(start: Callable[..., Clie
 
 def test_a_worker_on_a_host_and_port_gets_no_socket(start: Callable[..., Client]) -> None:
     """An address that the config gives is not overruled."""
-    code = "import json, os; line = input(); os.write(json.loads(line)['tail_fd'], line.encode())"
+    code = "import json, os; line = input(); os.write(json.loads(line)['crash_fd'], line.encode())"
     client = start(code, worker_config={"host": "127.0.0.1", "port": 1})
     client.event()
     assert "socket" not in json.loads(client.event()["stderr_tail"])
@@ -226,13 +227,13 @@ def test_a_config_larger_than_a_pipe_arrives_whole(start: Callable[..., Client])
     assert client.event()["exit_code"] == 1
 
 
-def test_the_worker_inherits_nothing_but_its_pipes(start: Callable[..., Client]) -> None:
-    """The worker has open the standard three and the three that its config names."""
+def test_the_worker_inherits_nothing_but_its_own(start: Callable[..., Client]) -> None:
+    """The worker has open the standard three and the four that its config names."""
     code = (
         "import json, os; c = json.loads(input())\n"
-        "own = {0, 1, 2, c['stdout_fd'], c['stderr_fd'], c['tail_fd']}\n"
+        "own = {0, 1, 2, c['stdout_fd'], c['stderr_fd'], c['words_fd'], c['crash_fd']}\n"
         "seen = {int(n) for n in os.listdir('/proc/self/fd')}\n"
-        "raise SystemExit(len(seen) != 7 or not own < seen)"  # the seventh is the listing
+        "raise SystemExit(len(seen) != 8 or not own < seen)"  # the eighth is the listing
     )
     client = start(code)
     client.event()
@@ -278,24 +279,24 @@ def test_an_exit_status_is_reported(start: Callable[..., Client], code: int) -> 
 
 
 def test_a_crash_is_reported_with_its_signal_and_last_words(start: Callable[..., Client]) -> None:
-    """The tail holds what was teed, then unread standard output, then unread standard error."""
+    """The tail holds the end of standard output, of standard error, and the crash's report."""
     code = (
-        "import json, os; c = json.loads(input()); os.write(c['tail_fd'], b'teed ')\n"
+        "import json, os; c = json.loads(input()); os.write(c['crash_fd'], b' crash')\n"
         "os.write(2, b'err'); os.write(1, b'out '); os.abort()"
     )
     client = start(code)
     client.event()
     ended = client.event()
     assert (ended["exit_code"], ended["signal"]) == (None, "SIGABRT")
-    assert ended["stderr_tail"] == "teed out err"
+    assert ended["stderr_tail"] == "out err crash"
     assert not ended["asked"]
 
 
 def test_the_tail_is_bounded(start: Callable[..., Client]) -> None:
-    """However much a worker tees, its last 16 KiB are kept, and the report fits a pipe."""
+    """However much a worker tells, its last 16 KiB are kept, and the report fits a pipe."""
     code = (
         "import json, os; c = json.loads(input())\n"
-        "os.write(c['tail_fd'], b'a' * 1_000_000 + b'\\x01' * 16_383 + b'z')"
+        "os.write(c['crash_fd'], b'a' * 1_000_000 + b'\\x01' * 16_383 + b'z')"
     )
     client = start(code)
     client.event()
@@ -662,6 +663,7 @@ def test_the_supervisor_imports_the_standard_library_alone() -> None:
     done = subprocess.run(command, input=b"", capture_output=True, timeout=LIMIT_S, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
     assert {name for name in loaded if name.startswith("asyncbridge")} == {
+        "asyncbridge.worker._last_words",
         "asyncbridge.worker._supervisor_folder",
         "asyncbridge.worker._supervisor_loop",
         "asyncbridge.worker._supervisor_process",

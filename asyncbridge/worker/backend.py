@@ -8,11 +8,18 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["BACKENDS", "Backend", "MissingBackend"]
 
 _UNKNOWN_ARGUMENT = ("unexpected keyword argument", "Unrecognized keyword arguments")
+
+_FOR_MIRRORS = "from asyncbridge.worker import models as "
+"""How the code of mirrors' commands begins, once they call our side."""
+_MESSAGES = "asyncbridge.worker.models.messages"
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """The Keras backends that a worker can import."""
@@ -85,6 +92,16 @@ class Backend:
     def info(self) -> dict[str, Any]:
         """Describe the backend in plain JSON data; devices are known once it is imported."""
         return self._info
+
+    def clean(self, error: BaseException, code: str, bindings: Mapping[str, object]) -> None:
+        """Take a mirror's data out of the messages of its command's error.
+
+        What a person's own command says is left as it is, and so are single texts: names of
+        files, for one.
+        """
+        if _FOR_MIRRORS in code and (messages := sys.modules.get(_MESSAGES)) is not None:
+            data = [value for value in bindings.values() if not isinstance(value, str)]
+            messages.take_data_out(error, data)
 
     def note(self, error: BaseException) -> str | None:
         """Return what to add to an error that another version of Keras may be the reason of.

@@ -233,7 +233,11 @@ class Engine:
         bindings = {} if job.bindings is None else decode(job.bindings)
         if not isinstance(bindings, dict):
             raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
-        result = self.namespace.run(command.code, bindings, lifetime=command.lifetime)
+        try:
+            result = self.namespace.run(command.code, bindings, lifetime=command.lifetime)
+        except Exception as error:
+            capture(self.backend.clean, error, command.code, bindings)
+            raise
         return split(freeze(result), prefix=f"{command.id}")
 
     def _drain(self, job: Job | None) -> None:

@@ -38,6 +38,16 @@ MAX_TEXT = 100
 """Characters of a text that may stand in code."""
 MAX_ITEMS = 16
 """Plain values inside a container that may stand in code."""
+DATA = frozenset({
+    "data", "images", "inputs", "labels", "output", "preds", "target", "targets", "values",
+    "x", "x1", "x2", "xs", "y", "y_pred", "y_true",
+})  # fmt: skip
+"""Parameters of Keras's functions and methods that take data.
+
+Lists and texts for them do not stand in code, which tracebacks show. See also ``ARGS``.
+"""
+ARGS = "args_"
+"""How the names of what a layer is called with start."""
 
 
 @cache
@@ -66,8 +76,8 @@ class Code:
     def call(self, function: Expression, arguments: Arguments) -> Call:
         """Return the call of a function with these arguments."""
         return function.call(
-            *[self.value(value, name) for name, value in arguments.leading.items()],
-            **{name: self.value(value, name) for name, value in arguments.named.items()},
+            *[self._argument(name, value) for name, value in arguments.leading.items()],
+            **{name: self._argument(name, value) for name, value in arguments.named.items()},
         )
 
     def program(self, *body: Statement | Expression) -> Node:
@@ -116,6 +126,12 @@ class Code:
         if isinstance(key, slice):
             return Slice(*map(self._bound, (key.start, key.stop, key.step)))
         return Literal(key) if key is ... else self.value(key, "index")
+
+    def _argument(self, name: str, value: object) -> Expression:
+        is_data = type(value) in {list, str} and (name in DATA or name.startswith(ARGS))
+        if is_data and not _is_structure(value):
+            return self._bind(value, name)
+        return self.value(value, name)
 
     def _bound(self, bound: object) -> Expression | None:
         return None if bound is None else self.value(bound, "index")

@@ -13,6 +13,8 @@ from asyncbridge import models as keras
 ROWS = 40
 X = np.full((ROWS, 4), 31337.25, "float32")
 Y = np.arange(ROWS) % 3
+WORDS = ["topsecret 1", "topsecret 2"]
+NUMBERS = [31337, 31338, 31339]
 SECRETS = ("31337", "topsecret")
 """What stands in the data, and may stand in no message."""
 
@@ -92,6 +94,26 @@ async def text_as_data() -> object:
     return await classifier().fit(words, Y)
 
 
+async def text_for_a_layer() -> object:
+    """The layer wants numbers."""
+    return await keras.layers.Dense(2)(WORDS)
+
+
+async def text_for_a_loss() -> object:
+    """The loss wants numbers."""
+    return await keras.losses.MeanSquaredError()(WORDS, [1.0, 2.0])
+
+
+async def text_to_look_up() -> object:
+    """The layer's words are numbers."""
+    return await keras.layers.IntegerLookup(vocabulary=[1, 2])(WORDS)
+
+
+async def a_shape_that_does_not_fit() -> object:
+    """Three numbers fill no square."""
+    return await keras.ops.reshape(NUMBERS, (2, 2))
+
+
 # --- names -------------------------------------------------------------------------------
 
 
@@ -148,6 +170,10 @@ CASES = (
     one_hot_with_a_sparse_loss,
     numbers_with_a_one_hot_loss,
     text_as_data,
+    text_for_a_layer,
+    text_for_a_loss,
+    text_to_look_up,
+    a_shape_that_does_not_fit,
     fit_before_compile,
     a_misspelt_loss,
     a_misspelt_metric,

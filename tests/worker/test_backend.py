@@ -14,6 +14,7 @@ import pytest
 
 from asyncbridge.worker import backend as module
 from asyncbridge.worker.backend import BACKENDS, Backend, MissingBackend, versions
+from asyncbridge.worker.models import messages
 
 
 class FakeKeras(types.ModuleType):
@@ -169,6 +170,25 @@ def test_settle(
 def test_settle_without_keras() -> None:
     """There is nothing to look after."""
     Backend(None).settle()
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "from asyncbridge.worker import models as m\nm.plain(layer(x_a))",
+            "<list of 4 items> of it",
+        ),
+        ("layer(x_a)", "['topsecret', 'topsecret', 'topsecret', 'a'] of it"),
+    ],
+)
+def test_clean(code: str, message: str) -> None:
+    """Data is taken out of what a mirror's command says; a person's own is left as it is."""
+    assert sys.modules["asyncbridge.worker.models.messages"] is messages
+    data = ["topsecret"] * 3 + ["a"]
+    error = ValueError(f"{data} of it")
+    Backend(None).clean(error, code, {"x_a": data, "filepath_b": " of it"})
+    assert str(error) == message
 
 
 def test_versions_of_another_distribution(monkeypatch: pytest.MonkeyPatch) -> None:

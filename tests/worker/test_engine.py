@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -334,6 +334,33 @@ async def test_the_backend_adds_a_note() -> None:
     assert told[1][2].notes == ("this worker has Keras 3.0",)
     assert told[1][2].text.endswith("ValueError: abc")
     assert (told[3][2].type, told[3][2].notes) == ("ValueError", ())
+
+
+class CleaningBackend(Backend):
+    """A backend that notes what it is to clean, and fails for some."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.asked: list[tuple[str, str, Mapping[str, object]]] = []
+
+    def clean(self, error: BaseException, code: str, bindings: Mapping[str, object]) -> None:
+        self.asked.append((str(error), code, dict(bindings)))
+        error.args = (f"clean {9 / len(str(error))}",)
+
+
+async def test_the_backend_cleans_messages() -> None:
+    """It sees the error with the command's code and bindings; if it fails, no harm."""
+    backend = CleaningBackend()
+    told = await Bench(backend=backend).run(
+        Command(id=1, code="raise ValueError(a)", bindings=encode({"a": "abc"})),
+        Command(id=2, code="raise ValueError"),
+        Command(id=3, code="1"),
+    )
+    assert backend.asked == [
+        ("abc", "raise ValueError(a)", {"a": "abc"}), ("", "raise ValueError", {}),
+    ]  # fmt: skip
+    assert told[1][2].message == "clean 3.0"
+    assert (told[3][2].type, told[3][2].message) == ("ValueError", "")
 
 
 # --- output ------------------------------------------------------------------------------

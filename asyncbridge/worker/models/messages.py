@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["described", "without_data"]
 
@@ -46,8 +46,10 @@ _PATTERNS = (
         re.compile(r"tf\.Tensor\((?!shape=).*?,? shape=(\([^)]*\)), dtype=(\w+)\)", re.DOTALL),
         r"<tensor \1 \2>",
     ),
-    (re.compile(r"(string(?: to (?:float|complex))?: )(.{60}).*", re.DOTALL), r"\1\2 [...]"),
-    (re.compile(r"(Received: )(?!<)(.{60}).*?( of rank \d)", re.DOTALL), r"\1\2 [...]\3"),
+    (re.compile(r"(string(?: to (?:float|complex))?: ).*", re.DOTALL), r"\1[text left out]"),
+    (re.compile(r"(Cannot convert ).*( to EagerTensor)", re.DOTALL), r"\1[value left out]\2"),
+    (re.compile(r"(repeated terms are: ).*", re.DOTALL), r"\1[terms left out]"),
+    (re.compile(r"(Received: )(?!<).*?( of rank \d)", re.DOTALL), r"\1[value left out]\2"),
     (re.compile(r"(<class '[^']*'>)(?:, \1){3,}"), r"\1, and so on"),
     # Where TensorFlow's graph was traced. Of the user's functions that is told, for it stands
     # nowhere else; Keras's files and the worker's are not.
@@ -71,12 +73,17 @@ def without_data(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except Exception as error:
             data = [*args[1:], *(value for name, value in kwargs.items() if name in DATA)]
-            # Data and errors may be of the user's classes: whatever those do, the error gets out.
-            with suppress(Exception):
-                _clean(error, data)
+            take_data_out(error, data)
             raise
 
     return call
+
+
+def take_data_out(error: BaseException, data: Iterable[Any]) -> None:
+    """Take the data out of the messages of an error, and of those that led to it."""
+    # Data and errors may be of the user's classes: whatever those do, the error gets out.
+    with suppress(Exception):
+        _clean(error, list(data))
 
 
 def described(value: Any) -> str:

@@ -106,6 +106,24 @@ def test_a_binding_is_named_after_its_argument() -> None:
     assert re.fullmatch(r"f\(x_\w{25}, sample_weight=sample_weight_\w{25}\)", text)
 
 
+@pytest.mark.parametrize("name", ["x", "y_true", "args_0"])
+@pytest.mark.parametrize("data", [[1], "word", [["a"], [2.5]]])
+def test_data_does_not_stand_in_the_code(name: str, data: object) -> None:
+    """However little it is: tracebacks show the code."""
+    code = Code(lambda item: "dense_a" if isinstance(item, Dense) else None)
+    arguments = Arguments(leading={name: data, "axis": [0]}, named={"mode": "same"})
+    text = render(code.program(code.call(Name("f"), arguments)))
+    assert text == f"f({next(iter(code.bindings))}, [0], mode='same')"
+    assert list(code.bindings.values()) == [data]
+
+
+def test_mirrors_among_data_go_by_name() -> None:
+    """A list of them is written out, as it must be."""
+    code = Code(lambda item: "dense_a" if isinstance(item, Dense) else None)
+    arguments = Arguments(leading={"x": [Dense(2), [1]]}, named={})
+    assert render(code.program(code.call(Name("f"), arguments))) == "f([dense_a, [1]])"
+
+
 def test_functions_made_for_mirrors_are_imported_once() -> None:
     """The import stands before the body, beside Keras's, however often they are called."""
     code = Code(lambda _: None)

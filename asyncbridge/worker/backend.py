@@ -96,12 +96,10 @@ class Backend:
     def clean(self, error: BaseException, code: str, bindings: Mapping[str, object]) -> None:
         """Take a mirror's data out of the messages of its command's error.
 
-        What a person's own command says is left as it is, and so are single texts: names of
-        files, for one.
+        What a person's own command says is left as it is.
         """
         if _FOR_MIRRORS in code and (messages := sys.modules.get(_MESSAGES)) is not None:
-            data = [value for value in bindings.values() if not isinstance(value, str)]
-            messages.take_data_out(error, data)
+            messages.take_data_out(error, bindings.values())
 
     def note(self, error: BaseException) -> str | None:
         """Return what to add to an error that another version of Keras may be the reason of.

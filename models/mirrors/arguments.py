@@ -12,7 +12,7 @@ from functools import cache
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from asyncbridge.models.mirrors.wire import is_array, is_remote
+from asyncbridge.models.mirrors.wire import is_array, is_data, is_remote
 
 __all__ = ["Arguments", "Parameter", "parameters_of", "same", "show", "split", "take"]
 
@@ -57,8 +57,8 @@ class Arguments:
 
     def text(self) -> str:
         """Return them as a reader would write them, cut short."""
-        shown = [*map(show, self.leading.values())]
-        shown += [f"{name}={show(value)}" for name, value in self.named.items()]
+        shown = [_told(name, value) for name, value in self.leading.items()]
+        shown += [f"{name}={_told(name, value)}" for name, value in self.named.items()]
         return ", ".join(shown)
 
 
@@ -336,3 +336,7 @@ def show(value: object) -> str:
     """Return a short repr: bounded for any value, arrays by shape and dtype."""
     # numpy names its class ndarray, for which reprlib has no method: repr_instance it is.
     return _short.repr(value)
+
+
+def _told(name: str, value: object) -> str:
+    return f"<{type(value).__name__}>" if is_data(name, value) else show(value)

@@ -23,7 +23,13 @@ from asyncbridge.codegen import (
     random_name,
 )
 from asyncbridge.lifetime.binding import Binding
-from asyncbridge.models.mirrors.wire import is_array, is_keras_own, keras_name_of, leaves
+from asyncbridge.models.mirrors.wire import (
+    is_data,
+    is_keras_own,
+    is_structure,
+    keras_name_of,
+    leaves,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,20 +40,10 @@ __all__ = ["Code"]
 
 WORKER_SIDE = "worker_models"
 """What commands call ``asyncbridge.worker.models``."""
-MAX_TEXT = 100
-"""Characters of a text that may stand in code."""
+MAX_TEXT = 500
+"""Characters of a text that may stand in code: errors then show it, such as a file's name."""
 MAX_ITEMS = 16
 """Plain values inside a container that may stand in code."""
-DATA = frozenset({
-    "data", "images", "inputs", "labels", "output", "preds", "target", "targets", "values",
-    "x", "x1", "x2", "xs", "y", "y_pred", "y_true",
-})  # fmt: skip
-"""Parameters of Keras's functions and methods that take data.
-
-Lists and texts for them do not stand in code, which tracebacks show. See also ``ARGS``.
-"""
-ARGS = "args_"
-"""How the names of what a layer is called with start."""
 
 
 @cache
@@ -86,7 +82,7 @@ class Code:
 
     def worker(self, function: str) -> Expression:
         """Return a function of ours that is made for mirrors, on the worker's side."""
-        self._imports["worker"] = FromImport("asyncbridge.worker", (("models", WORKER_SIDE),))
+        self._import_our_side()
         return Name(WORKER_SIDE).attr(function)
 
     def keras(self, full_name: str) -> Expression:
@@ -115,7 +111,7 @@ class Code:
             return self.value(str(value), hint)
         if _is_small(value):
             return as_expression(value)
-        if _is_structure(value):
+        if is_structure(value):
             return self._structure(value, hint)
         return self._bind(value, hint)
 
@@ -127,11 +123,11 @@ class Code:
             return Slice(*map(self._bound, (key.start, key.stop, key.step)))
         return Literal(key) if key is ... else self.value(key, "index")
 
+    def _import_our_side(self) -> None:
+        self._imports["worker"] = FromImport("asyncbridge.worker", (("models", WORKER_SIDE),))
+
     def _argument(self, name: str, value: object) -> Expression:
-        is_data = type(value) in {list, str} and (name in DATA or name.startswith(ARGS))
-        if is_data and not _is_structure(value):
-            return self._bind(value, name)
-        return self.value(value, name)
+        return (self._bind if is_data(name, value) else self.value)(value, name)
 
     def _bound(self, bound: object) -> Expression | None:
         return None if bound is None else self.value(bound, "index")
@@ -143,6 +139,8 @@ class Code:
         return as_expression(type(value)(self.value(part, hint) for part in value))
 
     def _bind(self, value: object, hint: str) -> Name:
+        # The worker takes what is bound out of the errors of commands that know our side of it.
+        self._import_our_side()
         name = f"{hint}_{_suffix(len(self.bindings))}"
         self.bindings[name] = value
         return Name(name)
@@ -173,11 +171,3 @@ def _has_small_keys(value: object) -> bool:
     if isinstance(value, dict):
         return all(map(_is_small_leaf, value)) and all(map(_has_small_keys, value.values()))
     return not isinstance(value, (list, tuple)) or all(map(_has_small_keys, value))
-
-
-def _is_structure(value: object) -> bool:
-    """Tell containers that code must write out, for parts of them are no plain values."""
-    return type(value) in {list, tuple, dict} and any(
-        is_array(leaf) or isinstance(leaf, Binding) or keras_name_of(leaf) is not None
-        for leaf in leaves([value])
-    )

@@ -14,11 +14,21 @@ __all__ = [
     "carry",
     "check",
     "is_array",
+    "is_data",
     "is_keras_own",
     "is_remote",
+    "is_structure",
     "keras_name_of",
     "leaves",
 ]
+
+DATA = frozenset({
+    "data", "images", "inputs", "labels", "output", "preds", "target", "targets", "values",
+    "x", "x1", "x2", "xs", "y", "y_pred", "y_true",
+})  # fmt: skip
+"""Parameters of Keras's functions and methods that take data."""
+ARGS = "args_"
+"""How the names of what a layer is called with start."""
 
 _SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
@@ -48,6 +58,25 @@ def is_array(value: object) -> bool:
 def _is_plain_array(value: object) -> bool:
     # Arrays of objects, and sparse ones, are looked at: they have no wire form, or not all.
     return is_array(value) and getattr(getattr(value, "dtype", None), "kind", "O") != "O"
+
+
+def is_structure(value: object) -> bool:
+    """Tell containers that code must write out, for parts of them are no plain values."""
+    return type(value) in {list, tuple, dict} and any(
+        is_array(leaf) or isinstance(leaf, Binding) or keras_name_of(leaf) is not None
+        for leaf in leaves([value])
+    )
+
+
+def is_data(name: str, value: object) -> bool:
+    """Tell texts, and plain values in containers, that are data by their parameter's name.
+
+    However few they are, neither code nor errors show them.
+    """
+    if type(value) not in {str, bytes, list, tuple, dict} or is_structure(value):
+        return False
+    # What a layer's methods are called with may also be a shape.
+    return name in DATA or (name.startswith(ARGS) and type(value) is not tuple)
 
 
 def leaves(values: Iterable[object]) -> Iterator[object]:

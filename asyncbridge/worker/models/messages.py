@@ -7,22 +7,23 @@ looked at unless there is an error.
 
 from __future__ import annotations
 
+import ast
 import re
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["described", "without_data"]
+__all__ = ["described", "take_data_out", "without_data"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 DATA = frozenset({"x", "y", "sample_weight", "validation_data"})
-"""The arguments that are data; what others were given may be told."""
+"""The arguments of ours that are data; what others were given may be told."""
 SHORT = 40
 """Characters up to which a value's text may be in a message by chance."""
 PARTS = 6
@@ -35,6 +36,9 @@ _NUMBER = r"[-+]?+(?:\d++(?:\.\d*+)?+(?:e[-+]?\d++)?+|nan|inf)(?!\w)"
 _BETWEEN = r"[\s,;\[\]{}]++(?:\.\.\.[\s,]*+)?+"
 # Eight numbers or more. No parentheses between them: shapes stand in those, and are no data.
 _NUMBERS = re.compile(rf"[\[{{]*+(?<![\w.]){_NUMBER}(?:{_BETWEEN}{_NUMBER}){{7,}}+[\]}}]*+")
+_TEXT = r"(?:b?'(?:[^'\\]|\\.)*+'|b?\"(?:[^\"\\]|\\.)*+\")"
+_TEXTS = re.compile(rf"{_TEXT}(?:, {_TEXT}){{2,}}+")
+"""Three quoted texts or more."""
 _PATTERNS = (
     (re.compile(r"Label values:[-\d\s]*\d"), "[label values left out]"),
     # Tensors with their values: TensorFlow's repr and str.
@@ -47,6 +51,14 @@ _PATTERNS = (
         r"<tensor \1 \2>",
     ),
     (re.compile(r"(string(?: to (?:float|complex))?: ).*", re.DOTALL), r"\1[text left out]"),
+    (
+        re.compile(r"(invalid literal for int\(\) with base \d+: ).*", re.DOTALL),
+        r"\1[text left out]",
+    ),
+    (
+        re.compile(r"(passed as a keyword argument: )(?!<).*?( \(of type)", re.DOTALL),
+        r"\1[value left out]\2",
+    ),
     (re.compile(r"(Cannot convert ).*( to EagerTensor)", re.DOTALL), r"\1[value left out]\2"),
     (re.compile(r"(repeated terms are: ).*", re.DOTALL), r"\1[terms left out]"),
     (re.compile(r"(Received: )(?!<).*?( of rank \d)", re.DOTALL), r"\1[value left out]\2"),
@@ -89,7 +101,7 @@ def take_data_out(error: BaseException, data: Iterable[Any]) -> None:
 def described(value: Any) -> str:
     """Describe data in a few words, without any of it; a few arrays keep their structure."""
     kind = type(value).__name__
-    if isinstance(value, str):
+    if isinstance(value, (str, bytes)):
         return f"<text of {len(value)} characters>"
     if _is_structure(value):
         return _structure(value)
@@ -155,6 +167,8 @@ def _without(text: str, data: list[Any]) -> str:
             continue
         for form in {str(value), repr(value)}:
             text = _replaced(text, form, described(value))
+    if texts := frozenset(value for value in _values(data) if isinstance(value, (str, bytes))):
+        text = _TEXTS.sub(partial(_texts_counted, texts), text)
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
     return _NUMBERS.sub(_counted, text)
@@ -169,7 +183,9 @@ def _values(data: list[Any]) -> Iterator[Any]:
             parts = value.values() if isinstance(value, dict) else value
             pending += reversed(list(islice(parts, CHILDREN)))
             yield value
-        elif (isinstance(value, str) and value.strip()) or getattr(value, "shape", ()) != ():
+        elif (isinstance(value, (str, bytes)) and value.strip()) or (
+            getattr(value, "shape", ()) != ()
+        ):
             yield value
 
 
@@ -178,6 +194,12 @@ def _replaced(text: str, form: str, instead: str) -> str:
         return text.replace(form, instead)
     # Short texts may be anything's; after these it is the value.
     return re.sub(rf"(=|: |for |value \()({re.escape(form)})(?!\w)", lambda m: m[1] + instead, text)
+
+
+def _texts_counted(data: frozenset[str | bytes], match: re.Match[str]) -> str:
+    """Leave texts out if any of them is data; others, such as Keras's choices, stay."""
+    texts = ast.literal_eval(f"[{match[0]}]")
+    return match[0] if data.isdisjoint(texts) else f"[{len(texts)} texts left out]"
 
 
 def _counted(match: re.Match[str]) -> str:

@@ -22,6 +22,7 @@ def code_of(value: object) -> tuple[str, dict[str, object]]:
     code = Code(lambda item: "dense_a" if isinstance(item, Dense) else None)
     # Assigned, because Python writes a string alone as a docstring.
     text = render(code.program(Assign(Name("_"), code.value(value, "x")))).replace("_ = ", "", 1)
+    text = text.removeprefix("from asyncbridge.worker import models as worker_models\n")
     bindings = {name[:-26]: item for name, item in code.bindings.items()}
     return re.sub(r"x_[a-zA-F]{25}", "x", text), bindings
 
@@ -113,7 +114,9 @@ def test_data_does_not_stand_in_the_code(name: str, data: object) -> None:
     code = Code(lambda item: "dense_a" if isinstance(item, Dense) else None)
     arguments = Arguments(leading={name: data, "axis": [0]}, named={"mode": "same"})
     text = render(code.program(code.call(Name("f"), arguments)))
-    assert text == f"f({next(iter(code.bindings))}, [0], mode='same')"
+    (bound,) = code.bindings
+    ours = "from asyncbridge.worker import models as worker_models\n"
+    assert text == f"{ours}f({bound}, [0], mode='same')"
     assert list(code.bindings.values()) == [data]
 
 

@@ -241,7 +241,7 @@ async def test_with_a_current_bridge_it_is_made_at_once(bridge: RecordingBridge)
 async def test_arrays_travel_as_bindings(bridge: RecordingBridge) -> None:
     """The code names them, the values go beside it."""
     Table(np.arange(3))
-    assert bridge.code() == ["import keras\ntable_1 = keras.layers.Table(rows_1)"]
+    assert bridge.said() == ["table_1 = keras.layers.Table(rows_1)"]
     (value,) = bridge.sent[0].bindings.values()
     assert np.array_equal(cast("list[int]", value), [0, 1, 2])
 

@@ -45,7 +45,7 @@ async def test_it_can_be_called(bridge: RecordingBridge) -> None:
     node = made(keras.Input((4,)))
     assert type(node) is KerasTensor
     assert bridge.said(1) == [
-        "worker_models.plain(remoteobject_1([1.0], axis=0))",
+        "worker_models.plain(remoteobject_1(args_0_1, axis=0))",
         "kerastensor_1 = keras.Input(shape=(4,))",
         "kerastensor_2 = remoteobject_1(kerastensor_1)",
     ]

@@ -42,6 +42,15 @@ if TYPE_CHECKING:
     from asyncbridge.errors import WorkerStartError as WorkerStartError
     from asyncbridge.errors import WrongLoopError as WrongLoopError
     from asyncbridge.lifetime import Binding as Binding
+    from asyncbridge.models.mirrors.events import BatchEnd as BatchEnd
+    from asyncbridge.models.mirrors.events import EpochBegin as EpochBegin
+    from asyncbridge.models.mirrors.events import EpochEnd as EpochEnd
+    from asyncbridge.models.mirrors.events import TrainBegin as TrainBegin
+    from asyncbridge.models.mirrors.events import TrainEnd as TrainEnd
+    from asyncbridge.models.mirrors.events import TrainingEvent as TrainingEvent
+    from asyncbridge.models.mirrors.events import ValidationEnd as ValidationEnd
+    from asyncbridge.progress import ProgressReader as ProgressReader
+    from asyncbridge.progress import WatchedPromise as WatchedPromise
     from asyncbridge.promise import Promise as Promise
 
     __version__: str
@@ -58,6 +67,11 @@ _HOMES = {
         "TooLarge", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
     ),
     "asyncbridge.lifetime": ("Binding",),
+    "asyncbridge.models.mirrors.events": (
+        "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
+        "ValidationEnd",
+    ),
+    "asyncbridge.progress": ("ProgressReader", "WatchedPromise"),
     "asyncbridge.promise": ("Promise",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -67,8 +81,11 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "__version__",
     # opening a bridge, and what it tells
     "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
-    # promises
-    "Promise",
+    # promises, and the progress of what they wait for
+    "Promise", "ProgressReader", "WatchedPromise",
+    # what a training tells of itself
+    "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
+    "ValidationEnd",
     # lifetimes
     "Binding",
     # errors

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks import import_cost, killing, loop_lag, predicting, promise, start_up, training
+from benchmarks import (
+    import_cost,
+    killing,
+    loop_lag,
+    predicting,
+    progress,
+    promise,
+    start_up,
+    training,
+    web_app,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +39,10 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "loop-lag": loop_lag.measure,
     "training": training.measure,
     "predicting": predicting.measure,
+    "progress": progress.measure,
     "promise": promise.measure,
     "killing": killing.measure,
+    "web-app": web_app.measure,
 }
 
 

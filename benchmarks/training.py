@@ -50,9 +50,9 @@ async def main():
         while await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline):
             keras.utils.set_random_seed(7)
             model = iris.build()
-            await model.fit(x, y, batch_size=1, epochs=1)
+            await model.fit(x, y, batch_size=1, epochs=1, verbose=0)
             start = time.perf_counter()
-            await model.fit(x, y, batch_size=1, epochs=EPOCHS)
+            await model.fit(x, y, batch_size=1, epochs=EPOCHS, verbose=0)
             tell(time.perf_counter() - start, await model.get_weights())
 asyncio.run(main())
 """

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from asyncbridge.models.layers import InputSpec
     from asyncbridge.models.mirrors.checks import KerasDataWarning
     from asyncbridge.models.mirrors.history import TrainingHistory
+    from asyncbridge.models.mirrors.training import Training
     from asyncbridge.models.quantizers import Quantizer
     from asyncbridge.models.regularizers import Regularizer
     from asyncbridge.models.toplevel import (
@@ -142,6 +143,7 @@ __all__ = [  # noqa: RUF022 - grouped
     "KERAS_VERSION",
     "KerasDataWarning",
     "Mirror",
+    "Training",
     "TrainingHistory",
 ]
 
@@ -160,6 +162,7 @@ _HOMES = {
     "RematScope": "toplevel",
     "StatelessScope": "toplevel",
     "SymbolicScope": "toplevel",
+    "Training": "mirrors.training",
     "TrainingHistory": "mirrors.history",
     "Variable": "toplevel",
     "device": "toplevel",

@@ -42,6 +42,7 @@ TAGS: Final = MappingProxyType[type, int](
         m.Cancelled: 40,
         m.Info: 41,
         m.Pong: 42,
+        m.Progress: 43,
         m.Goodbye: 64,
     }
 )

@@ -11,8 +11,10 @@ PUBLIC = {
     "__version__",
     # opening a bridge, and what it tells
     "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
-    # promises and lifetimes
-    "Binding", "Promise",
+    # promises, progress and lifetimes
+    "Binding", "ProgressReader", "Promise", "WatchedPromise",
+    "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
+    "ValidationEnd",
     # errors
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
     "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",

@@ -43,6 +43,7 @@ class Bridge(BridgeLife):
         timeout: float | None = None,
         after: Sequence[Promise[Any]] = (),
         annotate: Callable[[RemoteError], None] | None = None,
+        promise_factory: Callable[..., Promise[Any]] = Promise,
     ) -> Promise[Any]:
         """Send a command; its promise gets the value of the code's last expression.
 
@@ -61,6 +62,8 @@ class Bridge(BridgeLife):
             after: Promises of commands; when one of them fails, this one fails with its cause,
                 unrun.
             annotate: Called with a ``RemoteError`` before the promise is rejected with it.
+            promise_factory: Makes the promise, called with ``loop=``: such as
+                ``WatchedPromise``, which tells what the code reports of its progress.
 
         Raises:
             BridgeClosed: The bridge is not open.
@@ -89,7 +92,7 @@ class Bridge(BridgeLife):
                     f"{key}: a binding is in the worker already: write its name, {value}, into "
                     "the code"
                 )
-        promise: Promise[Any] = Promise(loop=loop)
+        promise = promise_factory(loop=loop)
         if transform is not None:
             promise._add_transform(transform)
         item = tools.Pending(

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.errors import DecodeError
+from asyncbridge.progress import WatchedPromise
 from asyncbridge.protocol.messages import Command
 from asyncbridge.protocol.states import CommandState
+from asyncbridge.serialization.codec import decode
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from asyncbridge.client.session import Session
     from asyncbridge.errors import RemoteError
     from asyncbridge.promise import Promise
-    from asyncbridge.protocol.messages import Buffer, Payload
+    from asyncbridge.protocol.messages import Buffer, Payload, Progress
 
 __all__ = ["Pending", "dependencies", "origin"]
 
@@ -120,6 +123,17 @@ class Pending:
     def cancel(self, promise: Promise[Any], msg: Any, mode: str | None) -> bool:
         """Ask for the command to be taken back; tells whether it still may be."""
         return self.session is not None and self.session.cancel(self)
+
+    def report(self, message: Progress) -> None:
+        """Tell what the command's code reports, if the promise is one that wants to know."""
+        if not isinstance(self._promise, WatchedPromise):
+            return
+        try:
+            value = decode(message.value)
+        except DecodeError as error:  # its outcome may be sound all the same
+            log.warning("a report of %s cannot be read: %s", self.label or self.id, error)
+            return
+        self._promise._report(value, transient=message.transient)
 
     def explain(self, error: RemoteError) -> None:
         """Let the sender add what it knows; where that fails, the error stands as it is."""

@@ -32,6 +32,7 @@ from asyncbridge.protocol.messages import (
     Info,
     InfoRequest,
     Output,
+    Progress,
     StateChanged,
 )
 from asyncbridge.protocol.states import ConnectionState
@@ -93,7 +94,7 @@ class Session:
         self._released = released
         self._verdict = verdict
         self._ended = ended
-        self._writer = Writer(link.channel, self._outgoing, self._written)
+        self._writer = Writer(link.channel, self.protocol.outgoing, self._written)
         self._pending: dict[int, Pending] = {}
         self._newest = 0
         self._questions = Questions()
@@ -261,9 +262,6 @@ class Session:
 
     # --- writing ---
 
-    def _outgoing(self) -> list[Message]:
-        return self.protocol.outgoing()
-
     def _written(self, messages: list[Message]) -> None:
         for message in messages:
             if isinstance(message, Command):
@@ -293,10 +291,12 @@ class Session:
 
     def _receive(self, message: Message) -> None:
         wanted = self.protocol.receive(message)
-        if wanted is not None:
-            handler = _HANDLERS.get(type(wanted))
-            if handler is not None:
-                handler(self, wanted)
+        if wanted is not None and (handler := _HANDLERS.get(type(wanted))) is not None:
+            handler(self, wanted)
+
+    def _progressed(self, message: Progress) -> None:
+        if (item := self._pending.get(message.id)) is not None:
+            item.report(message)
 
     def _completed(self, message: Completed) -> None:
         item = self._pending.get(message.id)
@@ -328,8 +328,7 @@ class Session:
         self._forget(item)._settle(result)
 
     def _failed(self, message: Failed) -> None:
-        item = self._pending.get(message.id)
-        if item is None:
+        if (item := self._pending.get(message.id)) is None:
             return
         error = remote_error(message, origin=item.origin, label=item.label)
         item.explain(error)
@@ -338,8 +337,7 @@ class Session:
         self._fail(dependents, item)
 
     def _cancelled(self, message: Cancelled) -> None:
-        item = self._pending.get(message.id)
-        if item is not None:
+        if (item := self._pending.get(message.id)) is not None:
             self._settle_cancelled(item)
 
     def _settle_cancelled(self, item: Pending) -> None:
@@ -390,6 +388,7 @@ class Session:
 
 
 _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
+    Progress: Session._progressed,
     Completed: Session._completed,
     Failed: Session._failed,
     Cancelled: Session._cancelled,

@@ -32,6 +32,7 @@ from asyncbridge.protocol.messages import (
     Message,
     Output,
     Pong,
+    Progress,
     Refused,
     Release,
     Started,
@@ -360,6 +361,7 @@ _HANDLERS: dict[type, Callable[[ClientProtocol, Any], Message | None]] = {
     Output: ClientProtocol._pass,
     Info: ClientProtocol._pass,
     Pong: ClientProtocol._pass,
+    Progress: ClientProtocol._pass,
 }
 
 

@@ -204,6 +204,20 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a running command reports of how far it has come.
+
+    Attributes:
+        value: The report, in wire form; none of its buffers is a ``BulkRef``.
+        transient: Whether a later report of the command makes this one needless.
+    """
+
+    id: int
+    value: Payload
+    transient: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
     """The command's value (the paper's *notify*)."""
 
@@ -258,7 +272,7 @@ class Goodbye:
 
 ClientMessage = Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Goodbye
 WorkerMessage = (
-    Welcome | Refused | StateChanged | Accepted | Started | Output
+    Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
     | Completed | Failed | Cancelled | Info | Pong | Goodbye
 )  # fmt: skip
 Message = ClientMessage | WorkerMessage

@@ -25,6 +25,7 @@ from asyncbridge.protocol.messages import (
     Output,
     Ping,
     Pong,
+    Progress,
     Refused,
     Release,
     Started,
@@ -82,6 +83,7 @@ class WorkerProtocol:
         self._accepted: list[int] = []
         self._held_output = 0
         self._dropped_output = 0
+        self._passing: dict[int, Progress] = {}
 
     @property
     def unfinished(self) -> int:
@@ -165,6 +167,12 @@ class WorkerProtocol:
             return
         if isinstance(message, Output):
             message = self._hold(message)
+        elif isinstance(message, Progress):
+            # One that passes waits apart, for the next one takes its place.
+            self._passing.pop(message.id, None)
+            if message.transient:
+                self._passing[message.id] = message
+                return
         self._outgoing.append(message)
 
     def outgoing(self) -> list[Message]:
@@ -175,6 +183,8 @@ class WorkerProtocol:
             messages.insert(behind, Accepted(ids=tuple(self._accepted)))
             self._accepted.clear()
         self._held_output = 0
+        messages += self._passing.values()
+        self._passing.clear()
         return messages
 
     # --- inner steps ---
@@ -232,6 +242,7 @@ class WorkerProtocol:
 
     def _finish(self, command_id: int) -> None:
         entry = self._entries.pop(command_id)
+        self._passing.pop(command_id, None)
         advance_command(entry.state, CommandEvent.FINISH)
         self._gauge.give(entry.size)
 

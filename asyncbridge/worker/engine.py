@@ -12,17 +12,20 @@ import secrets
 import threading
 import time
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.errors import TooLarge
 from asyncbridge.outcome import Error, capture
-from asyncbridge.protocol.messages import Fault, Output, Payload, StateChanged
+from asyncbridge.protocol.messages import Fault, Output, Payload, Progress, StateChanged
 from asyncbridge.serialization.codec import decode
 from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.executor import Courier
 from asyncbridge.worker.faults import describe, release
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.namespace import Namespace
+from asyncbridge.worker.progress import reporting
 from asyncbridge.worker.queue import CommandQueue, Job
 
 if TYPE_CHECKING:
@@ -191,7 +194,8 @@ class Engine:
         self._current = job
         self._post(lambda: job.peer.started(job.command.id))
         self.journal.started(job.peer.session, job.command.id)
-        outcome = capture(self._execute, job)
+        with reporting(partial(self._report, job)):
+            outcome = capture(self._execute, job)
         capture(self.backend.settle)
         if os.getpid() != self._pid:
             # A fork in the command's code has come out here, too: there is one worker only.
@@ -239,6 +243,14 @@ class Engine:
             capture(self.backend.clean, error, command.code, bindings)
             raise
         return split(freeze(result), prefix=f"{command.id}")
+
+    def _report(self, job: Job, value: object, *, transient: bool) -> None:
+        """Send what a command's code reports; from any thread of it."""
+        payload, bulk = split(freeze(value, path="report"), prefix=f"{job.command.id}")
+        if bulk:
+            raise TooLarge("a report travels beside commands: it holds no large arrays")
+        message = Progress(id=job.command.id, value=payload, transient=transient)
+        self._post(lambda: job.peer.notify(message))
 
     def _drain(self, job: Job | None) -> None:
         """Read what was printed so far, so that it is told as the job's, before its outcome."""

@@ -72,7 +72,7 @@ def _call(function: Callable[..., object], values: Mapping[str, object]) -> obje
         return returns._from(recipe)
     if is_symbolic(arguments) and not _tells(full_name):
         return tensors_of(recipe, results_of_function(full_name, values))
-    return request(recipe, plain, label=full_name)
+    return request(recipe, plain)
 
 
 def _tells(full_name: str) -> bool:

@@ -309,6 +309,7 @@ class Mirror(Described):
         transform: Callable[[Any], Any] | None = None,
         watched: Sequence[Described] = (),
         reads: bool = False,
+        promise_factory: Callable[..., Promise[Any]] = Promise,
     ) -> Promise[Any]:
         """Call the function of a method's name on the worker's side, with the object.
 
@@ -318,6 +319,7 @@ class Mirror(Described):
             transform: Makes a domain object of the raw value.
             watched: Those of whom the worker tells facts afterwards.
             reads: Whether it leaves the object as it is: no later call fails with it.
+            promise_factory: Makes the promise, called with ``loop=``.
 
         Raises:
             As ``_call``.
@@ -325,27 +327,18 @@ class Mirror(Described):
         name = method.__name__
         label = f"{type(self).__name__}.{name}"
         recipe = asked_of(name, self, name, take_call(label, method, values))
-        return self._request(recipe, as_it_is, transform=transform, watched=watched, reads=reads)
-
-    def _request(
-        self,
-        recipe: Recipe,
-        body: Body,
-        *,
-        transform: Callable[[Any], Any] | None = None,
-        watched: Sequence[Described] = (),
-        reads: bool = False,
-    ) -> Promise[Any]:
-        return request(
+        return self._request(
             recipe,
-            body,
-            label=recipe.label,
-            owner=self,
-            origin=self._origin,
+            as_it_is,
             transform=transform,
             watched=watched,
             reads=reads,
+            promise_factory=promise_factory,
         )
+
+    def _request(self, recipe: Recipe, body: Body, **options: Any) -> Promise[Any]:
+        """Send a command about this mirror; the options are those of ``sending.request``."""
+        return request(recipe, body, owner=self, **options)
 
     def _set(self, name: str, value: object, watched: Sequence[Described] = ()) -> Promise[None]:
         """Set an attribute of the object in the worker.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ def plot_model(
         leading={}, named={k: v for k, v in arguments.named.items() if k != "to_file"}
     )
     recipe = asked_of("plot", model, "plot_model", rest)
-    drawn = request(recipe, as_it_is, label=KERAS_PLOT_MODEL, owner=model, origin=model._origin)
+    drawn = request(replace(recipe, label=KERAS_PLOT_MODEL), as_it_is, owner=model)
     return drawn if path is None else drawn.then(partial(_write, path))
 
 

@@ -18,6 +18,7 @@ from asyncbridge.models.mirrors.described import Described, name_in_worker, reac
 from asyncbridge.models.mirrors.expressions import Code
 from asyncbridge.models.mirrors.origins import call_site
 from asyncbridge.models.mirrors.wire import leaves
+from asyncbridge.promise import Promise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from asyncbridge.codegen import Expression, Node, Statement
     from asyncbridge.models.mirrors.origins import Origin
     from asyncbridge.models.mirrors.recipes import Recipe
-    from asyncbridge.promise import Promise
 
     Body = Sequence[Statement | Expression]
 
@@ -37,29 +37,28 @@ def request(
     recipe: Recipe,
     body: Callable[[Code, Expression], Body],
     *,
-    label: str,
     owner: Described | None = None,
-    origin: Origin | None = None,
     transform: Callable[[Any], Any] | None = None,
     watched: Sequence[Described] = (),
     reads: bool = False,
+    promise_factory: Callable[..., Promise[Any]] = Promise,
 ) -> Promise[Any]:
     """Send a command about mirrors; those that are descriptions yet are made before it.
 
     Args:
         recipe: What is called.
         body: Makes statements of the call's expression; the last one's value is the command's.
-        label: What a person would call the command.
         owner: The mirror whose later calls fail with this one.
-        origin: Where that was made, for errors that name nobody.
         transform: Makes a domain object of the raw value.
         watched: Those of whom the worker tells facts when it is done.
         reads: Whether it leaves the owner's object as it is: no later call fails with it.
+        promise_factory: Makes the promise, called with ``loop=``.
 
     Raises:
         BridgeClosed: There is no open bridge.
         ValueError: A mirror in it belongs to another bridge; nothing was sent.
     """
+    label, origin = recipe.label, None if owner is None else owner._origin
     near, bridge = settle(recipe.parts, f"{label}()")
     code = Code(name_in_worker)
     statements = list(body(code, recipe.expression(code)))
@@ -70,7 +69,8 @@ def request(
     sent = f"{label} was sent from {call_site(owner)}"
     call = Call(origin, [*near, *_bindings(recipe.parts)], partial(_origins, near), sent)
     call.causes = tuple(blocking(one._ledger for one in reach(near)))
-    promise = _send(bridge, code.program(*statements), code, call, label, transform)
+    program = code.program(*statements)
+    promise = _send(bridge, program, code, call, label, transform, promise_factory)
     if owner is not None:
         owner._ledger.add(call, reads=reads)
     return promise
@@ -165,6 +165,7 @@ def _send(
     call: Call,
     label: str,
     transform: Callable[[Any], Any] | None,
+    promise_factory: Callable[..., Promise[Any]] = Promise,
 ) -> Promise[Any]:
     promise = bridge.send(
         program,
@@ -173,6 +174,7 @@ def _send(
         name=label,
         after=[cause.promise for cause in call.wanted() if cause.promise is not None],
         annotate=call.annotate,
+        promise_factory=promise_factory,
     )
     call.started(promise)
     return promise

@@ -19,10 +19,12 @@ from asyncbridge.models.mirrors.optimizer import Optimizer
 from asyncbridge.models.mirrors.origins import user_frame
 from asyncbridge.models.mirrors.recipes import attribute_of
 from asyncbridge.models.mirrors.sending import settle
+from asyncbridge.models.mirrors.showing import show_training
+from asyncbridge.models.mirrors.training import Training
+from asyncbridge.promise import Promise
 
 if TYPE_CHECKING:
     from asyncbridge.models.mirrors.described import Described
-    from asyncbridge.promise import Promise
 
 __all__ = ["Trainer"]
 
@@ -87,7 +89,7 @@ class Trainer(Mirror):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
-    ) -> Promise[TrainingHistory]:
+    ) -> Training:
         """Train for a number of epochs.
 
         Args:
@@ -97,8 +99,8 @@ class Trainer(Mirror):
             y: Targets, ``(samples, ...)``; a dict or list for several outputs.
             batch_size: Samples per step, 32 by default.
             epochs: The epoch to stop after, counted from 1.
-            verbose: 0 by default, for nobody watches the worker's terminal; with 1 and 2 the
-                worker prints a line for each epoch, for ``bridge.output()`` and the logger.
+            verbose: 0 shows nothing; "auto" and 1 a progress bar in this process's terminal,
+                or a line for each epoch where ``sys.stdout`` is none; 2 the lines in any case.
             callbacks: Callbacks of Keras, which run in the worker.
             validation_split: The share of the samples, from the end, to validate with.
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to validate with.
@@ -113,13 +115,20 @@ class Trainer(Mirror):
                 after, counted from 1.
 
         Returns:
-            A promise of the metrics' history.
+            A promise of the metrics' history, which can be watched meanwhile: ``async for event
+            in training.progress()``, and ``training.history``.
 
         https://keras.io/api/models/model_training_apis/#fit-method
         """
-        values = {**locals(), "verbose": _quiet(verbose)}
-        transform = partial(_history, self, validation_freq)
-        return self._train(Trainer.fit, values, transform)
+        values = {**locals(), "verbose": 0}
+        params = {"epochs": epochs}
+        history = TrainingHistory({}, model=self, params=params, state="running")
+        transform = partial(_complete, history, validation_freq)
+        factory = partial(Training, history=history)
+        training = self._train(Trainer.fit, values, transform, factory)
+        assert isinstance(training, Training)
+        show_training(training, verbose)
+        return training
 
     def evaluate(
         self,
@@ -239,17 +248,25 @@ class Trainer(Mirror):
         method: Callable[..., object],
         values: Mapping[str, object],
         transform: Callable[[Any], Any] | None = None,
+        promise_factory: Callable[..., Promise[Any]] = Promise,
         *,
         reads: bool = False,
     ) -> Promise[Any]:
-        watched = self._watched_while_unbuilt()
-        return self._ask(method, values, transform=transform, watched=watched, reads=reads)
+        return self._ask(
+            method,
+            values,
+            transform=transform,
+            watched=self._watched_while_unbuilt(),
+            reads=reads,
+            promise_factory=promise_factory,
+        )
 
     def _train(
         self,
         method: Callable[..., object],
         values: Mapping[str, object],
         transform: Callable[[Any], Any] | None = None,
+        promise_factory: Callable[..., Promise[Any]] = Promise,
     ) -> Promise[Any]:
         """Do as ``_run``, and warn of data that will not train a model."""
         label = f"{type(self).__name__}.{method.__name__}"
@@ -261,7 +278,7 @@ class Trainer(Mirror):
         site = Site(filename=frame.f_code.co_filename, lineno=frame.f_lineno)
         warn_of_data(data, values, site=site, loop=bridge._loop)
         # What was made of the data stays so: an array is taken as it is.
-        return self._run(method, {**values, **data}, transform)
+        return self._run(method, {**values, **data}, transform, promise_factory)
 
     def _watched_while_unbuilt(self) -> Sequence[Described]:
         """Return those that data build, unless they are known to be built."""
@@ -272,17 +289,16 @@ def _quiet(verbose: Verbosity) -> Verbosity:
     return 0 if verbose == "auto" else verbose
 
 
-def _history(model: Mirror, validation_freq: int | Sequence[int], raw: Any) -> TrainingHistory:
-    """Make the domain object of the worker's plain data (the paper's transform block)."""
+def _complete(
+    history: TrainingHistory, validation_freq: int | Sequence[int], raw: Any
+) -> TrainingHistory:
+    """Put the worker's plain data into the history (the paper's transform block)."""
     epochs: list[int] = raw["epoch"]
     if isinstance(validation_freq, int):
         validated = [epoch for epoch in epochs if (epoch + 1) % validation_freq == 0]
     else:
         validated = [epoch for epoch in epochs if epoch + 1 in validation_freq]
-    return TrainingHistory(
-        raw["history"],
-        model=model,
-        epochs=epochs,
-        params=raw["params"],
-        validation_epochs=validated,
+    history._complete(
+        raw["history"], epochs=epochs, params=raw["params"], validation_epochs=validated
     )
+    return history

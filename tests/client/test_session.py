@@ -21,6 +21,7 @@ from asyncbridge.errors import (
     WorkerStartError,
 )
 from asyncbridge.lifetime import Finalizers
+from asyncbridge.progress import WatchedPromise
 from asyncbridge.promise import Promise
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, FRAME_BYTES
@@ -110,9 +111,10 @@ class Rig:
     def end(self) -> None:
         self.ended += 1
 
-    def send(self, value: object = None) -> Promise[Any]:
+    def send(self, value: object = None, promise: Promise[Any] | None = None) -> Promise[Any]:
         """Submit a command."""
-        promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
+        if promise is None:
+            promise = Promise(loop=asyncio.get_running_loop())
         item = Pending(
             promise, code="x", bindings=None if value is None else encode({"x": value}),
             lifetime="command", label="", after=(), home=None, annotate=None, origin="here",
@@ -309,6 +311,21 @@ async def test_a_value_that_is_no_value_rejects_its_own_promise_alone(rig: Rig) 
     with pytest.raises(AsyncBridgeError):
         await bad
     assert await good == "good"
+
+
+async def test_a_report_that_cannot_be_read_is_left_out(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged; the command, and its other reports, go on."""
+    promise = WatchedPromise[object](loop=asyncio.get_running_loop())
+    rig.send(promise=promise)
+    await turns()
+    for header in ({"$": "nonsense"}, "good"):
+        rig.channel.say(m.Progress(id=1, value=m.Payload(header=header)))
+    rig.channel.say(m.Progress(id=99, value=m.Payload(header="of none")), completed(1, 3))
+    assert await promise == 3
+    assert [value async for value in promise.progress()] == ["good"]
+    assert "a report of" in caplog.text
 
 
 async def test_a_backend_that_failed_rejects_what_waits_and_what_comes(rig: Rig) -> None:

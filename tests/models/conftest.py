@@ -71,9 +71,10 @@ class RecordingBridge:
         timeout: float | None = None,
         after: Sequence[Promise[Any]] = (),
         annotate: Callable[[RemoteError], None] | None = None,
+        promise_factory: Callable[..., Promise[Any]] = Promise,
     ) -> Promise[Any]:
         assert annotate is not None
-        promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
+        promise = promise_factory(loop=asyncio.get_running_loop())
         if transform is not None:
             promise.transform(transform)
         item = Sent(

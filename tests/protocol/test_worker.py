@@ -27,6 +27,7 @@ from asyncbridge.protocol.messages import (
     Payload,
     Ping,
     Pong,
+    Progress,
     Refused,
     Release,
     Started,
@@ -279,6 +280,50 @@ def test_lost() -> None:
     worker.notify(Output(id=1, stream="stdout", text="t"))
     assert worker.outgoing() == []
     assert worker.unfinished == 0
+
+
+# --- progress ----------------------------------------------------------------------------
+
+
+def reported(number: int, value: object, *, transient: bool = False) -> Progress:
+    """Return a report of a command."""
+    return Progress(id=number, value=Payload(header=value), transient=transient)
+
+
+def test_progress_that_passes_is_told_once() -> None:
+    """The newest of each command, behind what stays; a client that reads late gets no more."""
+    worker = opened()
+    take(worker, command(1))
+    worker.outgoing()
+    for number in range(1000):
+        worker.notify(reported(1, number, transient=True))
+    worker.notify(reported(2, "of another", transient=True))
+    assert worker.outgoing() == [
+        reported(1, 999, transient=True), reported(2, "of another", transient=True),
+    ]  # fmt: skip
+    assert worker.outgoing() == []
+
+
+def test_progress_that_stays_makes_needless_what_passed_before() -> None:
+    """An epoch has ended: nobody wants its last batch any more."""
+    worker = opened()
+    take(worker, command(1))
+    worker.outgoing()
+    worker.notify(reported(1, "batch", transient=True))
+    worker.notify(reported(1, "epoch"))
+    worker.notify(reported(1, "next", transient=True))
+    assert worker.outgoing() == [reported(1, "epoch"), reported(1, "next", transient=True)]
+
+
+def test_no_progress_comes_behind_the_outcome() -> None:
+    """What passed is forgotten with the command."""
+    worker = opened()
+    take(worker, command(1))
+    worker.outgoing()
+    worker.started(1)
+    worker.notify(reported(1, "batch", transient=True))
+    worker.completed(1, NOTHING)
+    assert worker.outgoing() == [Started(id=1), Completed(id=1, value=NOTHING)]
 
 
 # --- output ------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ SAMPLES: list[m.Message] = [
     m.Cancelled(id=1),
     m.Info(id=1, info={"queue": [1, {"a": None}]}),
     m.Pong(nonce=0),
+    m.Progress(id=1, value=m.Payload(header=None), transient=True),
     m.Goodbye(reason="r"),
 ]
 
@@ -133,6 +134,8 @@ def fits(message: m.Message, name: str, wrong: object) -> bool:
     """Whether one of the wrong values is a right one after all."""
     if name == "info":
         return isinstance(wrong, dict)
+    if name == "transient":
+        return isinstance(wrong, bool)
     # A payload's tree may be anything, so a list of one is a payload.
     return name in ("value", "bindings") and isinstance(wrong, list) and wrong != [None, None]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from asyncbridge.protocol.messages import (
     Message,
     Output,
     Payload,
+    Progress,
     StateChanged,
     StreamName,
 )
@@ -30,6 +32,7 @@ from asyncbridge.worker.engine import Engine, resident_bytes
 from asyncbridge.worker.executor import StepExecutor
 from asyncbridge.worker.output import Capture
 from asyncbridge.worker.peer import Peer
+from asyncbridge.worker.progress import report
 from asyncbridge.worker.queue import FailureLog, Job
 
 pytestmark = pytest.mark.asyncio
@@ -361,6 +364,52 @@ async def test_the_backend_cleans_messages() -> None:
     ]  # fmt: skip
     assert told[1][2].message == "clean 3.0"
     assert (told[3][2].type, told[3][2].message) == ("ValueError", "")
+
+
+# --- progress ---------------------------------------------------------------------------
+
+
+async def test_reports_come_in_order_before_the_outcome() -> None:
+    """As the command's own, in wire form, as it was at the time."""
+    code = (
+        "from asyncbridge.worker.progress import report\n"
+        "logs = {'loss': float('nan')}\nreport(logs)\n"
+        "logs['loss'] = 2.0\nreport(logs, transient=True)\n3"
+    )
+    told = await Bench().run(Command(id=7, code=code))
+    assert [entry[0] for entry in told] == ["started", "notified", "notified", "completed"]
+    first, second = (entry[1] for entry in told[1:3])
+    assert (first.id, first.transient, second.transient) == (7, False, True)
+    first, second = unpack(pack([first, second]))
+    assert isinstance(first, Progress)
+    assert isinstance(second, Progress)
+    logs = decode(first.value)
+    assert isinstance(logs, dict)
+    assert math.isnan(logs["loss"])
+    assert decode(second.value) == {"loss": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("object()", "SerializationError"), (f"bytes({BULK_THRESHOLD})", "TooLarge")],
+)
+async def test_a_report_that_cannot_travel_is_the_codes_error(value: str, kind: str) -> None:
+    """At the line that reports; nothing was sent."""
+    code = f"from asyncbridge.worker.progress import report\nreport({value})"
+    told = await Bench().run(Command(id=1, code=code))
+    assert [entry[0] for entry in told] == ["started", "failed"]
+    assert told[1][2].type.endswith(kind)
+    assert told[1][2].frames[0][1] == 2
+
+
+async def test_a_report_outside_a_command_goes_nowhere() -> None:
+    """A thread that a command has left behind may report for ever."""
+    bench = Bench()
+    keep = "from asyncbridge.worker.progress import report\nkept = report"
+    told = await bench.run(Command(id=1, code=keep))
+    report(1)
+    await turn()
+    assert [entry[0] for entry in told] == ["started", "completed"]
 
 
 # --- output ------------------------------------------------------------------------------

@@ -171,10 +171,10 @@ async def test_a_request_as_code(bridge: RecordingBridge) -> None:
     """Small values stand in it, arrays are bound, mirrors and bindings named."""
     dense = keras.layers.Dense(1)
     value = np.zeros(3)
-    request(relu([dense, Binding("mine", "eternal"), value, 1]), as_it_is, label="f")
+    request(relu([dense, Binding("mine", "eternal"), value, 1]), as_it_is)
     assert bridge.said(1) == ["keras.ops.relu([dense_1, mine, x_1, 1])"]
     assert list(bridge.sent[-1].bindings.values()) == [value]
-    assert bridge.sent[-1].label == "f"
+    assert bridge.sent[-1].label == "keras.ops.relu"
 
 
 @pytest.mark.asyncio
@@ -190,7 +190,6 @@ async def test_facts_come_with_the_value(bridge: RecordingBridge) -> None:
     promise = request(
         sent_to(dense, "go", Arguments(leading={}, named={})),
         plain,
-        label="go",
         transform=transform,
         watched=[dense],
     )
@@ -199,7 +198,7 @@ async def test_facts_come_with_the_value(bridge: RecordingBridge) -> None:
     await bridge.work(value=3)
     assert await promise == [3]
     assert seen == [{"built": True}]
-    silent = request(relu(1), nothing, label="f", watched=[dense])
+    silent = request(relu(1), nothing, watched=[dense])
     await bridge.work(value=None)
     assert await silent is None
 
@@ -209,9 +208,9 @@ async def test_an_owner_remembers_the_call(bridge: RecordingBridge) -> None:
     """Its later calls depend on this one; without an owner nobody's do."""
     dense = keras.layers.Dense(1)
     await bridge.work()
-    request(relu(dense), plain, label="f")
-    request(relu(dense), plain, label="f", owner=dense)
-    request(relu(dense), plain, label="f")
+    request(relu(dense), plain)
+    request(relu(dense), plain, owner=dense)
+    request(relu(dense), plain)
     after = [[promise.command_id for promise in item.after] for item in bridge.sent[2:]]
     assert after == [[], [3]]
 
@@ -221,7 +220,7 @@ async def test_failed_causes_are_named_alone(bridge: RecordingBridge) -> None:
     """Of what a call depends on, one failure is enough for the worker to refuse it."""
     bad, good = keras.layers.Dense(-1), keras.losses.MeanSquaredError()
     bridge.sent[0].promise.set_exception(fault())
-    request(relu([good, bad]), plain, label="f")
+    request(relu([good, bad]), plain)
     assert [promise.command_id for promise in bridge.sent[-1].after] == [1]
     assert bridge.sent[0].promise.exception() is not None
 
@@ -234,7 +233,7 @@ async def test_a_command_keeps_alive_what_it_names(bridge: RecordingBridge) -> N
     """An argument that nobody else holds lives until the command is settled: bindings, too."""
     inner, mine = keras.layers.Dense(1), Binding("mine", "collected")
     refs: list[weakref.ref[Any]] = [weakref.ref(inner), weakref.ref(mine)]
-    request(relu([inner, mine]), plain, label="f")
+    request(relu([inner, mine]), plain)
     del inner, mine
     gc.collect()
     assert all(ref() is not None for ref in refs)
@@ -279,13 +278,12 @@ async def test_a_kept_promise_keeps_no_mirror(bridge: RecordingBridge, fails: bo
     promise = request(
         relu(dense),
         plain,
-        label="f",
         owner=dense,
         transform=partial(_first, dense),
         watched=[dense],
     )
     seen = weakref.ref(dense)
-    await bridge.work({"f": fault()} if fails else None, value=1)
+    await bridge.work({"keras.ops.relu": fault()} if fails else None, value=1)
     bridge.forget()
     del dense
     assert seen() is None
@@ -305,8 +303,9 @@ async def test_an_error_tells_where_its_subjects_were_made(bridge: RecordingBrid
     inner = keras.layers.Dense(1)
     outer = keras.layers.TimeDistributed(inner)
     assert inner._name is not None
-    promise = request(relu(outer), plain, label="f")
-    await bridge.work({"f": RemoteError("ValueError", "no", subjects=(inner._name, "other"))})
+    promise = request(relu(outer), plain)
+    error = RemoteError("ValueError", "no", subjects=(inner._name, "other"))
+    await bridge.work({"keras.ops.relu": error})
     with pytest.raises(RemoteError) as caught:
         await promise
     assert caught.value.__notes__ == [inner._origin.note()]
@@ -316,9 +315,9 @@ async def test_an_error_tells_where_its_subjects_were_made(bridge: RecordingBrid
 async def test_without_a_subject_the_origin_is_told(bridge: RecordingBridge) -> None:
     """An error that names no object is about the one that was called; a function has none."""
     dense = keras.layers.Dense(1)
-    method = request(relu(dense), plain, label="f", origin=dense._origin)
-    function = request(relu(dense), plain, label="g")
-    await bridge.work({"f": fault(), "g": fault()})
+    function = request(relu(dense), plain)
+    method = request(sent_to(dense, "go", Arguments(leading={}, named={})), plain, owner=dense)
+    await bridge.work({"Dense.go": fault(), "keras.ops.relu": fault()})
     with pytest.raises(RemoteError) as caught:
         await method
     assert caught.value.__notes__ == [dense._origin.note()]

@@ -102,7 +102,7 @@ async def test_fit_says_what_was_asked(bridge: RecordingBridge) -> None:
         validation_freq=[1, 3],
     )
     assert bridge.said()[-1] == (
-        "worker_models.fit(sequential_1, x={'a': x_1, 'b': x_2}, y=labels, verbose=2, "
+        "worker_models.fit(sequential_1, x={'a': x_1, 'b': x_2}, y=labels, verbose=0, "
         "validation_data=(validation_data_1, validation_data_2), "
         "class_weight={0: 1.0, 1: 2.5}, validation_freq=[1, 3])"
     )

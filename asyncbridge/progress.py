@@ -1,0 +1,158 @@
+"""How far a command has come, for any number of readers, early or late, fast or slow."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.events import _get_running_loop
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from asyncbridge.errors import WrongLoopError
+from asyncbridge.promise import Promise
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from typing import Self
+
+__all__ = ["ProgressReader", "WatchedPromise"]
+
+T = TypeVar("T")
+E = TypeVar("E")
+
+
+class _Log(Generic[E]):
+    """All events of a command that stay, and the newest of those that pass.
+
+    Readers hold a place in it and nothing else, so one that never reads costs nothing.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[E] = []
+        self.passing: E | None = None
+        self.passing_at = -1
+        """How many events that stay came before the passing one."""
+        self.passed = 0
+        """How many passing events there were."""
+        self.ended = False
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def add(self, event: E, *, transient: bool) -> None:
+        if transient:
+            self.passing, self.passing_at = event, len(self.events)
+            self.passed += 1
+        else:
+            self.events.append(event)
+        self._wake()
+
+    def end(self) -> None:
+        self.ended = True
+        self._wake()
+
+    async def change(self) -> None:
+        """Wait until an event comes, or the end."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            with suppress(ValueError):  # whoever woke it has taken it out
+                self._waiters.remove(waiter)
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class ProgressReader(Generic[E]):
+    """An iterator of a command's events: ``async for`` in a coroutine, ``for`` in a script.
+
+    It starts with all events so far. Those that only tell how far something has come are not
+    kept: a reader that falls behind sees the newest of them alone. It ends with the command,
+    however that ends: its error is the promise's.
+    """
+
+    def __init__(self, log: _Log[E], loop: AbstractEventLoop) -> None:
+        self._log = log
+        self._loop = loop
+        self._place = 0
+        self._passed = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> E:
+        if _get_running_loop() is self._loop:
+            return await self._next()
+        if self._loop.is_closed():
+            return self._rest()
+        elsewhere = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
+        return await asyncio.wrap_future(elsewhere)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> E:
+        if _get_running_loop() is not None:
+            raise WrongLoopError("`for` would block this event loop: use `async for`")
+        try:
+            if self._loop.is_closed():
+                return self._rest()
+            return asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    async def _next(self) -> E:
+        while not self._has_more():
+            if self._log.ended:
+                raise StopAsyncIteration
+            await self._log.change()
+        return self._take()
+
+    def _rest(self) -> E:
+        if not self._has_more():
+            raise StopAsyncIteration
+        return self._take()
+
+    def _has_more(self) -> bool:
+        return self._place < len(self._log.events) or self._has_passing()
+
+    def _has_passing(self) -> bool:
+        log = self._log
+        return self._passed < log.passed and self._place == log.passing_at
+
+    def _take(self) -> E:
+        log = self._log
+        if self._has_passing():
+            self._passed = log.passed
+            assert log.passing is not None
+            return log.passing
+        event = log.events[self._place]
+        self._place += 1
+        return event
+
+
+class WatchedPromise(Promise[T]):
+    """A promise of a command that reports its progress.
+
+    The worker's code reports with ``asyncbridge.worker.progress.report(value)``:
+
+    ``bridge.send(code, promise_factory=WatchedPromise)``
+    """
+
+    def __init__(self, *, loop: AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._progress: _Log[Any] = _Log()
+        self.add_done_callback(type(self)._ended)
+
+    def progress(self) -> ProgressReader[Any]:
+        """Return a new iterator of what the command reports, from its beginning on."""
+        return ProgressReader(self._progress, self._loop)
+
+    def _report(self, value: Any, *, transient: bool) -> None:
+        """Take what the worker reports; on the loop."""
+        self._progress.add(value, transient=transient)
+
+    def _ended(self) -> None:
+        self._progress.end()

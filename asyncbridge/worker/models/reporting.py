@@ -1,0 +1,104 @@
+"""A training's progress, as reports for the client."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from asyncbridge.worker.models.values import plain
+from asyncbridge.worker.progress import report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["BATCH_SECONDS", "ProgressCallback", "number"]
+
+BATCH_SECONDS = 0.1
+"""Seconds between two reports of batches, at least."""
+
+
+class ProgressCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """Reports epochs and, now and then, a batch.
+
+    Args:
+        epochs: The epoch to stop after.
+        initial_epoch: The first one.
+        clock: Seconds.
+    """
+
+    # Backends that run callbacks beside the training need not wait for this one.
+    async_safe = True
+
+    def __init__(
+        self, *, epochs: int, initial_epoch: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._epochs = epochs
+        self._epoch = initial_epoch
+        self._clock = clock
+        self._begun = self._next_batch = clock()
+        self._step = 0
+        self._steps: int | None = None
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Report that the training begins."""
+        self._begun = self._next_batch = self._clock()
+        self._steps = (self.params or {}).get("steps")
+        self._tell("train_begin", {})
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Report that an epoch begins."""
+        self._epoch, self._step = epoch, 0
+        self._tell("epoch_begin", {})
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Report a batch, if the last report of one is long enough ago."""
+        self._step = batch + 1
+        now = self._clock()
+        if now >= self._next_batch:
+            self._next_batch = now + BATCH_SECONDS
+            self._tell("batch_end", logs or {}, transient=True)
+
+    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Report the validation behind an epoch."""
+        self._tell("validation_end", {f"val_{name}": value for name, value in (logs or {}).items()})
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Report the end of an epoch."""
+        if self._steps is None:  # a pipeline of unknown length: now it is known
+            self._steps = self._step
+        self._tell("epoch_end", logs or {})
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Report the end of the training."""
+        self._tell("train_end", logs or {})
+
+    def _tell(self, kind: str, logs: Mapping[str, Any], *, transient: bool = False) -> None:
+        event = {
+            "kind": kind,
+            "epoch": int(self._epoch),
+            "epochs": self._epochs,
+            "step": int(self._step),
+            "steps": None if self._steps is None else int(self._steps),
+            "logs": _numbers(logs),
+            "elapsed": self._clock() - self._begun,
+        }
+        report(event, transient=transient)
+
+
+def _numbers(logs: Mapping[str, Any]) -> dict[str, float | list[Any]]:
+    """Return the metrics alone: a callback may put anything else into the logs."""
+    numbers = ((str(name), number(value)) for name, value in logs.items())
+    return {name: value for name, value in numbers if isinstance(value, (float, list))}
+
+
+def number(value: Any) -> Any:
+    """Return a metric's value as a float, or floats; what is neither, as it is."""
+    try:
+        return np.asarray(plain(value), "float64").tolist()
+    except (TypeError, ValueError):
+        # A callback may put anything into the logs; the training is not lost for it.
+        return value

@@ -1,0 +1,61 @@
+"""The promise of a training: it can be watched, and holds the history so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asyncbridge.models.mirrors.events import EpochEnd, TrainingEvent, event_of
+from asyncbridge.models.mirrors.history import TrainingHistory
+from asyncbridge.progress import WatchedPromise
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from asyncbridge.progress import ProgressReader
+
+__all__ = ["Training"]
+
+
+class Training(WatchedPromise[TrainingHistory]):
+    """What ``fit`` returns: a promise of the history, and a window on the training.
+
+    Attributes:
+        history: The history so far; it grows with each epoch, and is what the promise gives.
+    """
+
+    def __init__(self, *, loop: AbstractEventLoop, history: TrainingHistory) -> None:
+        super().__init__(loop=loop)
+        self.history = history
+
+    def progress(self) -> ProgressReader[TrainingEvent]:
+        """Return a new iterator of the training's events, from its beginning on.
+
+        ``async for event in training.progress()``; a plain ``for`` in a script. Any number of
+        readers may be there, and each sees every epoch. The iteration ends with the training,
+        however that ends: its error is the promise's.
+        """
+        return super().progress()
+
+    def _report(self, value: Any, *, transient: bool) -> None:
+        event = event_of(value)
+        if event is None:  # a newer worker's, which this version does not know
+            return
+        if isinstance(event, EpochEnd):
+            self.history._note(event.epoch, event.logs)
+        super()._report(event, transient=transient)
+
+    def set_exception(self, exception: BaseException | type[BaseException], /) -> None:
+        """Reject the promise; the history keeps what there is."""
+        super().set_exception(exception)
+        self._fail()
+
+    def _settle_cancelled(self, msg: object = None) -> bool:
+        was_pending = super()._settle_cancelled(msg)
+        if was_pending:
+            self._fail()
+        return was_pending
+
+    def _fail(self) -> None:
+        self.history._fail()
+        # Who holds an error does not hold the model.
+        self.history.model = None

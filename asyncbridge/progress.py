@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ProgressReader", "WatchedPromise"]
 
+EVENTS_KEPT = 100_000
+"""Events of one command that are kept, before the oldest are let go: some 50 MB."""
+
 T = TypeVar("T")
 E = TypeVar("E")
 
@@ -28,6 +31,8 @@ class _Log(Generic[E]):
 
     def __init__(self) -> None:
         self.events: list[E] = []
+        self.first = 0
+        """How many events were let go; ``events`` goes on from there."""
         self.passing: E | None = None
         self.passing_at = -1
         """How many events that stay came before the passing one."""
@@ -36,12 +41,21 @@ class _Log(Generic[E]):
         self.ended = False
         self._waiters: list[asyncio.Future[None]] = []
 
+    @property
+    def count(self) -> int:
+        """How many events there were that stay."""
+        return self.first + len(self.events)
+
     def add(self, event: E, *, transient: bool) -> None:
         if transient:
-            self.passing, self.passing_at = event, len(self.events)
+            self.passing, self.passing_at = event, self.count
             self.passed += 1
         else:
             self.events.append(event)
+            if len(self.events) > EVENTS_KEPT * 5 // 4:  # seldom, for it moves them all
+                surplus = len(self.events) - EVENTS_KEPT
+                del self.events[:surplus]
+                self.first += surplus
         self._wake()
 
     def end(self) -> None:
@@ -71,6 +85,10 @@ class ProgressReader(Generic[E]):
     It starts with all events so far. Those that only tell how far something has come are not
     kept: a reader that falls behind sees the newest of them alone. It ends with the command,
     however that ends: its error is the promise's.
+
+    Attributes:
+        dropped: Events that were let go before this reader had come to them, for there were
+            more than 100,000 behind them.
     """
 
     def __init__(self, log: _Log[E], loop: AbstractEventLoop) -> None:
@@ -78,6 +96,7 @@ class ProgressReader(Generic[E]):
         self._loop = loop
         self._place = 0
         self._passed = 0
+        self.dropped = 0
 
     def __aiter__(self) -> Self:
         return self
@@ -116,7 +135,7 @@ class ProgressReader(Generic[E]):
         return self._take()
 
     def _has_more(self) -> bool:
-        return self._place < len(self._log.events) or self._has_passing()
+        return self._place < self._log.count or self._has_passing()
 
     def _has_passing(self) -> bool:
         log = self._log
@@ -124,11 +143,14 @@ class ProgressReader(Generic[E]):
 
     def _take(self) -> E:
         log = self._log
+        if self._place < log.first:
+            self.dropped += log.first - self._place
+            self._place = log.first
         if self._has_passing():
             self._passed = log.passed
             assert log.passing is not None
             return log.passing
-        event = log.events[self._place]
+        event = log.events[self._place - log.first]
         self._place += 1
         return event
 

@@ -140,6 +140,26 @@ async def test_one_that_never_reads_holds_nothing_that_passes() -> None:
 
 
 @pytest.mark.asyncio
+async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that is too far behind is told how much it has missed, and goes on in order."""
+    monkeypatch.setattr("asyncbridge.progress.EVENTS_KEPT", 100)
+    promise = watched()
+    behind, up_to_date = promise.progress(), promise.progress()
+    seen = []
+    for number in range(1000):
+        stay(promise, number)
+        seen += await read(up_to_date, 1)
+    promise._report("batch", transient=True)
+    promise.set_result(0)
+    assert (seen, up_to_date.dropped) == (list(range(1000)), 0)
+    late = await rest(behind)
+    assert 100 <= len(late) - 1 <= 125
+    assert late == [*range(1000 - len(late) + 1, 1000), "batch"]
+    assert behind.dropped == late[0]
+    assert await rest(up_to_date) == ["batch"]
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("how", ["rejected", "cancelled"])
 async def test_the_iteration_ends_however_the_command_ends(how: str) -> None:
     """The error is the promise's alone."""

@@ -50,6 +50,8 @@ __all__ = ["WorkerProtocol"]
 
 OUTPUT_KEPT = 1024 * 1024
 """Characters of output held for a client that does not read, before the oldest are dropped."""
+PROGRESS_KEPT = 100_000
+"""Reports held for a client that does not read, before they are dropped: some 50 MB."""
 
 
 @dataclass(slots=True)
@@ -84,6 +86,7 @@ class WorkerProtocol:
         self._held_output = 0
         self._dropped_output = 0
         self._passing: dict[int, Progress] = {}
+        self._held_progress = 0
 
     @property
     def unfinished(self) -> int:
@@ -173,6 +176,7 @@ class WorkerProtocol:
             if message.transient:
                 self._passing[message.id] = message
                 return
+            self._hold_progress()
         self._outgoing.append(message)
 
     def outgoing(self) -> list[Message]:
@@ -182,7 +186,7 @@ class WorkerProtocol:
             behind = 1 if messages and isinstance(messages[0], Welcome) else 0
             messages.insert(behind, Accepted(ids=tuple(self._accepted)))
             self._accepted.clear()
-        self._held_output = 0
+        self._held_output = self._held_progress = 0
         messages += self._passing.values()
         self._passing.clear()
         return messages
@@ -245,6 +249,12 @@ class WorkerProtocol:
         self._passing.pop(command_id, None)
         advance_command(entry.state, CommandEvent.FINISH)
         self._gauge.give(entry.size)
+
+    def _hold_progress(self) -> None:
+        self._held_progress += 1
+        if self._held_progress > PROGRESS_KEPT:
+            kept = [message for message in self._outgoing if not isinstance(message, Progress)]
+            self._outgoing, self._held_progress = kept, 1
 
     def _hold(self, message: Output) -> Output:
         if self._held_output + len(message.text) > OUTPUT_KEPT:

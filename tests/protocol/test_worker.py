@@ -315,6 +315,21 @@ def test_progress_that_stays_makes_needless_what_passed_before() -> None:
     assert worker.outgoing() == [reported(1, "epoch"), reported(1, "next", transient=True)]
 
 
+def test_progress_that_nobody_reads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the bound the reports held so far go; other notifications stay."""
+    monkeypatch.setattr("asyncbridge.protocol.worker.PROGRESS_KEPT", 3)
+    worker = opened()
+    take(worker, command(1))
+    worker.outgoing()
+    worker.started(1)
+    for number in range(5):
+        worker.notify(reported(1, number))
+    assert worker.outgoing() == [Started(id=1), reported(1, 3), reported(1, 4)]
+    for number in range(3):
+        worker.notify(reported(1, number))
+    assert len(worker.outgoing()) == 3
+
+
 def test_no_progress_comes_behind_the_outcome() -> None:
     """What passed is forgotten with the command."""
     worker = opened()

@@ -70,6 +70,14 @@ async def test_without_a_terminal_each_epoch_has_a_line(
 
 
 @pytest.mark.asyncio
+async def test_names_do_not_control_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metric may be called anything in the worker."""
+    hostile = event(EpochEnd, 0, **{"\x1b]0;title\x07": 1.0, "f₁": 0.5})
+    text = await shown(monkeypatch, 2, hostile)
+    assert text == "Epoch 1/3 - 1.2 s - '\\x1b]0;title\\x07': 1 - f₁: 0.5\n"
+
+
+@pytest.mark.asyncio
 async def test_lines_also_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """By ``verbose=2``."""
     assert (await shown(monkeypatch, 2, *EVENTS, tty=True)).startswith("Epoch 1/3 - 1.2 s")

@@ -169,7 +169,7 @@ class TrainingHistory(Mapping[str, list[Any]]):
         record = self._now()
         state = "" if record.state == "complete" else f" ({record.state})"
         last = (
-            f" {name}={text_of(values[-1])}"
+            f" {name if name.isprintable() else ascii(name)}={text_of(values[-1])}"
             for name, values in record.history.items()
             if values and isinstance(values[-1], (int, float))
         )

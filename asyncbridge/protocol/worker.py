@@ -253,7 +253,9 @@ class WorkerProtocol:
     def _hold_progress(self) -> None:
         self._held_progress += 1
         if self._held_progress > PROGRESS_KEPT:
-            kept = [message for message in self._outgoing if not isinstance(message, Progress)]
+            kept: list[Message] = [
+                message for message in self._outgoing if not isinstance(message, Progress)
+            ]
             self._outgoing, self._held_progress = kept, 1
 
     def _hold(self, message: Output) -> Output:

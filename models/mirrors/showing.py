@@ -64,7 +64,9 @@ def metrics_text(logs: Mapping[str, Any]) -> list[str]:
     Names come from the worker: no control character in them reaches the terminal.
     """
     numbers = ((name, value) for name, value in logs.items() if isinstance(value, float))
-    return [f"{name if name.isprintable() else ascii(name)}: {value:.4g}" for name, value in numbers]
+    return [
+        f"{name if name.isprintable() else ascii(name)}: {value:.4g}" for name, value in numbers
+    ]
 
 
 def show_training(training: Training, verbose: str | int) -> None:

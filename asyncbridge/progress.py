@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from asyncio.events import _get_running_loop
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -39,6 +40,8 @@ class _Log(Generic[E]):
         self.passed = 0
         """How many passing events there were."""
         self.ended = False
+        self.lock = threading.Lock()
+        """For what readers in other threads look at."""
         self._waiters: list[asyncio.Future[None]] = []
 
     @property
@@ -47,16 +50,20 @@ class _Log(Generic[E]):
         return self.first + len(self.events)
 
     def add(self, event: E, *, transient: bool) -> None:
-        if transient:
-            self.passing, self.passing_at = event, self.count
-            self.passed += 1
-        else:
-            self.events.append(event)
-            if len(self.events) > EVENTS_KEPT * 5 // 4:  # seldom, for it moves them all
-                surplus = len(self.events) - EVENTS_KEPT
-                del self.events[:surplus]
-                self.first += surplus
+        with self.lock:
+            if transient:
+                self.passing, self.passing_at = event, self.count
+                self.passed += 1
+            else:
+                self.events.append(event)
+                self._trim()
         self._wake()
+
+    def _trim(self) -> None:
+        if len(self.events) > EVENTS_KEPT * 5 // 4:  # seldom, for it moves them all
+            surplus = len(self.events) - EVENTS_KEPT
+            del self.events[:surplus]
+            self.first += surplus
 
     def end(self) -> None:
         self.ended = True
@@ -103,11 +110,11 @@ class ProgressReader(Generic[E]):
 
     async def __anext__(self) -> E:
         if _get_running_loop() is self._loop:
-            return await self._next()
-        if self._loop.is_closed():
-            return self._rest()
-        elsewhere = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
-        return await asyncio.wrap_future(elsewhere)
+            await self._news()
+        elif self._loop.is_running():
+            # Only the news are waited for there: one that is cancelled here has taken nothing.
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._news(), self._loop))
+        return self._take()
 
     def __iter__(self) -> Self:
         return self
@@ -115,24 +122,17 @@ class ProgressReader(Generic[E]):
     def __next__(self) -> E:
         if _get_running_loop() is not None:
             raise WrongLoopError("`for` would block this event loop: use `async for`")
+        if self._loop.is_running():
+            asyncio.run_coroutine_threadsafe(self._news(), self._loop).result()
         try:
-            if self._loop.is_closed():
-                return self._rest()
-            return asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+            return self._take()
         except StopAsyncIteration:
             raise StopIteration from None
 
-    async def _next(self) -> E:
-        while not self._has_more():
-            if self._log.ended:
-                raise StopAsyncIteration
+    async def _news(self) -> None:
+        """Wait until there is an event for this reader, or the end; on the log's loop."""
+        while not self._has_more() and not self._log.ended:
             await self._log.change()
-        return self._take()
-
-    def _rest(self) -> E:
-        if not self._has_more():
-            raise StopAsyncIteration
-        return self._take()
 
     def _has_more(self) -> bool:
         return self._place < self._log.count or self._has_passing()
@@ -142,6 +142,21 @@ class ProgressReader(Generic[E]):
         return self._passed < log.passed and self._place == log.passing_at
 
     def _take(self) -> E:
+        """Return the next event.
+
+        Raises:
+            StopAsyncIteration: There are no more.
+            RuntimeError: There may be more, and the loop that would bring them does not run.
+        """
+        with self._log.lock:
+            if self._has_more():
+                return self._taken()
+        if not self._log.ended:
+            how = "is closed" if self._loop.is_closed() else "does not run"
+            raise RuntimeError(f"the event loop {how}: nothing would bring more of the progress")
+        raise StopAsyncIteration
+
+    def _taken(self) -> E:
         log = self._log
         if self._place < log.first:
             self.dropped += log.first - self._place

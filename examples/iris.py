@@ -14,15 +14,12 @@ import csv
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 import asyncbridge
 from asyncbridge import models as keras
-
-if TYPE_CHECKING:
-    from asyncbridge.models.mirrors.history import TrainingHistory
 
 HERE = Path(__file__).parent
 SPECIES = ("setosa", "versicolor", "virginica")
@@ -107,7 +104,7 @@ async def tick(every: float = 5.0) -> None:
             told = now
 
 
-def report(history: TrainingHistory, loss: float, accuracy: float, prediction: Array) -> None:
+def report(history: keras.TrainingHistory, loss: float, accuracy: float, prediction: Array) -> None:
     """Print what came of it, and draw the paper's figure 1."""
     print("metrics", ", ".join(history.metrics))
     print(f"loss {loss:.2f}")

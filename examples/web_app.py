@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
-    from asyncbridge.models.mirrors.history import TrainingHistory
-    from asyncbridge.models.mirrors.training import Training
-
 HERE = Path(__file__).parent
 SPECIES = ("setosa", "versicolor", "virginica")
 MOST_EPOCHS = 1000
@@ -61,10 +58,10 @@ class Run:
 
     id: str
     model: keras.Sequential
-    training: Training
+    training: keras.Training
 
     def report(self) -> dict[str, object]:
-        """Tell how far it is: ``queued``, ``running``, ``fulfilled`` or ``rejected``."""
+        """Tell how far it is; the state is that of the promise: ``running``, ``fulfilled``..."""
         done = len(self.training.history.epochs)
         return {"training": self.id, "state": self.training.state, "epochs_done": done}
 
@@ -115,7 +112,7 @@ class Service:
         self._news = asyncio.Event()
         return reply({"training": run.id}, status=202)
 
-    def _serve(self, run: Run, history: TrainingHistory) -> None:
+    def _serve(self, run: Run, history: keras.TrainingHistory) -> None:
         self._served = run
         logger.info("training %s: %r", run.id, history)
 
@@ -125,8 +122,13 @@ class Service:
     async def predict(self, request: web.Request) -> web.Response:
         """Tell the species of flowers."""
         rows = rows_of(await body_of(request))
-        if self._served is None or self._bridge.state != "open":
-            return reply({"error": "no model is trained: POST /train first"}, status=503)
+        if self._bridge.state != "open":
+            why = "the worker is lost, and its models with it: POST /train again"
+            return reply({"error": why}, status=503)
+        if self._served is None:
+            runs = self._newest is not None and not self._newest.training.done()
+            why = "the first training runs" if runs else "no model is trained: POST /train first"
+            return reply({"error": why}, status=503)
         promise = self._served.model.predict(rows)
         try:
             async with asyncio.timeout(PREDICT_SECONDS):
@@ -205,7 +207,7 @@ async def body_of(request: web.Request) -> dict[str, Any]:
         raise BadInput("send JSON, as Content-Type: application/json")
     try:
         body = await request.json()
-    except (ValueError, RecursionError) as error:
+    except (ValueError, LookupError, RecursionError) as error:  # LookupError: its charset
         raise BadInput(f"the body is no JSON: {error}") from None
     if not isinstance(body, dict):
         raise BadInput(f"the body is no JSON object: {reprlib.repr(body)}")

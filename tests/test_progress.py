@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -246,6 +247,49 @@ def test_a_script_watches_a_command() -> None:
         assert isinstance(promise, WatchedPromise)
         assert list(promise.progress()) == [0, 1, 2]
         assert promise.wait_for_value(10) == 9
+
+
+@pytest.mark.asyncio
+async def test_a_reader_of_another_loop_that_gives_up_loses_nothing() -> None:
+    """What was waited for there is taken by the next who asks."""
+    promise = watched()
+    reader = promise.progress()
+
+    async def impatient() -> list[int]:
+        seen: list[int] = []
+        while len(seen) < 300:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.0002):
+                    seen.append(await anext(reader))
+        return seen
+
+    reading = asyncio.get_running_loop().run_in_executor(None, asyncio.run, impatient())
+    for number in range(300):
+        stay(promise, number)
+        await asyncio.sleep(0)
+    assert await reading == list(range(300))
+
+
+def test_where_the_loop_does_not_run_nobody_waits() -> None:
+    """What is there is read; then it is the end, or an error that says so."""
+    loop = asyncio.new_event_loop()
+
+    async def make() -> WatchedPromise[int]:
+        promise = watched()
+        stay(promise, 1)
+        return promise
+
+    promise = loop.run_until_complete(make())
+    reader = promise.progress()
+    assert next(reader) == 1
+    with pytest.raises(RuntimeError, match="the event loop does not run"):
+        next(reader)
+    with pytest.raises(RuntimeError, match="the event loop does not run"):
+        asyncio.run(rest(reader))
+    loop.call_soon(promise.set_result, 0)
+    loop.run_until_complete(promise)
+    assert list(promise.progress()) == asyncio.run(rest(promise.progress())) == [1]
+    loop.close()
 
 
 # --- over the bridge ---

@@ -144,6 +144,12 @@ class BridgeLife:
         """``new``, ``connecting``, ``open``, ``closing``, ``closed`` or ``lost``."""
         return self._state
 
+    @property
+    def has_keras(self) -> bool:
+        """Whether the worker has Keras, as far as is known here: nobody asks an attached one."""
+        kind = None if self._worker is None else self._worker.kind
+        return kind != "fake" and (kind == "attached" or self._options.backend is not None)
+
     def __repr__(self) -> str:
         session = self._session
         if session is None or self._worker is None:

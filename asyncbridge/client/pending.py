@@ -133,7 +133,10 @@ class Pending:
         except DecodeError as error:  # its outcome may be sound all the same
             log.warning("a report of %s cannot be read: %s", self.label or self.id, error)
             return
-        self._promise._report(value, transient=message.transient)
+        try:
+            self._promise._report(value, transient=message.transient)
+        except Exception:  # as above
+            log.exception("a report of %s cannot be taken", self.label or self.id)
 
     def explain(self, error: RemoteError) -> None:
         """Let the sender add what it knows; where that fails, the error stands as it is."""

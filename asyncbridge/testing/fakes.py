@@ -136,18 +136,23 @@ class FakeWorker(Worker):
     # --- faults ---
 
     def fail(
-        self, error: str, message: str = "", *, times: int | None = 1, match: str | None = None
+        self,
+        error: str | type[BaseException],
+        message: str = "",
+        *,
+        times: int | None = 1,
+        match: str | None = None,
     ) -> None:
         """Let the next command fail as if its code had raised an exception; it does not run.
 
         Args:
-            error: The exception's type, such as ``"ValueError"``, with its module if it has
-                one; it need not be importable.
+            error: The exception's type, or its name, such as ``"ValueError"``, with its module if
+                it has one; it need not be importable.
             message: What it says.
             times: How many commands fail; None for all from now on.
             match: Only those whose name, or code if they have none, contains this text.
         """
-        self._plan.add(Failure(type=error, message=message), times=times, match=match)
+        self._plan.add(Failure.of(error, message), times=times, match=match)
 
     def crash(
         self,

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
+
+ExceptionType = type[BaseException]
 
 __all__ = ["Crash", "Failure", "FaultPlan"]
 
@@ -27,6 +30,14 @@ class Failure:
     def __post_init__(self) -> None:
         if not all(part.isidentifier() for part in self.type.split(".")):
             raise ValueError(f"{self.type!r} is no name of an exception's type")
+
+    @classmethod
+    def of(cls, error: str | ExceptionType, message: str) -> Self:
+        """Return the failure by an exception's type, or its name."""
+        if not isinstance(error, str):
+            home = "" if error.__module__ == "builtins" else f"{error.__module__}."
+            error = f"{home}{error.__qualname__}"
+        return cls(type=error, message=message)
 
     @property
     def code(self) -> str:

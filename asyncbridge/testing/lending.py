@@ -8,6 +8,7 @@ bridges connect to its socket from the test's loop, and hear of its end from the
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, replace
 from signal import SIGKILL
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -78,7 +79,7 @@ class Borrower:
             f"this bridge belongs to the event loop of {self.test} (loop_scope="
             f"{self.loop_scope!r}), and is used in another loop or thread. Write "
             f"@pytest_asyncio.fixture(loop_scope={self.loop_scope!r}) at the fixture that uses "
-            "it, or give the test the loop of that fixture: @pytest.mark.asyncio(loop_scope=...)"
+            "it, which must be an `async def` (a plain one runs in no loop), or give the test the loop of that fixture: @pytest.mark.asyncio(loop_scope=...)"
         )
 
     def too_late(self) -> BridgeClosed:
@@ -117,18 +118,23 @@ class RealWorker:
         return _LentBridge(wanted, start=self._start, home=self)
 
     def fail(
-        self, error: str, message: str = "", *, times: int | None = 1, match: str | None = None
+        self,
+        error: str | type[BaseException],
+        message: str = "",
+        *,
+        times: int | None = 1,
+        match: str | None = None,
     ) -> None:
         """Let the next command that is sent raise an exception in the worker, and nothing else.
 
         Args:
-            error: The exception's type, such as ``"ValueError"``, with its module if it has
-                one; it need not be importable.
+            error: The exception's type, or its name, such as ``"ValueError"``, with its module if
+                it has one; it need not be importable.
             message: What it says.
             times: How many commands fail; None for all from now on, in this test.
             match: Only those whose name, or code if they have none, contains this text.
         """
-        self.plan.add(Failure(type=error, message=message), times=times, match=match)
+        self.plan.add(Failure.of(error, message), times=times, match=match)
 
     def crash(self, *, signal: Signals = SIGKILL, match: str | None = None) -> None:
         """Let the worker's process end in the middle of the next command that is sent.
@@ -138,6 +144,14 @@ class RealWorker:
             match: Only in one whose name, or code if it has none, contains this text.
         """
         self.plan.add(Crash(signal=signal), match=match)
+
+    def kill(self, signal: Signals = SIGKILL) -> None:
+        """Kill the worker's process now, whatever it is doing: in the middle of a training.
+
+        Raises:
+            RuntimeError: No bridge of this test has been opened yet.
+        """
+        self._holder.kill(signal)
 
     async def _start(self, _options: Options) -> Worker:
         if self.ended:
@@ -169,6 +183,16 @@ class Holder:
         loop = self._thread.loop
         process = await in_other_loop(self._ready(loop, tenant), loop)
         return _LentWorker(process, loop)
+
+    def kill(self, number: Signals) -> None:
+        """Kill the process.
+
+        Raises:
+            RuntimeError: There is none.
+        """
+        if self._process is None or self._process.ended.done():
+            raise RuntimeError("no worker runs: open a bridge to it first")
+        os.kill(self._process.pid, number)
 
     def close(self) -> None:
         """End the process and the thread."""

@@ -26,7 +26,8 @@ _reporter: Reporter | None = None
 def report(value: object, *, transient: bool = False) -> None:
     """Tell the client how far the running command has come; from any thread of the worker.
 
-    Outside a command it goes nowhere.
+    Outside a command it goes nowhere; a thread that outlives its command reports for the one that
+    runs then.
 
     Args:
         value: Anything that has a wire form, and is small.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
-from contextlib import suppress
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ __all__ = ["Bar"]
 
 COLUMNS = (
     "Epoch {task.fields[epoch]}",
-    BarColumn(bar_width=24),
+    BarColumn(bar_width=16),
     "{task.fields[step]}",
     "{task.fields[time]}",
 )
@@ -46,6 +47,7 @@ class Bar:
         self._elapsed = 0.0
         self._first: int | None = None  # the epoch that the training began with
         self._metrics: dict[str, Any] = {}
+        self._pace: tuple[float, int] | None = None  # when the first step was done, and which
 
     @property
     def renderable(self) -> RenderableType:
@@ -63,10 +65,10 @@ class Bar:
             done = (event.epoch - self._first) * event.steps + event.step
         fields = {
             "epoch": f"{event.epoch + 1}/{event.epochs}",
-            "time": _left(event.elapsed, total, done),
+            "time": self._left(event.elapsed, total, done),
         }
         if event.steps or event.step:
-            fields["step"] = f"step {event.step}/{event.steps or '?'}"
+            fields["step"] = f"{event.step}/{event.steps or '?'}"
         # Those of the validation stay until the next one.
         self._metrics.update(event.logs)
         fields["metrics"] = "  ".join(metrics_text(self._metrics))
@@ -80,9 +82,23 @@ class Bar:
         total = done = None
         if history.state == "complete":
             total = done = 1
-        with suppress(OSError, ValueError):  # the terminal is gone, or closed
+        try:
             self._draw(total, done, fields)
+        finally:
             self._screen.leave()
+
+    def _left(self, elapsed: float, total: int | None, done: int | None) -> str:
+        """Return the time that the rest will take, if it goes on as it went so far."""
+        if total is None or done is None:
+            return _span(elapsed)
+        if self._pace is None:
+            # The first step takes the compilation along; the pace is that of the others.
+            self._pace = (elapsed, done) if done else None
+            return ""
+        since, first = self._pace
+        if done == first:
+            return ""
+        return f"ETA {_span((elapsed - since) / (done - first) * (total - done))}"
 
     def _draw(self, total: int | None, done: int | None, fields: dict[str, str]) -> None:
         progress = self._screen.progress
@@ -97,6 +113,7 @@ class _Screen:
     """The one live display that rich allows in a terminal, for as long as there are bars."""
 
     _current: _Screen | None = None
+    _lock = threading.Lock()  # for loops in several threads
 
     def __init__(self, console: Console | None) -> None:
         # It draws when something happens, and has no thread of its own.
@@ -109,32 +126,33 @@ class _Screen:
         )
         self._bars = 0
         self.progress.start()
+        # The cursor must not stay hidden when the program ends in the middle.
+        atexit.register(self._stop)
 
     @classmethod
     def enter(cls, console: Console | None) -> _Screen:
-        screen = cls._current
-        if screen is None:
-            screen = cls._current = cls(console)
-        screen._bars += 1
-        return screen
+        with cls._lock:
+            screen = cls._current
+            if screen is None:
+                screen = cls._current = cls(console)
+            screen._bars += 1
+            return screen
 
     def leave(self) -> None:
-        self._bars -= 1
-        if not self._bars:
-            _Screen._current = None
-            self.progress.stop()
+        with _Screen._lock:
+            self._bars -= 1
+            if not self._bars:
+                _Screen._current = None
+                self._stop()
+                atexit.unregister(self._stop)
+
+    def _stop(self) -> None:
+        self.progress.stop()
 
 
 def _text(template: str, *, ratio: int | None = None) -> TextColumn:
     column = Column(no_wrap=True, overflow="ellipsis", ratio=ratio)
     return TextColumn(template, markup=False, table_column=column)
-
-
-def _left(elapsed: float, total: int | None, done: int | None) -> str:
-    """Return the time that the rest will take, if it goes on as it went so far."""
-    if not total or done is None:
-        return _span(elapsed)
-    return f"ETA {_span(elapsed / done * (total - done))}" if done else ""
 
 
 def _span(seconds: float) -> str:

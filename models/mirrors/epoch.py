@@ -50,7 +50,10 @@ class Epoch(Mapping[str, Any]):
     __hash__ = None  # type: ignore[assignment]  # as other mappings: it equals a dict
 
     def __repr__(self) -> str:
-        values = "".join(f" {name}={text_of(value)}" for name, value in self.items())
+        values = "".join(
+            f" {name if name.isprintable() else ascii(name)}={text_of(value)}"
+            for name, value in self.items()
+        )
         return f"<Epoch {self.epoch}{values}>"
 
 

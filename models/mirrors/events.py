@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,8 +99,14 @@ def event_of(report: object) -> TrainingEvent | None:
             "steps": int() | None as steps,
             "logs": dict(logs),
             "elapsed": float(elapsed),
-        } if kind in _KINDS:
+        } if kind in _KINDS and math.isfinite(elapsed) and _are_metrics(logs):
             return _KINDS[kind](
                 epoch=epoch, epochs=epochs, step=step, steps=steps, logs=logs, elapsed=elapsed
             )
     return None
+
+
+def _are_metrics(logs: dict[object, object]) -> bool:
+    return all(
+        isinstance(name, str) and isinstance(value, (float, list)) for name, value in logs.items()
+    )

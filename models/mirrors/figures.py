@@ -62,9 +62,14 @@ def draw_runs(
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Write a figure as PNG, whatever the file's name is."""
-    figure.savefig(path, format="png")
-    return Path(path)
+    """Write a figure in the format of the file's suffix; as PNG if it has none.
+
+    Raises:
+        ValueError: matplotlib knows no such format.
+    """
+    target = Path(path)
+    figure.savefig(target, format=target.suffix[1:] or "png")
+    return target
 
 
 def _chosen(records: Sequence[Record], metrics: Sequence[str] | str | None) -> list[str]:

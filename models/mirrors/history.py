@@ -54,7 +54,8 @@ def compare(
         labels: Their names; ``run 1``, ``run 2`` and so on if None. The dict has its own.
         metrics: What to draw; None for all, and for training and validation together.
         log: Whether the values stand on a logarithmic scale.
-        path: Where to write the picture as PNG; None to get the figure.
+        path: Where to write the picture, in the format of its suffix, PNG without one; None to
+            get the figure.
 
     Returns:
         The path written, or the figure.
@@ -157,6 +158,10 @@ class TrainingHistory(Mapping[str, list[Any]]):
         try:
             return history[metric]
         except KeyError:
+            if not self.epochs:
+                raise KeyError(
+                    f"{metric!r}: no epoch has ended in this training; its state is {self.state!r}"
+                ) from None
             raise KeyError(f"no metric {metric!r} was recorded; {known(metric, self)}") from None
 
     def __iter__(self) -> Iterator[str]:
@@ -244,7 +249,8 @@ class TrainingHistory(Mapping[str, list[Any]]):
         says when a training is not complete.
 
         Args:
-            path: Where to write the picture as PNG; None to get the figure.
+            path: Where to write the picture, in the format of its suffix, PNG without one; None to
+            get the figure.
             metrics: What to draw; None for all. ``"loss"`` brings ``"val_loss"`` with it.
             log: Whether the values stand on a logarithmic scale. A metric that is nowhere above
                 0 stays on a linear one.
@@ -259,7 +265,8 @@ class TrainingHistory(Mapping[str, list[Any]]):
         figure = figures.draw(self._now(), metrics=metrics, log=log)
         return figure if path is None else figures.save(figure, path)
 
-    compare = staticmethod(compare)
+    # A method, too: ``first.compare(second)`` draws both.
+    compare = compare
 
     # --- other forms -------------------------------------------------------------------------
 

@@ -91,7 +91,21 @@ def settle(parts: Iterable[object], label: str) -> tuple[list[Described], Bridge
             "`async with asyncbridge.connect():`, or with one bridge open in the process"
         )
     bring(near, bridge)
+    check_keras(bridge, label)
     return near, bridge
+
+
+def check_keras(bridge: Bridge, label: str) -> None:
+    """Refuse a bridge to a worker that is known to have no Keras.
+
+    Raises:
+        ValueError: It was started with ``backend=None``, or is a fake one.
+    """
+    if not bridge.has_keras:
+        raise ValueError(
+            f"{label}: {bridge!r} is to a worker without Keras: open one with a backend, by "
+            'connect(backend="tensorflow"); in tests, by the fixture `bridge`'
+        )
 
 
 def bridge_of(mirrors: Iterable[Described]) -> Bridge | None:
@@ -140,6 +154,7 @@ def _refuse_foreign(mirrors: Sequence[Described]) -> None:
 
 def _create(mirror: Described, bridge: Bridge) -> None:
     """Make the object in the worker; whatever it is made of is there."""
+    check_keras(bridge, mirror._recipe.label)
     code = Code(name_in_worker)
     name = random_name(f"{type(mirror).__name__.lower()}_")
     body: list[Statement | Expression] = [Assign(Name(name), mirror._recipe.expression(code))]

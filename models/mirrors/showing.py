@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from asyncio.events import _get_running_loop
 from importlib import import_module
@@ -18,11 +17,8 @@ if TYPE_CHECKING:
     from asyncbridge.models.mirrors.events import TrainingEvent
     from asyncbridge.models.mirrors.history import TrainingHistory
     from asyncbridge.models.mirrors.training import Training
-    from asyncbridge.progress import ProgressReader
 
 __all__ = ["View", "metrics_text", "show_training"]
-
-log = logging.getLogger(__name__)
 
 LINES = 2
 """The ``verbose`` that asks for lines, also in a terminal."""
@@ -43,16 +39,26 @@ class View(Protocol):
 class Lines:
     """A line for each epoch, as files and logs want it."""
 
+    def __init__(self) -> None:
+        self._last = 0.0
+
     def show(self, event: TrainingEvent) -> None:
-        """Write the line of an epoch that has ended."""
+        """Write the line of an epoch that has ended, with the time that it took."""
         if isinstance(event, EpochEnd):
+            seconds, self._last = event.elapsed - self._last, event.elapsed
             parts = (
                 f"Epoch {event.epoch + 1}/{event.epochs}",
-                f"{event.elapsed:.1f} s",
+                f"{seconds:.1f} s",
                 *metrics_text(event.logs),
             )
-            sys.stdout.write(" - ".join(parts) + "\n")
-            sys.stdout.flush()
+            self._write(" - ".join(parts) + "\n")
+
+    def _write(self, line: str) -> None:
+        try:
+            sys.stdout.write(line)
+        except UnicodeEncodeError:
+            sys.stdout.write(line.encode("ascii", "backslashreplace").decode())
+        sys.stdout.flush()
 
     def close(self, history: TrainingHistory) -> None:
         """Write nothing: the error, if there is one, is the promise's."""
@@ -63,7 +69,9 @@ def metrics_text(logs: Mapping[str, Any]) -> list[str]:
 
     Names come from the worker: no control character in them reaches the terminal.
     """
-    numbers = ((name, value) for name, value in logs.items() if isinstance(value, float))
+    # The loss first: it is what a narrow terminal has room for.
+    names = sorted(logs, key=lambda name: {"loss": 0, "val_loss": 1}.get(name, 2))
+    numbers = ((name, logs[name]) for name in names if isinstance(logs[name], float))
     return [
         f"{name if name.isprintable() else ascii(name)}: {value:.4g}" for name, value in numbers
     ]
@@ -73,11 +81,14 @@ def show_training(training: Training, verbose: str | int) -> None:
     """Show a training for as long as it lasts, as ``verbose`` asks for it; from any thread."""
     if not verbose or sys.stdout is None:
         return
-    as_lines = verbose == LINES or not sys.stdout.isatty()
-    loop, reader, history = training.get_loop(), training.progress(), training.history
+    as_lines = verbose == LINES or not _is_terminal(sys.stdout)
+    loop = training.get_loop()
 
     def start() -> None:
-        spawn(_show(reader, history, as_lines=as_lines), name="asyncbridge-show")
+        if as_lines:
+            training.show_in(Lines())
+        else:
+            spawn(_show_bar(training), name="asyncbridge-show")
 
     if _get_running_loop() is loop:
         start()
@@ -85,24 +96,17 @@ def show_training(training: Training, verbose: str | int) -> None:
         loop.call_soon_threadsafe(start)
 
 
-async def _show(
-    reader: ProgressReader[TrainingEvent], history: TrainingHistory, *, as_lines: bool
-) -> None:
-    view = Lines() if as_lines else await _bar()
+def _is_terminal(stream: object) -> bool:
+    """Tell a terminal; what stands in the place of ``sys.stdout`` may be anything, or closed."""
     try:
-        async for event in reader:
-            view.show(event)
-    except (OSError, ValueError) as error:  # the terminal is gone, or closed
-        log.debug("a training is not shown any longer: %s", error)
-    finally:
-        view.close(history)
+        return bool(stream.isatty())  # type: ignore[attr-defined]  # the line below
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
-async def _bar() -> View:
-    """Return a progress bar; rich, which draws it, is imported in a thread."""
+async def _show_bar(training: Training) -> None:
+    """Show a progress bar; rich, which draws it, is imported in a thread."""
     name = "asyncbridge.models.mirrors.bars"
-    module = sys.modules.get(name)
-    if module is None:
-        module = await asyncio.get_running_loop().run_in_executor(None, import_module, name)
-    bar: View = module.Bar()
-    return bar
+    module = await asyncio.get_running_loop().run_in_executor(None, import_module, name)
+    if not training.done():
+        training.show_in(module.Bar())

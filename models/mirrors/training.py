@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.models.mirrors.events import EpochEnd, TrainingEvent, event_of
@@ -11,9 +12,12 @@ from asyncbridge.progress import WatchedPromise
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from asyncbridge.models.mirrors.showing import View
     from asyncbridge.progress import ProgressReader
 
 __all__ = ["Training"]
+
+log = logging.getLogger(__name__)
 
 
 class Training(WatchedPromise[TrainingHistory]):
@@ -26,6 +30,7 @@ class Training(WatchedPromise[TrainingHistory]):
     def __init__(self, *, loop: AbstractEventLoop, history: TrainingHistory) -> None:
         super().__init__(loop=loop)
         self.history = history
+        self._view: View | None = None
 
     def progress(self) -> ProgressReader[TrainingEvent]:
         """Return a new iterator of the training's events, from its beginning on.
@@ -36,6 +41,35 @@ class Training(WatchedPromise[TrainingHistory]):
         """
         return super().progress()
 
+    def show_in(self, view: View) -> None:
+        """Show the training from its beginning, as long as it lasts; on its loop."""
+        self._view = view
+        for event in self._progress.events:
+            self._show(event)
+        if self.done():
+            self._end_show()
+
+    def _show(self, event: TrainingEvent) -> None:
+        if self._view is not None:
+            try:
+                self._view.show(event)
+            except Exception as error:  # noqa: BLE001 - the terminal's trouble is not the training's
+                log.debug("a training is not shown any longer: %r", error)
+                self._end_show()
+
+    def _end_show(self) -> None:
+        view, self._view = self._view, None
+        if view is not None:
+            try:
+                view.close(self.history)
+            except Exception as error:  # noqa: BLE001 - as above
+                log.debug("a training's end is not shown: %r", error)
+
+    def _ended(self) -> None:
+        super()._ended()
+        # The first of the promise's callbacks: whoever waits goes on behind the last line.
+        self._end_show()
+
     def _report(self, value: Any, *, transient: bool) -> None:
         event = event_of(value)
         if event is None:  # a newer worker's, which this version does not know
@@ -43,6 +77,7 @@ class Training(WatchedPromise[TrainingHistory]):
         if isinstance(event, EpochEnd):
             self.history._note(event.epoch, event.logs)
         super()._report(event, transient=transient)
+        self._show(event)
 
     def set_exception(self, exception: BaseException | type[BaseException], /) -> None:
         """Reject the promise; the history keeps what there is."""

@@ -125,23 +125,26 @@ async def test_bad_input_is_told_in_words(client: Client) -> None:
 async def test_what_is_no_json_is_refused(client: Client) -> None:
     """So are bytes that are no text, and JSON that no parser takes."""
     headers = {"Content-Type": "application/json"}
+    charset = {"Content-Type": "application/json; charset=nonsense"}
+    async with client.post("/train", data=b"{}", headers=charset) as response:
+        assert response.status == 400
     for path, data in product(("/train", "/predict"), RAW):
         async with client.post(path, data=data, headers=headers) as response:
             assert response.status == 400, data[:10]
             assert "the body is no JSON" in (await response.json())["error"]
 
 
-async def test_a_lost_worker_is_told_and_replaced(client: Client) -> None:
+async def test_a_lost_worker_is_told_and_replaced(trainer: Client) -> None:
     """Health says it until the next training, which has a new worker."""
-    before = await health(client)
+    before = await health(trainer)
     kill_worker(before)
     async with asyncio.timeout(30):
-        while (report := await health(client))["bridge"] == "open":
+        while (report := await health(trainer))["bridge"] == "open":
             await asyncio.sleep(0)
     assert (report["bridge"], report["worker"]["state"]) == ("lost", "lost")
     assert "SIGKILL" in report["worker"]["error"]
-    await train(client)
-    after = await health(client)
+    await train(trainer)
+    after = await health(trainer)
     assert after["bridge"] == "open"
     assert after["worker"]["pid"] != before["worker"]["pid"]
 

@@ -48,6 +48,7 @@ class RecordingBridge:
 
     def __init__(self, name: str = "recording") -> None:
         self.name = name
+        self.has_keras = True
         self.sent: list[Sent] = []
         self.released: list[str] = []
         self._faults: dict[int, RemoteError] = {}

@@ -26,7 +26,8 @@ def fit(model: Any, *, callbacks: Any = None, **arguments: Any) -> dict[str, Any
     history = model.fit(**arguments, callbacks=_watched(callbacks, arguments))
     return {
         "history": {
-            name: [number(value) for value in values] for name, values in history.history.items()
+            str(name): [number(value) for value in values]
+            for name, values in history.history.items()
         },
         "epoch": [int(epoch) for epoch in history.epoch],
         "params": dict(history.params),

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def console() -> Iterator[Console]:
     """A terminal of 120 columns, in memory."""
     yield Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
-    assert _Screen._current is None, "the terminal was not given back"
+    left, _Screen._current = _Screen._current, None
+    assert left is None, "the terminal was not given back"
 
 
 def batch(epoch: int, step: int, steps: int | None = 10, **logs: float) -> BatchEnd:
@@ -43,10 +44,12 @@ def lines(console: Console) -> list[str]:
 def test_a_bar_tells_epoch_step_time_and_metrics(console: Console) -> None:
     """The time is what the rest takes at the pace so far."""
     bar = Bar(console)
+    bar.show(batch(0, 3, loss=0.5))
+    assert "ETA" not in lines(console)[-1]  # the first step compiles: it tells no pace
     bar.show(batch(0, 5, loss=0.25))
     line = lines(console)[-1]
     assert line.startswith("Epoch 1/4")
-    assert "step 5/10" in line
+    assert "5/10" in line
     assert "ETA 35.0 s" in line
     assert line.endswith("loss: 0.25")
     bar.close(history("complete"))
@@ -59,7 +62,7 @@ def test_a_pipeline_of_unknown_length_has_no_end_in_sight(console: Console) -> N
     bar = Bar(console)
     bar.show(batch(0, 7, None))
     line = lines(console)[-1]
-    assert "step 7/?" in line
+    assert "7/?" in line
     assert "ETA" not in line
     bar.close(history("complete"))
 
@@ -67,9 +70,9 @@ def test_a_pipeline_of_unknown_length_has_no_end_in_sight(console: Console) -> N
 def test_epochs_before_the_first_are_not_counted(console: Console) -> None:
     """A training that goes on from an earlier one is estimated by itself."""
     bar = Bar(console)
-    bar.show(batch(2, 10))
-    bar.show(batch(3, 5))
-    assert "ETA 1.7 s" in lines(console)[-1]
+    bar.show(batch(2, 1))
+    bar.show(batch(2, 6))
+    assert "ETA 14.0 s" in lines(console)[-1]
     bar.close(history("complete"))
 
 
@@ -110,3 +113,14 @@ def test_names_of_metrics_are_shown_as_they_are(console: Console) -> None:
     assert "[red]a{b}: 1" in lines(console)[-1]
     bar.close(history("complete"))
     assert "2:30:00" in lines(console)[-1]
+
+
+def test_a_narrow_terminal_shows_the_losses() -> None:
+    """Other metrics give way."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    bar = Bar(console)
+    bar.show(batch(0, 1))
+    bar.show(batch(0, 10, accuracy=0.98765, loss=0.12345, val_accuracy=0.98765, val_loss=0.54321))
+    assert "loss: 0.1235  val_loss: 0.5" in lines(console)[-1]
+    bar.close(history("complete"))
+    assert "loss: 0.1235  val_loss: 0.5432" in lines(console)[-1]

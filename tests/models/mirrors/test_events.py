@@ -48,6 +48,9 @@ def test_each_report_is_an_event_of_its_kind(kind: str, name: str) -> None:
         {"steps": 2.5},
         {"logs": [1]},
         {"elapsed": None},
+        {"elapsed": float("nan")},
+        {"logs": {7: 1.0}},
+        {"logs": {"loss": "text"}},
     ],
 )
 def test_what_is_no_known_event_is_none(change: dict[str, object]) -> None:

@@ -163,8 +163,20 @@ def test_many_runs_have_different_colours() -> None:
     assert len({tuple(line.get_color()) for line in frame.lines}) == 14
 
 
-def test_a_figure_is_saved_as_png(tmp_path: Any) -> None:
-    """Whatever the name ends in."""
-    target = tmp_path / "figure.txt"
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("figure", b"\x89PNG"), ("figure.png", b"\x89PNG"), ("figure.svg", b"<?xml")],
+)
+def test_a_figure_is_saved_in_the_format_of_its_suffix(
+    tmp_path: Any, name: str, start: bytes
+) -> None:
+    """As PNG if it has none."""
+    target = tmp_path / name
     assert save(one({"loss": [1.0]}), str(target)) == target
-    assert target.read_bytes().startswith(b"\x89PNG")
+    assert target.read_bytes().startswith(start)
+
+
+def test_an_unknown_format_is_refused(tmp_path: Any) -> None:
+    """By matplotlib, with the names that it knows."""
+    with pytest.raises(ValueError, match="png"):
+        save(one({"loss": [1.0]}), tmp_path / "figure.nonsense")

@@ -42,8 +42,10 @@ def test_an_unknown_metric_names_the_known_ones() -> None:
     """The KeyError lists what was recorded."""
     with pytest.raises(KeyError, match=r"no metric 'acc'.*'accuracy', 'loss', 'val_loss'"):
         history()["acc"]
-    with pytest.raises(KeyError, match="there are: none"):
-        TrainingHistory({})["loss"]
+    with pytest.raises(
+        KeyError, match="no epoch has ended in this training; its state is 'running'"
+    ):
+        TrainingHistory({}, state="running")["loss"]
 
 
 def test_epochs_default_to_all_of_them() -> None:
@@ -290,7 +292,8 @@ def test_histories_are_compared(tmp_path: Path) -> None:
     assert names(compare(one, two)) == ["run 1", f"run 2 {marked}", *kinds]
     assert names(compare(one, two, labels=["a", "b"])) == ["a", f"b {marked}", *kinds]
     assert names(compare({"c": one, "d": two})) == ["c", f"d {marked}", *kinds]
-    assert names(TrainingHistory.compare(one)) == names(one.compare(one)) == ["run 1", *kinds]
+    assert names(TrainingHistory.compare(one)) == names(one.compare()) == ["run 1", *kinds]
+    assert names(one.compare(two)) == names(compare(one, two))
     (frame,) = compare(one, two, metrics=["loss"], log=True).axes
     assert (len(frame.lines), frame.get_yscale()) == (4, "log")
     assert compare(one, path=tmp_path / "runs") == tmp_path / "runs"

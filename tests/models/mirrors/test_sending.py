@@ -225,6 +225,17 @@ async def test_failed_causes_are_named_alone(bridge: RecordingBridge) -> None:
     assert bridge.sent[0].promise.exception() is not None
 
 
+@pytest.mark.asyncio
+async def test_a_worker_without_keras_is_refused(bridge: RecordingBridge) -> None:
+    """At the line that needs it; nothing is sent."""
+    dense = keras.layers.Dense(1)
+    bridge.has_keras = False
+    for use in (lambda: keras.layers.Dense(2), lambda: request(relu(dense), plain)):
+        with pytest.raises(ValueError, match="a worker without Keras: open one with a backend"):
+            use()
+    assert len(bridge.sent) == 1
+
+
 # --- life and death ---
 
 

@@ -11,6 +11,7 @@ from asyncbridge.models.mirrors.events import BatchEnd, EpochEnd
 from asyncbridge.models.mirrors.history import TrainingHistory
 from asyncbridge.models.mirrors.showing import show_training
 from asyncbridge.models.mirrors.training import Training
+from asyncbridge.progress import WatchedPromise
 
 if TYPE_CHECKING:
     from asyncbridge.models.mirrors.events import TrainingEvent
@@ -41,14 +42,23 @@ async def shown(
     history = TrainingHistory({}, state="running")
     training = Training(loop=asyncio.get_running_loop(), history=history)
     show_training(training, verbose)
-    for one in events:
-        training._progress.add(one, transient=False)
+    for number, one in enumerate(events):
+        if number == 1:
+            await loaded()
+        WatchedPromise._report(training, one, transient=False)
+        training._show(one)
+    await loaded()
     history._complete({}, epochs=[0, 1, 2], params={"epochs": 3}, validation_epochs=[])
-    training.set_result(history)
-    await training
-    showing = [task for task in asyncio.all_tasks() if task.get_name() == "asyncbridge-show"]
-    await asyncio.gather(*showing)
+    asyncio.get_running_loop().call_soon(training.set_result, history)
+    await training  # whoever waits finds the last line written
     return screen.getvalue()
+
+
+async def loaded() -> None:
+    """Wait until rich is there, if it is asked for."""
+    await asyncio.gather(
+        *(task for task in asyncio.all_tasks() if task.get_name() == "asyncbridge-show")
+    )
 
 
 EVENTS = (
@@ -65,7 +75,7 @@ async def test_without_a_terminal_each_epoch_has_a_line(
 ) -> None:
     """With its metrics; batches have none."""
     assert await shown(monkeypatch, verbose, *EVENTS) == (
-        "Epoch 1/3 - 1.2 s - loss: 0.1235\nEpoch 2/3 - 2.5 s - loss: 0.1 - val_loss: 1e-06\n"
+        "Epoch 1/3 - 1.2 s - loss: 0.1235\nEpoch 2/3 - 1.2 s - loss: 0.1 - val_loss: 1e-06\n"
     )
 
 
@@ -119,3 +129,44 @@ async def test_without_standard_output_nothing_is_shown(monkeypatch: pytest.Monk
     training = Training(loop=asyncio.get_running_loop(), history=TrainingHistory({}))
     show_training(training, "auto")
     assert [task.get_name() for task in asyncio.all_tasks()].count("asyncbridge-show") == 0
+
+
+class Odd:
+    """What may stand in the place of ``sys.stdout``: a log's writer, with no ``isatty``."""
+
+    def write(self, text: str) -> int:
+        """Take a text."""
+        raise RuntimeError(text)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["closed", "odd"])
+async def test_a_standard_output_of_any_kind_costs_no_training(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """It is not shown."""
+    stream: Any = Odd()
+    if kind == "closed":
+        stream = io.StringIO()
+        stream.close()
+    monkeypatch.setattr(sys, "stdout", stream)
+    training = Training(loop=asyncio.get_running_loop(), history=TrainingHistory({}))
+    show_training(training, "auto")
+    training._show(EVENTS[0])
+    training._show(EVENTS[0])
+    training.set_result(training.history)
+    assert await training is training.history
+
+
+@pytest.mark.asyncio
+async def test_a_name_that_cannot_be_encoded_is_written_with_backslashes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The line is there all the same."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    training = Training(loop=asyncio.get_running_loop(), history=TrainingHistory({}))
+    show_training(training, 2)
+    training._show(event(EpochEnd, 0, größe=1.0))
+    assert b"gr\\xf6\\xdfe: 1" in raw.getvalue()
+    training.cancel()

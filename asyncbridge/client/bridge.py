@@ -229,7 +229,7 @@ def expire(item: Pending, timeout: float) -> None:
     what, state = item.label or "the command", item.state
     item.promise.set_exception(TimeoutError(f"no outcome of {what} after {timeout} s ({state})"))
     if item.session is not None:
-        item.session.cancel(item)
+        item.session.cancel(item, "dequeue")
 
 
 def check_name(name: object) -> None:

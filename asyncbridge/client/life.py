@@ -220,6 +220,7 @@ class BridgeLife:
             released=self._backlog.give,
             verdict=worker.verdict,
             ended=self._ended,
+            kill=None if worker.kind == "attached" else worker.kill,
         )
         await session.open()
         return session

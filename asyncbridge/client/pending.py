@@ -15,12 +15,12 @@ from asyncbridge.serialization.codec import decode
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from asyncbridge.client.session import Session
     from asyncbridge.errors import RemoteError
     from asyncbridge.promise import Promise
-    from asyncbridge.protocol.messages import Buffer, Payload, Progress
+    from asyncbridge.protocol.messages import Buffer, Payload, Progress, StopMode
 
 __all__ = ["Pending", "dependencies", "origin"]
 
@@ -33,6 +33,20 @@ STATE_NAMES = {
     CommandState.RUNNING: "running",
     CommandState.FINISHED: "running",  # its value is still on the way
 }
+PHASE_NAMES = {
+    CommandState.BACKLOG: "queued",
+    CommandState.SENT: "queued",
+    CommandState.QUEUED: "queued",
+    CommandState.RUNNING: "running",
+    CommandState.FINISHED: "finished",
+}
+MODES: Mapping[str | None, StopMode] = {
+    None: "auto",
+    "graceful": "graceful",
+    "interrupt": "interrupt",
+    "kill": "interrupt",
+}
+"""What ``promise.cancel(mode=...)`` takes, and what the worker is told."""
 PACKAGE_FOLDERS = tuple(
     str(folder) + "/"
     for folder in {
@@ -54,11 +68,13 @@ class Pending:
         "annotate",
         "bindings",
         "bulk",
+        "cancelled_phase",
         "code",
         "dependents",
         "failed",
         "home",
         "id",
+        "interrupting",
         "label",
         "lifetime",
         "origin",
@@ -93,6 +109,8 @@ class Pending:
         self.annotate = annotate
         self.origin = origin
         self.id = 0
+        self.interrupting = False
+        self.cancelled_phase: str | None = None
         self.bulk: dict[str, Buffer] = {}
         self.session: Session | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -110,19 +128,45 @@ class Pending:
 
     @property
     def state(self) -> str:
-        """``pending``, ``queued`` or ``running``, as far as the client knows."""
+        """``pending``, ``queued``, ``running``, ``interrupt-pending``, as far as the client knows."""
         if self.session is None:
             return "pending"
-        return STATE_NAMES[self.session.protocol.command_state(self.id)]
+        state = STATE_NAMES[self.session.protocol.command_state(self.id)]
+        return "interrupt-pending" if self.interrupting and state == "running" else state
 
     @property
     def ahead(self) -> int:
         """How many commands of this client come before it, as far as the client knows."""
         return 0 if self.session is None else self.session.protocol.ahead_of(self.id)
 
+    @property
+    def phase(self) -> str:
+        """``queued``, ``running`` or ``finished``, as far as the client knows."""
+        if self.session is None:
+            return "queued"
+        return PHASE_NAMES[self.session.protocol.command_state(self.id)]
+
     def cancel(self, promise: Promise[Any], msg: Any, mode: str | None) -> bool:
-        """Ask for the command to be taken back; tells whether it still may be."""
-        return self.session is not None and self.session.cancel(self)
+        """Take the command back, or have it stopped; tells whether that may yet come about.
+
+        Raises:
+            ValueError: There is no such mode, or the worker is not the bridge's own to kill.
+        """
+        if mode not in MODES:
+            raise ValueError(f"mode={mode!r}: it is one of {', '.join(map(repr, MODES))}")
+        if self.session is None:
+            return False
+        if mode == "kill":
+            return self._kill(self.session)
+        self.interrupting |= mode == "interrupt"
+        return self.session.cancel(self, MODES[mode])
+
+    def _kill(self, session: Session) -> bool:
+        if session.kill is None:
+            raise ValueError("mode='kill': the worker was started by somebody else")
+        session.settle_cancelled(self)
+        session.kill()
+        return True
 
     def report(self, message: Progress) -> None:
         """Tell what the command's code reports, if the promise is one that wants to know."""

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from asyncbridge.lifetime import Finalizers
     from asyncbridge.promise import Promise
     from asyncbridge.protocol.limits import Bound
-    from asyncbridge.protocol.messages import Message, Payload
+    from asyncbridge.protocol.messages import Message, Payload, StopMode
     from asyncbridge.transport.contract import Link
 
 __all__ = ["Session"]
@@ -70,6 +70,7 @@ class Session:
         released: Called with the size of each command that has left the backlog.
         verdict: Tells why the worker is gone, once the connection has ended.
         ended: Called once, when the session has ended for whatever reason.
+        kill: Kills the worker; None where that is not ours to do.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Session:
         released: Callable[[int], None],
         verdict: Callable[[str], Awaitable[WorkerLost]],
         ended: Callable[[], None],
+        kill: Callable[[], None] | None = None,
     ) -> None:
         self.protocol = ClientProtocol(
             session=name, client=f"asyncbridge pid {os.getpid()}", backlog=backlog
@@ -94,6 +96,7 @@ class Session:
         self._released = released
         self._verdict = verdict
         self._ended = ended
+        self.kill = kill
         self._writer = Writer(link.channel, self.protocol.outgoing, self._written)
         self._pending: dict[int, Pending] = {}
         self._newest = 0
@@ -202,21 +205,21 @@ class Session:
         self._pending[item.id] = item
         self._writer.wake()
 
-    def cancel(self, item: Pending) -> bool:
-        """Take a command back; tells whether it is, or may yet be, out of the queue."""
-        if item.id not in self._pending or item.state == "running":
+    def cancel(self, item: Pending, mode: StopMode = "auto") -> bool:
+        """Take a command back, or have it stopped; tells whether that may yet come about."""
+        if item.id not in self._pending or (mode == "dequeue" and item.state == "running"):
             return False
-        if self._take_back(item):
+        if self._take_back(item, mode):
             dependents = item.dependents
-            self._settle_cancelled(item)
+            self.settle_cancelled(item)
             self._fail(dependents, item)
         else:
             self._writer.wake()
         return True
 
-    def _take_back(self, item: Pending) -> bool:
-        """Take a command out of the backlog, if it is still there."""
-        if not self.protocol.cancel(item.id):
+    def _take_back(self, item: Pending, mode: StopMode = "auto") -> bool:
+        """Take a command out of the backlog, if it is still there; else have it stopped."""
+        if not self.protocol.cancel(item.id, mode):
             return False
         self._released(item.size)
         if not self.protocol.backlogged:
@@ -338,9 +341,11 @@ class Session:
 
     def _cancelled(self, message: Cancelled) -> None:
         if (item := self._pending.get(message.id)) is not None:
-            self._settle_cancelled(item)
+            self.settle_cancelled(item)
 
-    def _settle_cancelled(self, item: Pending) -> None:
+    def settle_cancelled(self, item: Pending) -> None:
+        """End a command's promise as cancelled."""
+        item.cancelled_phase = item.phase
         promise = self._forget(item, failed=True)
         promise._settle_cancelled()
 
@@ -370,9 +375,6 @@ class Session:
             self._take_back(item)
             self._reject(item, self._failure)
 
-    def _said_goodbye(self, message: Goodbye) -> None:
-        self.end(WorkerLost(f"the worker closed the connection: {message.reason}"))
-
     def _broken(self, error: BaseException) -> None:
         """Take the end of a task: the channel's, or the peer's breach of the protocol."""
         if isinstance(error, ChannelClosed):
@@ -395,5 +397,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     StateChanged: Session._state_changed,
     Info: lambda session, message: session._questions.answer(message),
     Output: lambda session, message: session._output.feed(message),
-    Goodbye: Session._said_goodbye,
+    Goodbye: lambda session, message: session.end(
+        WorkerLost(f"the worker closed the connection: {message.reason}")
+    ),
 }

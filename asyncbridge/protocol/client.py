@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.errors import Phase
     from asyncbridge.protocol.journal import Entry
+    from asyncbridge.protocol.messages import StopMode
 
 __all__ = ["ClientProtocol"]
 
@@ -154,8 +155,8 @@ class ClientProtocol:
         self._entries[command.id] = entry
         self._backlog.append(entry)
 
-    def cancel(self, command_id: int) -> bool:
-        """Take a command back.
+    def cancel(self, command_id: int, mode: StopMode = "auto") -> bool:
+        """Take a command back, or stop it.
 
         Returns:
             True when it had not left the client and is finished now; False when the worker
@@ -169,7 +170,7 @@ class ClientProtocol:
             self._backlog_gauge.give(entry.size)
             self._finish(command_id, acknowledge=False, answered=False)
             return True
-        self._control.append(Cancel(id=command_id))
+        self._control.append(Cancel(id=command_id, mode=mode))
         return False
 
     def fetched(self, command_id: int) -> None:

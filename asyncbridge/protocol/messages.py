@@ -18,6 +18,7 @@ OLDEST_VERSION = 1
 Buffer = bytes | bytearray | memoryview
 WorkerState = Literal["importing", "ready", "failed"]
 StreamName = Literal["stdout", "stderr"]
+StopMode = Literal["auto", "dequeue", "graceful", "interrupt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +103,16 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
-    """Take a command out of the queue, if it has not started."""
+    """Take a command out of the queue; bring one that runs to its end.
+
+    Attributes:
+        mode: For one that runs: ``"graceful"`` asks its code to stop, ``"interrupt"`` raises an
+            exception in it, ``"auto"`` does the first where the code looks, else the second, and
+            ``"dequeue"`` leaves it alone.
+    """
 
     id: int
+    mode: StopMode = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ from asyncbridge.worker.faults import describe, release
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.namespace import Namespace
 from asyncbridge.worker.progress import reporting
-from asyncbridge.worker.queue import CommandQueue, Job
+from asyncbridge.worker.queue import CANCELLED, CommandQueue, Job
+from asyncbridge.worker.stopping import Stopper, was_stopped
 
 if TYPE_CHECKING:
     import asyncio
@@ -76,6 +77,7 @@ class Engine:
         self.fault: Fault | None = None
         self.peers: set[Peer] = set()
         self.queue = CommandQueue(executor, self._run)
+        self.stopper = Stopper(loop.call_later)
         self._executor = executor
         self._output = output
         self.journal = Journal(None) if journal is None else journal
@@ -172,6 +174,10 @@ class Engine:
         self.queue.finished(job)
         job.peer.failed(job.command.id, fault, because)
 
+    def _cancelled(self, job: Job) -> None:
+        self.queue.finished(job)
+        job.peer.cancelled(job.command.id)
+
     # --- the GPU thread's side ---
 
     def _post(self, tell: Callable[[], None]) -> None:
@@ -195,7 +201,7 @@ class Engine:
         self._post(lambda: job.peer.started(job.command.id))
         self.journal.started(job.peer.session, job.command.id)
         with reporting(partial(self._report, job)):
-            outcome = capture(self._execute, job)
+            outcome = self.stopper.run(job.stop, partial(self._execute, job))
         capture(self.backend.settle)
         if os.getpid() != self._pid:
             # A fork in the command's code has come out here, too: there is one worker only.
@@ -209,6 +215,11 @@ class Engine:
 
     def _tell_outcome(self, job: Job, outcome: Outcome[tuple[Payload, dict[str, Buffer]]]) -> None:
         self._drain(job)
+        if isinstance(outcome, Error) and was_stopped(job.stop, outcome.error):
+            release(outcome.error)
+            job.failures.add(job.command.id, CANCELLED)
+            self._post(lambda: self._cancelled(job))
+            return
         if isinstance(outcome, Error):
             # Whatever the error does when it is looked at, it must be told.
             capture(self._explain, outcome.error)

@@ -14,7 +14,6 @@ from asyncbridge.protocol.messages import (
     BulkRef,
     Cancel,
     Command,
-    Fault,
     Goodbye,
     Hello,
     Info,
@@ -27,17 +26,14 @@ from asyncbridge.serialization.split import join
 from asyncbridge.transport.bulk import BulkStore
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.writer import Writer
-from asyncbridge.worker.queue import FailureLog, Job, JobState
+from asyncbridge.worker.queue import CANCELLED, FailureLog, Job, JobState
 
 if TYPE_CHECKING:
-    from asyncbridge.protocol.messages import Buffer, Message, Payload
+    from asyncbridge.protocol.messages import Buffer, Fault, Message, Payload
     from asyncbridge.transport.contract import Channel
     from asyncbridge.worker.engine import Engine
 
 __all__ = ["Peer"]
-
-CANCELLED = Fault(type="CancelledError", message="the command was cancelled")
-"""What commands that depend on a cancelled one fail with."""
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +112,13 @@ class Peer:
         self._protocol.failed(command_id, fault, because=because)
         self._writer.wake()
 
+    def cancelled(self, command_id: int) -> None:
+        """Tell the client that a command has come to no outcome, as it wished."""
+        if self._jobs.pop(command_id, None) is None:
+            return
+        self._protocol.cancelled(command_id)
+        self._writer.wake()
+
     def notify(self, message: Message) -> None:
         """Tell the client anything else."""
         self._protocol.notify(message)
@@ -138,7 +141,7 @@ class Peer:
             case Command():
                 self._enqueue(message)
             case Cancel():
-                self._cancel(message.id)
+                self._cancel(message)
             case Acknowledge():
                 for command_id in message.ids:
                     self.bulk.acknowledged(command_id)
@@ -158,13 +161,15 @@ class Peer:
         self._lane.append(item)
         self._lane_ready.set()
 
-    def _cancel(self, command_id: int) -> None:
-        job = self._jobs.get(command_id)
-        if job is not None and self._engine.queue.cancel(job):
-            del self._jobs[command_id]
-            self._failures.add(command_id, CANCELLED)
-            self._protocol.cancelled(command_id)
-            self._writer.wake()
+    def _cancel(self, message: Cancel) -> None:
+        job = self._jobs.get(message.id)
+        if job is None:
+            return
+        if self._engine.queue.cancel(job):
+            self._failures.add(message.id, CANCELLED)
+            self.cancelled(message.id)
+        else:
+            self._engine.stopper.ask(job.stop, message.mode)
 
     # --- from the session's lane to the queue, in order ---
 

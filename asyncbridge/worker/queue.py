@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING
 
 from asyncbridge.protocol.client import size_of
 from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound, Gauge
+from asyncbridge.protocol.messages import Fault
+from asyncbridge.worker.stopping import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncbridge.protocol.messages import Command, Fault
+    from asyncbridge.protocol.messages import Command
     from asyncbridge.worker.executor import Executor
     from asyncbridge.worker.peer import Peer
 
-__all__ = ["DEFAULT_QUEUE", "CommandQueue", "FailureLog", "Job", "JobState"]
+__all__ = ["CANCELLED", "DEFAULT_QUEUE", "CommandQueue", "FailureLog", "Job", "JobState"]
 
 DEFAULT_QUEUE = Bound(count=8192, size=1024 * 1024 * 1024)
 """What may stand in the queue, over all sessions."""
+
+CANCELLED = Fault(type="CancelledError", message="the command was cancelled")
+"""What commands that depend on a cancelled one fail with."""
 
 FAILURES_KEPT = DEFAULT_WINDOW.count
 """Failed commands that a session remembers, for the sake of those that depend on them.
@@ -68,7 +73,7 @@ class FailureLog:
 class Job:
     """A command of one session on its way through the queue."""
 
-    __slots__ = ("bindings", "command", "failures", "peer", "size", "started_at", "state")
+    __slots__ = ("bindings", "command", "failures", "peer", "size", "started_at", "state", "stop")
 
     def __init__(self, peer: Peer, command: Command, failures: FailureLog) -> None:
         self.peer = peer
@@ -79,6 +84,7 @@ class Job:
         self.size = size_of(command)
         self.state = JobState.QUEUED
         self.started_at = 0.0
+        self.stop = Stop()
 
 
 class CommandQueue:

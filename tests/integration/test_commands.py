@@ -285,7 +285,7 @@ async def test_wait_for_value_on_the_loops_own_thread_says_await(
 async def test_a_queued_command_can_be_cancelled(
     connected: Callable[[], Bridge], gate: Gate
 ) -> None:
-    """It never runs; the one that runs cannot be taken back."""
+    """It never runs; the one that runs goes on."""
     async with connected() as bridge:
         bridge.send("ran = []")
         blocking = bridge.send(gate.code)
@@ -294,7 +294,6 @@ async def test_a_queued_command_can_be_cancelled(
         assert queued.cancel()
         with pytest.raises(asyncio.CancelledError):
             await queued
-        assert not blocking.cancel()
         gate.open()
         assert await blocking == "passed"
         assert await bridge.send("ran") == []

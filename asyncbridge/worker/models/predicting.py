@@ -8,18 +8,23 @@ import keras
 
 from asyncbridge.worker.models.messages import without_data
 from asyncbridge.worker.models.printing import printing
+from asyncbridge.worker.models.stops import check_stopped, interruptible, with_callback
 from asyncbridge.worker.models.values import plain
 
 __all__ = ["predict", "predict_on_batch"]
 
 
 @without_data
+@interruptible
 def predict(model: Any, x: Any, verbose: Any = 0, **arguments: Any) -> Any:
     """Return what ``model.predict`` does, as plain data.
 
     On TensorFlow, arrays with no more rows than a batch go straight to the function that
     ``model.predict`` would call for their one batch, past its input pipeline, which takes most
     of its time. The results are the same.
+
+    Raises:
+        CommandStopped: It was asked to stop.
     """
     if keras.backend.backend() == "tensorflow" and _is_plain(verbose, **arguments):
         from asyncbridge.worker.models import one_batch  # noqa: PLC0415 - of TensorFlow alone
@@ -27,12 +32,15 @@ def predict(model: Any, x: Any, verbose: Any = 0, **arguments: Any) -> Any:
         batch = one_batch.prepared(model, x, arguments.get("batch_size"))
         if batch is not None:
             return one_batch.predicted(model, batch)
-    arguments["verbose"] = verbose
+    arguments |= {"verbose": verbose, "callbacks": with_callback(arguments.get("callbacks"))}
     with printing(arguments):
-        return plain(model.predict(x, **arguments))
+        result = plain(model.predict(x, **arguments))
+    check_stopped("prediction")
+    return result
 
 
 @without_data
+@interruptible
 def predict_on_batch(model: Any, **arguments: Any) -> Any:
     """Return what ``model.predict_on_batch`` does, as plain data."""
     return plain(model.predict_on_batch(**arguments))

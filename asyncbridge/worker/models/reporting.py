@@ -10,27 +10,57 @@ import numpy as np
 
 from asyncbridge.worker.models.values import plain
 from asyncbridge.worker.progress import report
+from asyncbridge.worker.stopping import heed_stop, stop_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["BATCH_SECONDS", "ProgressCallback", "number"]
+__all__ = ["BATCH_SECONDS", "ProgressCallback", "StopCallback", "number"]
 
 BATCH_SECONDS = 0.1
 """Seconds between two reports of batches, at least."""
 
 
-class ProgressCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
-    """Reports epochs and, now and then, a batch.
+class StopCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """Ends a training, an evaluation or a prediction after the batch that runs, if asked to."""
+
+    # Backends that run callbacks beside the training need not wait for this one.
+    async_safe = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        heed_stop()
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Look once more: a validation may have come in between."""
+        self._look("stop_training")
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """End the training."""
+        self._look("stop_training")
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """End the evaluation, and the training that it validates."""
+        self._look("stop_evaluating")
+        self._look("stop_training")
+
+    def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """End the prediction."""
+        self._look("stop_predicting")
+
+    def _look(self, name: str) -> None:
+        if stop_asked():
+            setattr(self.model, name, True)
+
+
+class ProgressCallback(StopCallback):
+    """Reports epochs and, now and then, a batch; ends the training if asked to.
 
     Args:
         epochs: The epoch to stop after.
         initial_epoch: The first one.
         clock: Seconds.
     """
-
-    # Backends that run callbacks beside the training need not wait for this one.
-    async_safe = True
 
     def __init__(
         self, *, epochs: int, initial_epoch: int, clock: Callable[[], float] = time.monotonic
@@ -51,11 +81,13 @@ class ProgressCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Report that an epoch begins."""
+        super().on_epoch_begin(epoch, logs)
         self._epoch, self._step = epoch, 0
         self._tell("epoch_begin", {})
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Report a batch, if the last report of one is long enough ago."""
+        super().on_train_batch_end(batch, logs)
         self._step = batch + 1
         now = self._clock()
         if now >= self._next_batch:

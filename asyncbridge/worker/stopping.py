@@ -1,0 +1,168 @@
+"""How a command that runs is brought to its end: by its own consent, or by an exception.
+
+One thread runs commands, so there is one command to stop at most. The code may look whether it is
+to stop, as the callbacks of trainings do. Where it does not, ``CommandInterrupted`` is raised in its
+midst by the interpreter, again and again until the code has ended: some of them get lost, in
+destructors and in handlers that swallow everything.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from asyncbridge.outcome import Error, capture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from asyncbridge.outcome import Outcome
+    from asyncbridge.protocol.messages import StopMode
+
+__all__ = [
+    "CommandInterrupted",
+    "CommandStopped",
+    "Stop",
+    "Stopper",
+    "heed_stop",
+    "is_interrupted",
+    "stop_asked",
+    "was_stopped",
+]
+
+T = TypeVar("T")
+
+REPEAT_SECONDS: Final = 0.05
+"""Seconds from one exception to the next, until the code has ended."""
+
+
+class CommandInterrupted(BaseException):
+    """The client wants the running command to end, at whatever point it is."""
+
+
+class CommandStopped(Exception):
+    """The code has stopped because it was asked to, without a result."""
+
+
+class Stop:
+    """One command's end, as it is wished for.
+
+    Attributes:
+        asked: Whether the command is to stop.
+        heeded: Whether its code looks at that.
+        interrupted: Whether it was to be interrupted.
+    """
+
+    __slots__ = ("asked", "heeded", "interrupted")
+
+    def __init__(self) -> None:
+        self.asked = self.heeded = self.interrupted = False
+
+
+def was_stopped(stop: Stop, error: BaseException) -> bool:
+    """Tell whether a command's error is the end that was wished for.
+
+    Code may make any other error of an interruption, so its class does not count.
+    """
+    return stop.interrupted or (stop.asked and isinstance(error, CommandStopped))
+
+
+# Not a context variable: backends run callbacks in threads of their own.
+_current: Stop | None = None
+
+
+def stop_asked() -> bool:
+    """Tell whether the client wants the running command to stop; from any thread of it.
+
+    Who asks is expected to stop by itself soon, and is not interrupted for the time being.
+    """
+    stop = _current
+    if stop is None:
+        return False
+    stop.heeded = True
+    return stop.asked
+
+
+def is_interrupted() -> bool:
+    """Tell whether the running command is being interrupted."""
+    return _current is not None and _current.interrupted
+
+
+def heed_stop() -> None:
+    """Say that the running command looks at ``stop_asked`` from now on."""
+    stop_asked()
+
+
+class Stopper:
+    """Runs commands in the GPU thread so that the loop can stop them.
+
+    Args:
+        later: Calls back on the loop after some seconds.
+    """
+
+    def __init__(self, later: Callable[[float, Callable[[], None]], object]) -> None:
+        self._later = later
+        self._lock = threading.Lock()
+        self._armed: Stop | None = None
+        self._thread = 0
+
+    def run(self, stop: Stop, function: Callable[[], T]) -> Outcome[T]:
+        """Run the code of a command; no exception of ours comes out, or strikes afterwards."""
+        outcome: Outcome[T] | None = None
+        try:
+            try:
+                with _being_run(stop):
+                    self._arm(stop)
+                    outcome = capture(function)
+            finally:
+                self._disarm()
+        except CommandInterrupted as error:  # it struck between the code and here
+            self._disarm()
+            outcome = Error(error) if outcome is None else outcome
+        return outcome
+
+    def ask(self, stop: Stop, mode: StopMode) -> None:
+        """Bring the command to its end, if it runs; on the loop."""
+        if mode == "dequeue":
+            return
+        stop.asked = True
+        wanted = mode == "interrupt" or (mode == "auto" and not stop.heeded)
+        # Once: two exceptions in one moment would meet the handler of the first.
+        if wanted and not stop.interrupted:
+            stop.interrupted = True
+            self._strike(stop)
+
+    def _arm(self, stop: Stop) -> None:
+        self._thread = threading.get_ident()
+        with self._lock:
+            self._armed = stop
+
+    def _disarm(self) -> None:
+        # The lock: what is struck before is cleared here, and nothing is struck after.
+        with self._lock:
+            self._armed = None
+            _set_exception(self._thread, None)
+
+    def _strike(self, stop: Stop) -> None:
+        with self._lock:
+            if self._armed is not stop:
+                return
+            _set_exception(self._thread, CommandInterrupted)
+        self._later(REPEAT_SECONDS, lambda: self._strike(stop))
+
+
+@contextmanager
+def _being_run(stop: Stop) -> Generator[None]:
+    global _current  # noqa: PLW0603 - there is one GPU thread, and one command in it
+    before, _current = _current, stop
+    try:
+        yield
+    finally:
+        _current = before
+
+
+def _set_exception(thread: int, kind: type[BaseException] | None) -> None:
+    argument = None if kind is None else ctypes.py_object(kind)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), argument)

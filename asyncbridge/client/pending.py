@@ -33,13 +33,6 @@ STATE_NAMES = {
     CommandState.RUNNING: "running",
     CommandState.FINISHED: "running",  # its value is still on the way
 }
-PHASE_NAMES = {
-    CommandState.BACKLOG: "queued",
-    CommandState.SENT: "queued",
-    CommandState.QUEUED: "queued",
-    CommandState.RUNNING: "running",
-    CommandState.FINISHED: "finished",
-}
 MODES: Mapping[str | None, StopMode] = {
     None: "auto",
     "graceful": "graceful",
@@ -68,7 +61,6 @@ class Pending:
         "annotate",
         "bindings",
         "bulk",
-        "cancelled_phase",
         "code",
         "dependents",
         "failed",
@@ -110,7 +102,6 @@ class Pending:
         self.origin = origin
         self.id = 0
         self.interrupting = False
-        self.cancelled_phase: str | None = None
         self.bulk: dict[str, Buffer] = {}
         self.session: Session | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -138,13 +129,6 @@ class Pending:
     def ahead(self) -> int:
         """How many commands of this client come before it, as far as the client knows."""
         return 0 if self.session is None else self.session.protocol.ahead_of(self.id)
-
-    @property
-    def phase(self) -> str:
-        """``queued``, ``running`` or ``finished``, as far as the client knows."""
-        if self.session is None:
-            return "queued"
-        return PHASE_NAMES[self.session.protocol.command_state(self.id)]
 
     def cancel(self, promise: Promise[Any], msg: Any, mode: str | None) -> bool:
         """Take the command back, or have it stopped; tells whether that may yet come about.

@@ -345,9 +345,7 @@ class Session:
 
     def settle_cancelled(self, item: Pending) -> None:
         """End a command's promise as cancelled."""
-        item.cancelled_phase = item.phase
-        promise = self._forget(item, failed=True)
-        promise._settle_cancelled()
+        self._forget(item, failed=True)._settle_cancelled()
 
     def _reject(self, item: Pending, error: AsyncBridgeError) -> None:
         promise = self._forget(item, failed=True, reason=error)
@@ -397,7 +395,5 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     StateChanged: Session._state_changed,
     Info: lambda session, message: session._questions.answer(message),
     Output: lambda session, message: session._output.feed(message),
-    Goodbye: lambda session, message: session.end(
-        WorkerLost(f"the worker closed the connection: {message.reason}")
-    ),
+    Goodbye: lambda session, message: session.end(WorkerLost(f"the worker left: {message.reason}")),
 }

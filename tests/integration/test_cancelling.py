@@ -16,7 +16,9 @@ from asyncbridge import models as keras
 from asyncbridge.errors import WorkerLost
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+    from asyncbridge import Promise
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,11 +64,10 @@ async def test_a_training_stops_gracefully_at_any_moment(bridge: asyncbridge.Bri
         training = long_fit(model)
         await anext(training.progress())
         await pass_some_time(bridge, chance)
-        before = training.history.epochs[-1:]
         assert training.cancel()
         history = await training
         assert history.state == "complete"
-        assert len(history.epochs) - 1 <= (before[0] + 1 if before else 0) + 1
+        assert 0 < len(history.epochs) < FOR_EVER
         weights = await model.get_weights()
         again = await model.fit(X, Y, epochs=1, verbose=0)
         assert len(again["loss"]) == 1
@@ -126,10 +127,11 @@ async def test_an_evaluation_and_a_prediction_give_no_part(bridge: asyncbridge.B
     """What is stopped in the middle has no result."""
     model = compiled()
     rows = np.zeros((100_000, 4))
-    for call in (
+    calls: list[Callable[[], Promise[object]]] = [
         lambda: model.predict(rows, batch_size=1),
         lambda: model.evaluate(rows, rows[:, :1], batch_size=1),
-    ):
+    ]
+    for call in calls:
         promise = call()
         while promise.state != "running":
             await bridge.info()

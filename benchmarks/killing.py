@@ -23,8 +23,8 @@ async def fit():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(16), keras.layers.Dense(3)])
     model.compile(optimizer="adam", loss="mse")
     x, y = np.zeros((5000, 4), "float32"), np.zeros((5000, 3), "float32")
-    await model.fit(x, y, epochs=1, batch_size=500)
-    running = model.fit(x, y, epochs=1000, batch_size=1)
+    await model.fit(x, y, epochs=1, batch_size=500, verbose=0)
+    running = model.fit(x, y, epochs=1000, batch_size=1, verbose=0)
     while running.state != "running":
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.3)

@@ -34,8 +34,8 @@ async def work():
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(16, activation="sigmoid"),
                                   keras.layers.Dense(3, activation="softmax")])
         model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-        await model.fit(x, y, epochs=1, batch_size=1)
-        await model.fit(x, y, epochs=5, batch_size=1)
+        await model.fit(x, y, epochs=1, batch_size=1, verbose=0)
+        await model.fit(x, y, epochs=5, batch_size=1, verbose=0)
         await model.predict(x)
 asyncio.run(timed(work))
 """

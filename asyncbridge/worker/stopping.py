@@ -121,6 +121,7 @@ class Stopper:
         except CommandInterrupted as error:  # it struck between the code and here
             self._disarm()
             outcome = Error(error) if outcome is None else outcome
+        assert outcome is not None
         return outcome
 
     def ask(self, stop: Stop, mode: StopMode) -> None:

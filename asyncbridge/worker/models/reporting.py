@@ -10,7 +10,7 @@ import numpy as np
 
 from asyncbridge.worker.models.values import plain
 from asyncbridge.worker.progress import report
-from asyncbridge.worker.stopping import heed_stop, stop_asked
+from asyncbridge.worker.stopping import stop_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,10 +26,6 @@ class StopCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
 
     # Backends that run callbacks beside the training need not wait for this one.
     async_safe = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        heed_stop()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Look once more: a validation may have come in between."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import keras
 
 from asyncbridge.worker.models.reporting import StopCallback
-from asyncbridge.worker.stopping import CommandStopped, is_interrupted, stop_asked
+from asyncbridge.worker.stopping import CommandStopped, heed_stop, is_interrupted, stop_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,8 @@ def with_callback(callbacks: Any, callback: StopCallback | None = None) -> Any:
     """Return a call's callbacks with one more, the last: it sees what the others have done."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks  # whoever makes one sees to everything in it
+    # Not before: with a list that is left alone nobody would look.
+    heed_stop()
     given = keras.tree.flatten(callbacks) if callbacks else []
     return [*given, callback or StopCallback()]
 

@@ -114,6 +114,27 @@ def test_callbacks_of_any_form(worker: KerasProcess) -> None:
     assert watch(worker, own, "net := classifier()") == []
 
 
+@pytest.mark.parametrize(
+    ("callbacks", "heeded"),
+    [
+        ("None", True),
+        ("keras.callbacks.CallbackList([keras.callbacks.History()], model=net, epochs=1)", False),
+    ],
+)
+def test_who_looks_whether_to_stop(worker: KerasProcess, callbacks: str, heeded: bool) -> None:
+    """Our callback does; where it is not in the list, nobody does, and an interrupt is needed."""
+    assert (
+        worker.run(f"""
+from asyncbridge.worker import stopping
+net, stop = classifier(), stopping.Stop()
+with stopping._being_run(stop):
+    worker_models.fit(net, x=x, y=y, verbose=0, callbacks={callbacks})
+stop.heeded
+""")
+        is heeded
+    )
+
+
 def test_a_training_outside_a_command(worker: KerasProcess) -> None:
     """Nobody is told, and nothing fails."""
     assert worker.run("len(worker_models.fit(classifier(), x=x, y=y, verbose=0)['epoch'])") == 1

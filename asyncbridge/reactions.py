@@ -56,7 +56,7 @@ class Reaction:
         if derived.done():  # cancelled meanwhile; an error of the source stays unretrieved
             return
         if source.cancelled():
-            _cancel(derived, getattr(source, "_cancel_message", None))  # not public
+            _cancel(derived, _message(source))
             return
         error = source.exception()
         if error is None:
@@ -71,6 +71,15 @@ class Reaction:
         else:
             reject_with(derived, error)
         del self, source, derived, error, argument  # see _settle_by
+
+
+def _message(cancelled: asyncio.Future[Any]) -> object:
+    # By its exception, for a task that cancelled itself has the message nowhere else.
+    try:
+        cancelled.exception()
+    except asyncio.CancelledError as error:
+        return error.args[0] if error.args else None
+    return None
 
 
 class Finally:

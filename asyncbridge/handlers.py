@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["apply_blocks", "check_block", "check_handler", "split_catch"]
+__all__ = ["apply_blocks", "check_block", "check_handlers", "split_catch"]
 
 
-def check_handler(method: str, handler: object) -> None:
+def check_handlers(method: str, *handlers: object) -> None:
     """Refuse what ``then``, ``catch`` and ``finally_`` cannot call.
 
     Raises:
-        TypeError: It is neither callable nor None.
+        TypeError: One is neither callable nor None.
     """
-    if handler is not None and not callable(handler):
-        raise TypeError(f"{method}() takes functions or None, not {handler!r}")
+    for handler in handlers:
+        if handler is not None and not callable(handler):
+            raise TypeError(f"{method}() takes functions or None, not {handler!r}")
 
 
 def split_catch(
@@ -32,7 +33,7 @@ def split_catch(
     *given, handler = arguments or (None,)
     if not arguments or _is_exception_type(handler) or isinstance(handler, tuple):
         raise TypeError("catch() takes a handler last: catch(handler), catch(ValueError, handler)")
-    check_handler("catch", handler)
+    check_handlers("catch", handler)
     types = given[0] if len(given) == 1 and isinstance(given[0], tuple) else tuple(given)
     for item in types:
         if not _is_exception_type(item):

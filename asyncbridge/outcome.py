@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["Error", "Outcome", "Value", "block_until", "call_on", "capture", "runs_elsewhere"]
+__all__ = [
+    "Error",
+    "Outcome",
+    "Value",
+    "block_until",
+    "call_on",
+    "capture",
+    "runs_elsewhere",
+    "without_top_frame",
+]
 
 P = ParamSpec("P")
 _TRACEBACK = BaseException.__dict__["__traceback__"]
@@ -67,15 +76,16 @@ def capture(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Outcome
     try:
         return Value(fn(*args, **kwargs))
     except BaseException as error:  # noqa: BLE001 - an outcome is for every way a call ends
-        _TRACEBACK.__set__(error, _inner_traceback(error))
-        return Error(error)
+        return Error(without_top_frame(error))
 
 
-def _inner_traceback(error: BaseException) -> TracebackType | None:
+def without_top_frame(error: BaseException) -> BaseException:
+    """Take the frame that caught the error off its traceback, and return the error."""
     # Past the class's own attributes, which may be hostile. Not inlined: in a frame that the
     # traceback leads back to, a variable that holds it would be a cycle.
     traceback: TracebackType | None = _TRACEBACK.__get__(error)
-    return traceback and traceback.tb_next
+    _TRACEBACK.__set__(error, traceback and traceback.tb_next)
+    return error
 
 
 def runs_elsewhere(loop: AbstractEventLoop) -> bool:

@@ -10,25 +10,15 @@ library is imported.
 from __future__ import annotations
 
 import asyncio
-from asyncio.events import _get_running_loop
 from contextvars import copy_context
 from functools import partial
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Generic,
-    NamedTuple,
-    NoReturn,
-    TypeVar,
-    cast,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar, cast, overload
 
-from asyncbridge.handlers import apply_blocks, check_block, check_handler, split_catch
+from asyncbridge.handlers import apply_blocks, check_block, check_handlers, split_catch
 from asyncbridge.outcome import call_on, capture, runs_elsewhere
 from asyncbridge.reactions import Finally, Reaction, reject_with, resolve_with, settle_as, settlers
 from asyncbridge.source import Source
-from asyncbridge.waiting import Waiter, block_until_settled, wait_elsewhere
+from asyncbridge.waiting import block_until_settled, wait
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -45,6 +35,8 @@ F = TypeVar("F", bound=BaseException)
 
 # Future's own methods, called unbound: ``super()`` is slower, and this is the hot path.
 _set_result = asyncio.Future.set_result
+_set_exception = asyncio.Future.set_exception
+_await = asyncio.Future.__await__
 _add_done_callback = asyncio.Future.add_done_callback
 
 
@@ -53,12 +45,22 @@ class Promise(asyncio.Future[T]):
 
     Awaiting never cancels it: a waiter that is cancelled, or times out, leaves it alive.
     ``cancel`` does, and so does what calls it: a cancelled ``asyncio.gather``, and before
-    Python 3.12 an ``asyncio.wait_for`` that times out (``asyncio.timeout`` never does).
+    Python 3.12 an ``asyncio.wait_for`` that times out (``asyncio.timeout`` never does). One
+    that you construct yourself, as a loop's ``create_future`` would, is the exception: it is
+    awaited as a Future is, and its waiter's cancellation is its own.
     """
 
     # No __init__ and defaults on the class, so that creating one costs what a Future costs.
+    _shared = False
     _source: Source | None = None
     _transforms: list[Callable[[Any], Any]] | None = None
+
+    @classmethod
+    def _shared_on(cls, loop: AbstractEventLoop) -> Promise[T]:
+        """Create a promise that no waiter's cancellation ends."""
+        promise = cls(loop=loop)
+        promise._shared = True
+        return promise
 
     @classmethod
     def with_resolvers(cls, *, loop: AbstractEventLoop | None = None) -> Resolvers[T]:
@@ -66,7 +68,7 @@ class Promise(asyncio.Future[T]):
 
         The first call of either wins; later ones are ignored (2.3.3.3.3).
         """
-        promise: Promise[T] = cls(loop=loop or asyncio.get_running_loop())
+        promise: Promise[T] = cls._shared_on(loop or asyncio.get_running_loop())
         resolve, reject = settlers(promise)
         return Resolvers(promise, resolve, reject)
 
@@ -81,7 +83,7 @@ class Promise(asyncio.Future[T]):
         """Return a promise of the value; a promise is returned as it is."""
         if isinstance(value, cls):
             return value
-        promise: Promise[Any] = cls(loop=asyncio.get_running_loop())
+        promise: Promise[Any] = cls._shared_on(asyncio.get_running_loop())
         resolve_with(promise, value)
         return promise
 
@@ -158,8 +160,7 @@ class Promise(asyncio.Future[T]):
         Raises:
             TypeError: A handler is neither callable nor None.
         """
-        check_handler("then", on_fulfilled)
-        check_handler("then", on_rejected)
+        check_handlers("then", on_fulfilled, on_rejected)
         return self._derive(on_fulfilled, on_rejected, (BaseException,))
 
     @overload
@@ -213,10 +214,10 @@ class Promise(asyncio.Future[T]):
         Raises:
             TypeError: The handler is neither callable nor None.
         """
-        check_handler("finally_", handler)
+        check_handlers("finally_", handler)
         if handler is None:
             return self._derive(None, None, ())
-        derived: Promise[T] = Promise(loop=self._loop)
+        derived: Promise[T] = Promise._shared_on(self._loop)
         self.add_done_callback(Finally(derived, handler))
         return derived
 
@@ -226,7 +227,7 @@ class Promise(asyncio.Future[T]):
         on_rejected: Callable[[Any], Any] | None,
         catches: tuple[type[BaseException], ...],
     ) -> Promise[Any]:
-        derived: Promise[Any] = Promise(loop=self._loop)
+        derived: Promise[Any] = Promise._shared_on(self._loop)
         self.add_done_callback(Reaction(derived, on_fulfilled, on_rejected, catches))
         return derived
 
@@ -275,13 +276,15 @@ class Promise(asyncio.Future[T]):
 
     def set_result(self, result: T, /) -> None:
         """Fulfil the promise with what its transform blocks make of ``result``."""
-        if self._transforms is None or self.done():
+        # getattr: a Future's method takes a Task as well, and CPython's own tests call it so.
+        blocks: list[Callable[[Any], Any]] | None = getattr(self, "_transforms", None)
+        if blocks is None or self.done():
             _set_result(self, result)
             return
-        outcome = capture(apply_blocks, self._transforms, result)
+        outcome = capture(apply_blocks, blocks, result)
         self._transforms = None
         settle_as(self, outcome)
-        del self, outcome  # an error's traceback may hold this frame: a cycle otherwise
+        del self, blocks, outcome  # an error's traceback may hold this frame: a cycle otherwise
 
     def _settle(self, value: object) -> None:
         """Fulfil from the owner's raw value; one that comes after the end is ignored."""
@@ -290,17 +293,12 @@ class Promise(asyncio.Future[T]):
 
     def set_exception(self, exception: BaseException | type[BaseException], /) -> None:
         """Reject the promise; see ``asyncio.Future``."""
-        super().set_exception(exception)
-        self._drop_transforms()
-
-    def _drop_transforms(self) -> None:
-        # A promise that is kept must not keep what blocks that never run hold on to.
-        if self._transforms is not None:
-            self._transforms = None
+        _set_exception(self, exception)
+        _drop_transforms(self)
 
     def _settle_cancelled(self, msg: object = None) -> bool:
         """End as cancelled without asking the source; return False if settled before."""
-        self._drop_transforms()
+        _drop_transforms(self)
         return super().cancel(msg)
 
     def cancel(self, msg: object = None, *, mode: str | None = None) -> bool:
@@ -326,6 +324,7 @@ class Promise(asyncio.Future[T]):
     def _attach(self, source: Source) -> None:
         """Name the command's owner, which then answers for ``state`` and ``cancel``."""
         self._source = source
+        self._shared = True
 
     @property
     def command_id(self) -> int | None:
@@ -344,18 +343,11 @@ class Promise(asyncio.Future[T]):
 
     # --- waiting -------------------------------------------------------------------------
 
+    # __iter__ stays a Future's: ``yield from`` is asyncio's own, which passes cancellation on.
     def __await__(self) -> Generator[Any, None, T]:
-        try:
-            if not self.done():
-                if _get_running_loop() is self._loop:
-                    yield Waiter(self)
-                else:
-                    yield from wait_elsewhere(self)
-            return self.result()
-        finally:
-            del self  # the error's traceback holds this frame: a cycle otherwise
-
-    __iter__ = __await__
+        if self.done() or not (self._shared or runs_elsewhere(self._loop)):
+            return _await(self)
+        return wait(self)
 
     def wait_for_value(self, timeout: float | None = None) -> T:
         """Block this thread until the promise is settled; return its value or raise its error.
@@ -388,6 +380,12 @@ class Promise(asyncio.Future[T]):
         raise TypeError(
             "a Promise is no array: its value may not be there yet. Write `await promise`"
         )
+
+
+def _drop_transforms(promise: Promise[Any]) -> None:
+    # A promise that is kept must not keep what blocks that never run hold on to.
+    if getattr(promise, "_transforms", None) is not None:
+        promise._transforms = None
 
 
 class Resolvers(NamedTuple, Generic[T]):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from functools import partial
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asyncbridge.outcome import Error, Outcome, capture, runs_elsewhere
+from asyncbridge.outcome import Error, Outcome, capture, runs_elsewhere, without_top_frame
 from asyncbridge.tasks import spawn
 from asyncbridge.waiting import when_done
 
@@ -55,7 +56,7 @@ class Reaction:
         if derived.done():  # cancelled meanwhile; an error of the source stays unretrieved
             return
         if source.cancelled():
-            _cancel(derived, getattr(source, "_cancel_message", None))  # not public
+            _cancel(derived, _message(source))
             return
         error = source.exception()
         if error is None:
@@ -70,6 +71,15 @@ class Reaction:
         else:
             reject_with(derived, error)
         del self, source, derived, error, argument  # see _settle_by
+
+
+def _message(cancelled: asyncio.Future[Any]) -> object:
+    # By its exception, for a task that cancelled itself has the message nowhere else.
+    try:
+        cancelled.exception()
+    except asyncio.CancelledError as error:
+        return error.args[0] if error.args else None
+    return None
 
 
 class Finally:
@@ -94,15 +104,18 @@ class Finally:
 
 
 def _settle_by(promise: asyncio.Future[Any], handler: Callable[..., object], *args: object) -> None:
-    outcome = capture(handler, *args)
-    if isinstance(outcome, Error):
-        reject_with(promise, outcome.error)
-        _let_exits_out(outcome.error)
+    # By hand what capture() does: this is each link of a chain, and the outcome would double it.
+    try:
+        value = handler(*args)
+    except BaseException as error:  # noqa: BLE001 - whatever the handler raises rejects (2.2.7.2)
+        reject_with(promise, without_top_frame(error))
+        _let_exits_out(error)
     else:
-        resolve_with(promise, outcome.value)
+        resolve_with(promise, value)
+        del value
     # An error's traceback holds the handler's frame, and that one the frames it was called
     # from: their locals would be reference cycles, and keep the promises until a collection.
-    del promise, args, outcome
+    del promise, args
 
 
 def settle_as(promise: asyncio.Future[Any], outcome: Outcome[Any]) -> None:
@@ -199,7 +212,7 @@ def _is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:
     # The first test says what the ABC would, at a tenth of its cost.
     if getattr(type(value), "__await__", None) is not None:
         return True
-    return inspect.isgenerator(value) and inspect.isawaitable(value)
+    return isinstance(value, GeneratorType) and inspect.isawaitable(value)
 
 
 def _name(handler: object) -> str:

@@ -11,7 +11,7 @@ import threading
 from asyncio.events import _get_running_loop
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import block_until
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextvars import Context
 
-__all__ = ["Waiter", "block_until_settled", "wait_elsewhere", "when_done"]
+__all__ = ["Waiter", "block_until_settled", "wait", "wait_elsewhere", "when_done"]
+
+T = TypeVar("T")
 
 # Called unbound: the promise's own method adds what a waiter on its loop does without.
 _add_done_callback = asyncio.Future.add_done_callback
@@ -82,6 +84,22 @@ class _Relay:
 
     def __call__(self, future: asyncio.Future[Any]) -> None:
         _when_open(self._loop, self._callback, future)
+
+
+def wait(promise: asyncio.Future[T]) -> Generator[Any, None, T]:
+    """Wait for a promise that is shared, and leave it alive if the wait is cancelled.
+
+    Raises:
+        WrongLoopError: The promise is of another loop, which does not run.
+    """
+    try:
+        if _get_running_loop() is promise.get_loop():
+            yield Waiter(promise)
+        else:
+            yield from wait_elsewhere(promise)
+        return promise.result()
+    finally:
+        del promise  # the error's traceback holds this frame: a cycle otherwise
 
 
 def wait_elsewhere(promise: asyncio.Future[Any]) -> Generator[Any, None, None]:

@@ -261,7 +261,7 @@ class BridgeLife:
         """Start work on the bridge's loop and return its promise."""
         if self._loop is None:
             raise BridgeClosed(UNOPENED)
-        promise: Promise[T] = Promise(loop=self._loop)
+        promise: Promise[T] = Promise._shared_on(self._loop)
 
         def start() -> None:
             task = spawn(work(), name=name, on_error=lambda _: None)

@@ -38,7 +38,12 @@ class CustomAwaitable:
 
 
 def pending() -> Promise[Any]:
-    """Create a promise on the running loop."""
+    """Create a promise of work on the running loop: one that no waiter's cancellation ends."""
+    return Promise[Any].with_resolvers().promise
+
+
+def bare() -> Promise[Any]:
+    """Create a promise as a loop's ``create_future`` would."""
     return Promise(loop=asyncio.get_running_loop())
 
 

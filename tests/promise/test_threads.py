@@ -103,13 +103,17 @@ async def test_a_waiter_cancelled_as_another_loop_wakes_it(
 async def test_awaiting_a_promise_of_a_dead_loop() -> None:
     """Where nothing can settle it, awaiting raises; a settled one gives its value."""
     dead = asyncio.new_event_loop()
-    promise: Promise[int] = Promise(loop=dead)
+    shared, bare = Promise[int].with_resolvers(loop=dead).promise, Promise[int](loop=dead)
     with pytest.raises(WrongLoopError, match="does not run"):
-        await promise
-    promise.set_result(1)
+        await shared
+    with pytest.raises(RuntimeError, match="attached to a different loop"):
+        await bare
+    for promise in (shared, bare):
+        promise.set_result(1)
     dead.close()
-    assert await promise == 1
-    assert await settled("after").then(lambda _: promise) == 1
+    for promise in (shared, bare):
+        assert await promise == 1
+        assert await settled("after").then(give(promise)) == 1
 
 
 @pytest.mark.asyncio

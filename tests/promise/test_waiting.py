@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import types
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 
 from asyncbridge.promise import Promise
 from asyncbridge.tasks import spawn
-from tests.promise.conftest import ERROR, add_one, outcome, pending, settled, turns
+from tests.promise.conftest import (
+    ERROR,
+    CustomAwaitable,
+    add_one,
+    bare,
+    outcome,
+    pending,
+    settled,
+    turns,
+)
 
 
 @types.coroutine
@@ -71,6 +80,44 @@ async def test_a_waiter_may_survive_its_cancellation() -> None:
     await turns(2)
     promise.set_result("value")
     assert await waiter == "value"
+
+
+@pytest.mark.asyncio
+async def test_a_bare_promise_is_awaited_as_a_future() -> None:
+    """One that code constructs itself goes with its waiter, as what create_future() makes does."""
+    promise = bare()
+
+    async def wait() -> None:
+        await promise
+
+    waiter = spawn(wait(), name="waiter")
+    await turns(1)
+    waiter.cancel("both")
+    assert repr(await outcome(waiter)) == "CancelledError('both')"
+    assert repr(await outcome(promise)) == "CancelledError('both')"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "derive",
+    [
+        Promise.then,
+        lambda promise: promise.catch(str),
+        lambda promise: promise.finally_(list),
+        lambda promise: Promise.resolve(CustomAwaitable(promise)),
+        lambda promise: Promise[Any].with_resolvers().promise,
+    ],
+    ids=["then", "catch", "finally_", "resolve", "with_resolvers"],
+)
+async def test_every_promise_that_is_made_for_work_outlives_its_waiters(
+    derive: Callable[[Promise[Any]], Promise[Any]],
+) -> None:
+    """A timeout ends none of them, whatever they are made from."""
+    promise = derive(bare())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await promise
+    assert promise.state == "pending"
 
 
 @pytest.mark.asyncio

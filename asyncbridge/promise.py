@@ -21,9 +21,9 @@ from typing import (
     overload,
 )
 
-from asyncbridge.handle import Handle
+from asyncbridge.combinators import Combinators
 from asyncbridge.handlers import check_handler, split_catch
-from asyncbridge.reactions import Finally, Reaction, reject_with, resolve_with, settlers
+from asyncbridge.reactions import Finally, Reaction, Tap, reject_with, resolve_with, settlers
 from asyncbridge.source import Source
 from asyncbridge.waiting import Waiter, block_until_settled, wait_elsewhere
 
@@ -40,7 +40,7 @@ E = TypeVar("E", bound=BaseException)
 F = TypeVar("F", bound=BaseException)
 
 
-class Promise(Handle[T]):
+class Promise(Combinators[T]):
     """A value that is not there yet: ``await`` it, or chain with ``then``.
 
     Awaiting never cancels it: a waiter that is cancelled, or times out, leaves it alive.
@@ -206,6 +206,22 @@ class Promise(Handle[T]):
             return self._derive(None, None, ())
         derived: Promise[T] = Promise(loop=self._loop)
         self.add_done_callback(Finally(derived, handler))
+        return derived
+
+    def tap(self, handler: Callable[[T], object] | None) -> Promise[T]:
+        """Run the handler with the value, and return a promise of that same value.
+
+        What the handler returns is awaited, if it can be, and dropped; when it fails, its error
+        rejects the returned promise. A rejection or a cancellation passes it by.
+
+        Raises:
+            TypeError: The handler is neither callable nor None.
+        """
+        check_handler("tap", handler)
+        if handler is None:
+            return self._derive(None, None, ())
+        derived: Promise[T] = Promise(loop=self._loop)
+        self.add_done_callback(Tap(derived, handler))
         return derived
 
     def _derive(

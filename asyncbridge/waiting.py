@@ -10,6 +10,7 @@ import asyncio
 import threading
 from asyncio.events import _get_running_loop
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextvars import Context
 
-__all__ = ["Waiter", "block_until_settled", "wait_elsewhere", "when_done"]
+__all__ = [
+    "Waiter",
+    "block_until_settled",
+    "check_seconds",
+    "no_longer_when_done",
+    "wait_elsewhere",
+    "when_done",
+]
 
-# Called unbound: the promise's own method adds what a waiter on its loop does without.
+# Called unbound: the promise's own methods do more than is wanted here.
 _add_done_callback = asyncio.Future.add_done_callback
+_remove_done_callback = asyncio.Future.remove_done_callback
 
 
 class Waiter:
@@ -71,17 +80,15 @@ class Waiter:
         raise asyncio.CancelledError(*(() if self._message is None else (self._message,)))
 
 
+@dataclass(frozen=True, slots=True)
 class _Relay:
-    """A callback that runs on a loop which is not the future's own."""
+    """A callback that runs on a loop which is not the future's own; taken back by an equal one."""
 
-    __slots__ = ("_callback", "_loop")
-
-    def __init__(self, loop: AbstractEventLoop, callback: Callable[[Any], object]) -> None:
-        self._loop = loop
-        self._callback = callback
+    loop: AbstractEventLoop
+    callback: Callable[[Any], object]
 
     def __call__(self, future: asyncio.Future[Any]) -> None:
-        _when_open(self._loop, self._callback, future)
+        _when_open(self.loop, self.callback, future)
 
 
 def wait_elsewhere(promise: asyncio.Future[Any]) -> Generator[Any, None, None]:
@@ -116,8 +123,7 @@ def block_until_settled(promise: asyncio.Future[Any], timeout: float | None) -> 
         TimeoutError: The time is over.
         RuntimeError: The promise's loop does not run.
     """
-    if timeout is not None and timeout < 0:
-        raise ValueError(f"timeout must be 0 or more seconds, not {timeout}")
+    check_seconds("timeout", timeout)
     if _get_running_loop() is not None:
         raise WrongLoopError("wait_for_value() would block this event loop: use `await`")
     if not promise.done() and not _settled_in_time(promise, timeout):
@@ -149,6 +155,27 @@ def when_done(
         loop.call_soon(callback, future)
     else:
         home.call_soon_threadsafe(future.add_done_callback, _Relay(loop, callback))
+
+
+def no_longer_when_done(
+    future: asyncio.Future[Any], loop: AbstractEventLoop, callback: Callable[[Any], object]
+) -> None:
+    """Take back a ``when_done``, so that the future keeps nothing of it."""
+    home = future.get_loop()
+    if home is loop:
+        _remove_done_callback(future, callback)
+    else:
+        _when_open(home, _remove_done_callback, future, _Relay(loop, callback))
+
+
+def check_seconds(name: str, seconds: float | None) -> None:
+    """Refuse a negative time, and what is not a number.
+
+    Raises:
+        ValueError: It is negative.
+    """
+    if seconds is not None and not seconds >= 0:
+        raise ValueError(f"{name} must be 0 or more seconds, not {seconds}")
 
 
 def _when_open(loop: AbstractEventLoop, callback: Callable[..., object], *args: object) -> None:

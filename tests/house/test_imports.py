@@ -18,7 +18,10 @@ FRAMEWORKS = frozenset({"jax", "keras", "tensorflow", "torch"})
 LOOP_MAKERS = frozenset({"get_event_loop", "get_running_loop", "new_event_loop"})
 STANDARD_LIBRARY_ALONE = (
     "asyncbridge",
+    "asyncbridge.combinators",
+    "asyncbridge.combining",
     "asyncbridge.errors",
+    "asyncbridge.handle",
     "asyncbridge.handlers",
     "asyncbridge.outcome",
     "asyncbridge.parsing",

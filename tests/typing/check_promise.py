@@ -90,6 +90,9 @@ def check_catch(promise: Promise[int]) -> None:
 def check_the_rest(promise: Promise[int], raw: Promise[Any]) -> None:
     """A transform block retypes the promise; a source needs five names."""
     assert_type(promise.finally_(lambda: None), Promise[int])
+    assert_type(promise.tap(to_text), Promise[int])
+    assert_type(promise.tap(to_bytes), Promise[int])
+    assert_type(promise.tap(None), Promise[int])
     assert_type(promise.transform(to_text), Promise[str])
     assert_type(raw.transform(to_text), Promise[str])
     assert_type(promise.wait_for_value(timeout=1), int)
@@ -111,6 +114,36 @@ def check_makers(done: asyncio.Future[int]) -> None:
     reject(ValueError())
     resolve("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - not an int
     rejected.cancel()
+
+
+def check_all(one: Promise[int], two: asyncio.Future[str]) -> None:
+    """A tuple keeps each type, up to six of them; anything else is a list of one type."""
+    three = to_bytes(1)
+    assert_type(Promise.all((one,)), Promise[tuple[int]])
+    assert_type(Promise.all((one, two)), Promise[tuple[int, str]])
+    assert_type(Promise.all((one, two, three)), Promise[tuple[int, str, bytes]])
+    assert_type(Promise.all((one, two, three, one)), Promise[tuple[int, str, bytes, int]])
+    assert_type(Promise.all((one, two, three, one, two)), Promise[tuple[int, str, bytes, int, str]])
+    assert_type(
+        Promise.all((one, two, three, one, two, one)),
+        Promise[tuple[int, str, bytes, int, str, int]],
+    )
+    assert_type(Promise.all((one, one, one, one, one, one, one)), Promise[tuple[int, ...]])
+    assert_type(Promise.all([one, one]), Promise[list[int]])
+    assert_type(Promise.all(to_bytes(n) for n in range(3)), Promise[list[bytes]])
+    Promise.all(one)  # type: ignore[arg-type]  # pyright: ignore - one alone
+
+
+def check_combinators(one: Promise[int], two: asyncio.Future[str]) -> None:
+    """What they are of is looked through."""
+    assert_type(Promise.any([one, one]), Promise[int])
+    assert_type(Promise.race([to_bytes(1), to_bytes(2)]), Promise[bytes])
+    assert_type(Promise.all_settled([one]), Promise[list[Value[int] | Error]])
+    assert_type(Promise.delay(1), Promise[None])
+    assert_type(Promise.delay(0.5, "text"), Promise[str])
+    assert_type(Promise.delay(0.5, one), Promise[int])
+    assert_type(Promise.from_awaitable(to_bytes(1)), Promise[bytes])
+    assert_type(Promise.from_awaitable(two), Promise[str])
 
 
 async def check_awaiting(promise: Promise[int]) -> None:

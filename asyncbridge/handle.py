@@ -26,6 +26,7 @@ U = TypeVar("U")
 # Future's own methods, called unbound: ``super()`` is slower, and this is the hot path.
 _set_result = asyncio.Future.set_result
 _add_done_callback = asyncio.Future.add_done_callback
+_remove_done_callback = asyncio.Future.remove_done_callback
 
 
 class Handle(asyncio.Future[T]):
@@ -38,6 +39,9 @@ class Handle(asyncio.Future[T]):
     # No __init__ and defaults on the class, so that creating one costs what a Future costs.
     _source: Source | None = None
     _transforms: list[Callable[[Any], Any]] | None = None
+    _cancel_on_abandon = False
+    # Done callbacks that a class adds for itself: they are no waiters.
+    _own_callbacks = 0
 
     def transform(self, block: Callable[[Any], U]) -> Promise[U]:
         """Turn the raw value into a domain object before anyone sees it (the paper's section 5).
@@ -79,6 +83,20 @@ class Handle(asyncio.Future[T]):
             self._loop.call_soon_threadsafe(add)
         else:
             _add_done_callback(self, fn, context=context)
+
+    def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
+        """Take a callback back; return how often it was there.
+
+        A waiter that leaves does this, so where ``wait(cancel_on_abandon=True)`` was asked for,
+        the last one of them cancels the promise.
+        """
+        removed = _remove_done_callback(self, fn)
+        if self._cancel_on_abandon and removed and not self.done() and self._is_abandoned():
+            self.cancel("nobody waits for it any more")
+        return removed
+
+    def _is_abandoned(self) -> bool:
+        return len(self._callbacks or ()) <= self._own_callbacks
 
     # --- settling ------------------------------------------------------------------------
 

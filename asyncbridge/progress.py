@@ -163,6 +163,8 @@ class WatchedPromise(Promise[T]):
     ``bridge.send(code, promise_factory=WatchedPromise)``
     """
 
+    _own_callbacks = 1  # the one that ends the readers
+
     def __init__(self, *, loop: AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._progress: _Log[Any] = _Log()

@@ -25,7 +25,13 @@ from asyncbridge.combinators import Combinators
 from asyncbridge.handlers import check_handler, split_catch
 from asyncbridge.reactions import Finally, Reaction, Tap, reject_with, resolve_with, settlers
 from asyncbridge.source import Source
-from asyncbridge.waiting import Waiter, block_until_settled, wait_elsewhere
+from asyncbridge.waiting import (
+    Waiter,
+    block_until_settled,
+    check_seconds,
+    wait_at_most,
+    wait_elsewhere,
+)
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -248,6 +254,29 @@ class Promise(Combinators[T]):
             del self  # the error's traceback holds this frame: a cycle otherwise
 
     __iter__ = __await__
+
+    async def wait(self, timeout: float | None = None, *, cancel_on_abandon: bool = False) -> T:
+        """Wait for the value, for a limited time; the promise goes on when that is over.
+
+        Args:
+            timeout: Seconds to wait at most; None waits for ever.
+            cancel_on_abandon: Have the promise cancelled when its last waiter leaves, whoever
+                that is: is cancelled, or does not wait any longer. Handlers and what else is
+                told of its end count as waiters; the combinators never cancel it.
+
+        Raises:
+            TimeoutError: The time is over.
+            ValueError: The timeout is negative.
+            WrongLoopError: The promise is of another loop, which does not run.
+        """
+        check_seconds("timeout", timeout)
+        if cancel_on_abandon:
+            self._cancel_on_abandon = True
+        try:
+            await wait_at_most(self, timeout)
+            return self.result()
+        finally:
+            del self  # as in __await__
 
     def wait_for_value(self, timeout: float | None = None) -> T:
         """Block this thread until the promise is settled; return its value or raise its error.

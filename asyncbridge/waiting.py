@@ -27,6 +27,7 @@ __all__ = [
     "block_until_settled",
     "check_seconds",
     "no_longer_when_done",
+    "wait_at_most",
     "wait_elsewhere",
     "when_done",
 ]
@@ -97,9 +98,7 @@ def wait_elsewhere(promise: asyncio.Future[Any]) -> Generator[Any, None, None]:
     Raises:
         WrongLoopError: The other loop does not run.
     """
-    if not promise.get_loop().is_running():
-        raise WrongLoopError(f"{promise!r} belongs to an event loop that does not run")
-    loop = asyncio.get_running_loop()
+    loop = _check_loop(promise)
     woken: asyncio.Future[None] = loop.create_future()
     relay = _Relay(loop, partial(_wake, woken))
     promise.add_done_callback(relay)
@@ -107,6 +106,51 @@ def wait_elsewhere(promise: asyncio.Future[Any]) -> Generator[Any, None, None]:
         yield from woken
     finally:
         _when_open(promise.get_loop(), promise.remove_done_callback, relay)
+
+
+async def wait_at_most(promise: asyncio.Future[Any], timeout: float | None) -> None:
+    """Wait on the running loop until the promise, of any loop, is settled.
+
+    No cancellation is used to end the wait, so none can be taken for another.
+
+    Raises:
+        TimeoutError: The time is over.
+        WrongLoopError: The promise is of another loop, which does not run.
+    """
+    if promise.done():
+        return
+    loop = _check_loop(promise)
+    woken: asyncio.Future[None] = loop.create_future()
+    wake = partial(_wake, woken)
+    timer = None if timeout is None else loop.call_later(timeout, wake, None)
+    when_done(promise, loop, wake)
+    try:
+        await woken
+        in_time = promise.done()  # asked here, for to leave may be what ends it
+    finally:
+        if timer is not None:
+            timer.cancel()
+        _leave(promise, loop, wake)
+    if not in_time:
+        raise TimeoutError(f"no value after {timeout} s")
+
+
+def _check_loop(promise: asyncio.Future[Any]) -> AbstractEventLoop:
+    loop, home = asyncio.get_running_loop(), promise.get_loop()
+    if home is not loop and not home.is_running():
+        raise WrongLoopError(f"{promise!r} belongs to an event loop that does not run")
+    return loop
+
+
+def _leave(
+    promise: asyncio.Future[Any], loop: AbstractEventLoop, callback: Callable[[Any], object]
+) -> None:
+    """Take back a ``when_done`` as a waiter that leaves: by the promise's own method."""
+    home = promise.get_loop()
+    if home is loop:
+        promise.remove_done_callback(callback)
+    else:
+        _when_open(home, promise.remove_done_callback, _Relay(loop, callback))
 
 
 def _wake(woken: asyncio.Future[None], _: object) -> None:

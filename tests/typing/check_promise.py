@@ -151,6 +151,8 @@ async def check_awaiting(promise: Promise[int]) -> None:
     assert_type(await promise, int)
     assert_type(await asyncio.gather(promise, promise.then(to_text)), tuple[int, str])
     assert_type(await asyncio.wait_for(promise, 1), int)
+    assert_type(await promise.wait(), int)
+    assert_type(await promise.wait(1.5, cancel_on_abandon=True), int)
     assert_type(await spawn(to_bytes(1), name="checked"), bytes)
 
 

@@ -14,6 +14,7 @@ from asyncbridge.reactions import settle_as
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
+    from datetime import datetime
 
     from asyncbridge.promise import Promise
     from asyncbridge.source import Source
@@ -168,3 +169,30 @@ class Handle(asyncio.Future[T]):
             return "cancelled"
         # Not exception(): a look at the state must not count as handling the error.
         return "fulfilled" if self._exception is None else "rejected"
+
+    @property
+    def position(self) -> int | None:
+        """How many commands of this bridge come before it, while it is ``queued``; else None.
+
+        The one that runs is counted, those of other clients of the worker are not.
+        """
+        source = self._source
+        return source.ahead if source is not None and self.state == "queued" else None
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When the command was sent, in UTC; None without a command."""
+        return None if self._source is None else self._source.times.created_at
+
+    @property
+    def queued_for(self) -> float | None:
+        """Seconds from ``send`` until the command began, or until now; None without a command."""
+        return None if self._source is None else self._source.times.queued_for
+
+    @property
+    def ran_for(self) -> float | None:
+        """Seconds that the command ran until its value was here, or until now.
+
+        None without a command, and for one that has not begun, or never will.
+        """
+        return None if self._source is None else self._source.times.ran_for

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.progress import WatchedPromise
-from asyncbridge.protocol.messages import Command
+from asyncbridge.protocol.messages import Command, Started
 from asyncbridge.protocol.states import CommandState
 from asyncbridge.serialization.codec import decode
+from asyncbridge.times import Times
 
 if TYPE_CHECKING:
     import asyncio
@@ -65,6 +66,7 @@ class Pending:
         "reason",
         "session",
         "timer",
+        "times",
     )
 
     def __init__(
@@ -96,6 +98,7 @@ class Pending:
         self.bulk: dict[str, Buffer] = {}
         self.session: Session | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.times = Times()
 
     @property
     def promise(self) -> Promise[Any]:
@@ -123,6 +126,13 @@ class Pending:
     def cancel(self, promise: Promise[Any], msg: Any, mode: str | None) -> bool:
         """Ask for the command to be taken back; tells whether it still may be."""
         return self.session is not None and self.session.cancel(self)
+
+    def told(self, message: Started | Progress) -> None:
+        """Take what the worker tells before the outcome."""
+        if isinstance(message, Started):
+            self.times.start()
+        else:
+            self.report(message)
 
     def report(self, message: Progress) -> None:
         """Tell what the command's code reports, if the promise is one that wants to know."""
@@ -161,6 +171,7 @@ class Pending:
         freed as soon as its owner drops it, not when the garbage collector comes by.
         """
         self.failed, self.reason = failed, reason
+        self.times.end()
         self._promise = None
         self.after = ()
         self.dependents = []

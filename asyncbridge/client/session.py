@@ -33,6 +33,7 @@ from asyncbridge.protocol.messages import (
     InfoRequest,
     Output,
     Progress,
+    Started,
     StateChanged,
 )
 from asyncbridge.protocol.states import ConnectionState
@@ -294,9 +295,9 @@ class Session:
         if wanted is not None and (handler := _HANDLERS.get(type(wanted))) is not None:
             handler(self, wanted)
 
-    def _progressed(self, message: Progress) -> None:
+    def _told(self, message: Started | Progress) -> None:
         if (item := self._pending.get(message.id)) is not None:
-            item.report(message)
+            item.told(message)
 
     def _completed(self, message: Completed) -> None:
         item = self._pending.get(message.id)
@@ -341,8 +342,7 @@ class Session:
             self._settle_cancelled(item)
 
     def _settle_cancelled(self, item: Pending) -> None:
-        promise = self._forget(item, failed=True)
-        promise._settle_cancelled()
+        self._forget(item, failed=True)._settle_cancelled()
 
     def _reject(self, item: Pending, error: AsyncBridgeError) -> None:
         promise = self._forget(item, failed=True, reason=error)
@@ -388,7 +388,8 @@ class Session:
 
 
 _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
-    Progress: Session._progressed,
+    Started: Session._told,
+    Progress: Session._told,
     Completed: Session._completed,
     Failed: Session._failed,
     Cancelled: Session._cancelled,

@@ -29,6 +29,7 @@ STANDARD_LIBRARY_ALONE = (
     "asyncbridge.reactions",
     "asyncbridge.source",
     "asyncbridge.tasks",
+    "asyncbridge.times",
     "asyncbridge.waiting",
     "asyncbridge.worker.supervisor",
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any, assert_type
 
 from asyncbridge.outcome import Error, Value, capture
 from asyncbridge.promise import Promise, Source
 from asyncbridge.tasks import spawn
+from asyncbridge.times import Times
 
 
 def to_text(value: int) -> str:
@@ -52,6 +54,8 @@ class Owner:
         self.state = "queued"
         self.label = "the work"
         self.ahead = 0
+        self.code = "work()"
+        self.times = Times()
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         return promise.done() or msg is mode
@@ -88,7 +92,7 @@ def check_catch(promise: Promise[int]) -> None:
 
 
 def check_the_rest(promise: Promise[int], raw: Promise[Any]) -> None:
-    """A transform block retypes the promise; a source needs five names."""
+    """A transform block retypes the promise; a source needs seven names."""
     assert_type(promise.finally_(lambda: None), Promise[int])
     assert_type(promise.tap(to_text), Promise[int])
     assert_type(promise.tap(to_bytes), Promise[int])
@@ -97,6 +101,10 @@ def check_the_rest(promise: Promise[int], raw: Promise[Any]) -> None:
     assert_type(raw.transform(to_text), Promise[str])
     assert_type(promise.wait_for_value(timeout=1), int)
     assert_type(promise.command_id, int | None)
+    assert_type(promise.position, int | None)
+    assert_type(promise.created_at, datetime | None)
+    assert_type(promise.queued_for, float | None)
+    assert_type(promise.ran_for, float | None)
     assert_type(promise.cancel("why", mode="graceful"), bool)
     source: Source = Owner()
     promise._attach(source)

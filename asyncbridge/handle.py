@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from contextvars import Context
     from datetime import datetime
 
+    from rich.table import Table
+
     from asyncbridge.promise import Promise
     from asyncbridge.source import Source
 
@@ -196,3 +198,19 @@ class Handle(asyncio.Future[T]):
         None without a command, and for one that has not begun, or never will.
         """
         return None if self._source is None else self._source.times.ran_for
+
+    # --- how it looks ---------------------------------------------------------------------
+
+    def _progress_text(self) -> str:
+        """Say how far the command is; empty when that is not known."""
+        return ""
+
+    def _repr_html_(self) -> str:
+        from asyncbridge.views import html_of  # noqa: PLC0415 - for those who look at it this way
+
+        return html_of(self)
+
+    def __rich__(self) -> Table:
+        from asyncbridge.views import rich_of  # noqa: PLC0415 - likewise
+
+        return rich_of(self)

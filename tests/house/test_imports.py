@@ -30,6 +30,7 @@ STANDARD_LIBRARY_ALONE = (
     "asyncbridge.source",
     "asyncbridge.tasks",
     "asyncbridge.times",
+    "asyncbridge.views",
     "asyncbridge.waiting",
     "asyncbridge.worker.supervisor",
 )

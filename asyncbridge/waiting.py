@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.callbacks import CallbackQueue
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import block_until
 
@@ -175,17 +176,22 @@ def block_until_settled(promise: asyncio.Future[Any], timeout: float | None) -> 
 
 
 def _settled_in_time(promise: asyncio.Future[Any], timeout: float | None) -> bool:
-    settled = threading.Event()
-    callback = partial(_set_event, settled)
+    settled, loop = threading.Event(), promise.get_loop()
+    calls = CallbackQueue.here(loop)
+    callback = partial(_set_event, settled, calls)
     promise.add_done_callback(callback)
     try:
-        return block_until(settled, promise.get_loop(), timeout)
+        if calls is not None:
+            return calls.run_until(settled, timeout)
+        return block_until(settled, loop, timeout)
     finally:
-        _when_open(promise.get_loop(), promise.remove_done_callback, callback)
+        _when_open(loop, promise.remove_done_callback, callback)
 
 
-def _set_event(event: threading.Event, _: object) -> None:
+def _set_event(event: threading.Event, calls: CallbackQueue | None, _: object) -> None:
     event.set()
+    if calls is not None:
+        calls.wake()
 
 
 def when_done(

@@ -18,6 +18,7 @@ FRAMEWORKS = frozenset({"jax", "keras", "tensorflow", "torch"})
 LOOP_MAKERS = frozenset({"get_event_loop", "get_running_loop", "new_event_loop"})
 STANDARD_LIBRARY_ALONE = (
     "asyncbridge",
+    "asyncbridge.callbacks",
     "asyncbridge.combinators",
     "asyncbridge.combining",
     "asyncbridge.errors",

@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime
 from typing import Any, assert_type
 
+from asyncbridge.client import Bridge
 from asyncbridge.outcome import Error, Value, capture
 from asyncbridge.promise import Promise, Source
 from asyncbridge.tasks import spawn
@@ -152,6 +153,14 @@ def check_combinators(one: Promise[int], two: asyncio.Future[str]) -> None:
     assert_type(Promise.delay(0.5, one), Promise[int])
     assert_type(Promise.from_awaitable(to_bytes(1)), Promise[bytes])
     assert_type(Promise.from_awaitable(two), Promise[str])
+
+
+def check_callback(bridge: Bridge, promise: Promise[int]) -> None:
+    """A handler for the script's thread fits where the function does."""
+    assert_type(promise.then(bridge.callback(to_text)), Promise[str])
+    assert_type(promise.then(bridge.callback(to_bytes)), Promise[bytes])
+    assert_type(bridge.run_callbacks(timeout=1), int)
+    promise.then(bridge.callback(len))  # type: ignore[arg-type]  # pyright: ignore - no len(int)
 
 
 async def check_awaiting(promise: Promise[int]) -> None:

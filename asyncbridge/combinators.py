@@ -153,7 +153,7 @@ class Combinators(Handle[T]):
         loop = asyncio.get_running_loop()
         promise = _new(cls, loop)
         timer = loop.call_later(seconds, resolve_with, promise, value)
-        promise.add_done_callback(lambda _: timer.cancel())
+        promise._add_own_callback(lambda _: timer.cancel())
         return promise
 
     @classmethod

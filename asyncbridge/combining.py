@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
+    from asyncbridge.handle import Handle
+
 __all__ = [
     "ALL_SETTLED",
     "ANY",
@@ -58,7 +60,7 @@ class Combination:
 
     __slots__ = ("_left", "_outcomes", "_promise", "_rule", "_waiting")
 
-    def __init__(self, promise: asyncio.Future[Any], rule: Rule, count: int) -> None:
+    def __init__(self, promise: Handle[Any], rule: Rule, count: int) -> None:
         self._promise = promise
         self._rule = rule
         self._left = count
@@ -73,7 +75,7 @@ class Combination:
         outcome = capture(self._wait_for, values)
         if isinstance(outcome, Error):  # an input of a loop that is closed
             reject_with(self._promise, outcome.error)
-        self._promise.add_done_callback(self._let_go)
+        self._promise._add_own_callback(self._let_go)
 
     def _wait_for(self, values: list[object]) -> None:
         loop = self._promise.get_loop()

@@ -43,7 +43,6 @@ class Handle(asyncio.Future[T]):
     _source: Source | None = None
     _transforms: list[Callable[[Any], Any]] | None = None
     _cancel_on_abandon = False
-    # Done callbacks that a class adds for itself: they are no waiters.
     _own_callbacks = 0
 
     def transform(self, block: Callable[[Any], U]) -> Promise[U]:
@@ -86,6 +85,11 @@ class Handle(asyncio.Future[T]):
             self._loop.call_soon_threadsafe(add)
         else:
             _add_done_callback(self, fn, context=context)
+
+    def _add_own_callback(self, fn: Callable[[Any], object]) -> None:
+        """Add a done callback of what makes this promise: it is no waiter."""
+        self._own_callbacks += 1
+        self.add_done_callback(fn)
 
     def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
         """Take a callback back; return how often it was there.

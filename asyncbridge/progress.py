@@ -171,12 +171,10 @@ class WatchedPromise(Promise[T]):
     ``bridge.send(code, promise_factory=WatchedPromise)``
     """
 
-    _own_callbacks = 1  # the one that ends the readers
-
     def __init__(self, *, loop: AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._progress: _Log[Any] = _Log()
-        self.add_done_callback(type(self)._ended)
+        self._add_own_callback(type(self)._ended)
 
     def progress(self) -> ProgressReader[Any]:
         """Return a new iterator of what the command reports, from its beginning on."""

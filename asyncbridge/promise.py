@@ -1,10 +1,13 @@
 """``Promise``: an ``asyncio.Future`` with Promises/A+ chaining and shared awaiting.
 
 It is the paper's promise (section 5): the holder of a command's value, with callbacks and
-with transform blocks. Rule numbers are those of Promises/A+ 1.1. Where asyncio differs from
-JavaScript, asyncio wins: reasons are exceptions, any awaitable is assimilated (and nothing
-is for merely having a ``then``), and cancellation is a third way to end. Only the standard
-library is imported.
+with transform blocks. Where asyncio differs from JavaScript, asyncio wins; docs/promises.md
+lists where, by the rule numbers of Promises/A+ 1.1, which the code names as well. Only the
+standard library is imported.
+
+The class stands in three files, each on the one before: ``handle.py`` is the future that a
+command settles, ``combinators.py`` the class methods for several of them, and this one its
+chains and waiters.
 """
 
 from __future__ import annotations

@@ -222,6 +222,18 @@ async def test_a_combinator_that_settles_early_cancels_nothing() -> None:
 
 
 @pytest.mark.asyncio
+async def test_what_makes_a_promise_is_no_waiter_of_it() -> None:
+    """A timer, a combinator and a log of reports have callbacks of their own in it."""
+    watched: WatchedPromise[int] = WatchedPromise(loop=asyncio.get_running_loop())
+    source = pending()
+    for promise in (Promise.delay(1_000), Promise.race([source]), watched):
+        with pytest.raises(TimeoutError):
+            await promise.wait(0, cancel_on_abandon=True)
+        assert promise.cancelled()
+    assert source.state == "pending"
+
+
+@pytest.mark.asyncio
 async def test_a_settled_promise_is_not_cancelled() -> None:
     """Its waiters leave with the value."""
     promise = pending()

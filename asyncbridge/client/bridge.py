@@ -209,8 +209,11 @@ class Bridge(BridgeLife):
 
         Raises:
             BridgeClosed: The bridge is not open.
+            TypeError: It is no function.
             WrongLoopError: The bridge was entered by ``async with``: handlers run on its loop.
         """
+        if not callable(function):
+            raise TypeError(f"callback() takes a function, not {function!r}")
         loop, calls = self._usable_loop(), self._script_calls()
 
         @wraps(function)

@@ -126,8 +126,11 @@ def test_other_threads_neither_run_them_nor_may_ask() -> None:
 
 
 def test_a_closed_bridge_has_none() -> None:
-    """And a time below nothing is refused."""
+    """And what is no function, or a time below nothing, is refused."""
+    wrong: Any = 5
     with FakeWorker().connect() as bridge:
+        with pytest.raises(TypeError, match="takes a function, not 5"):
+            bridge.callback(wrong)
         with pytest.raises(ValueError, match="timeout must be 0 or more"):
             bridge.run_callbacks(-1)
         with pytest.raises(BridgeClosed):

@@ -13,6 +13,7 @@ import pytest
 
 from asyncbridge.outcome import Error, Value
 from asyncbridge.promise import Promise
+from asyncbridge.tasks import spawn
 from asyncbridge.testing import ManualClock
 from asyncbridge.testing.fakes import clock_loop
 from tests.promise.conftest import (
@@ -37,6 +38,11 @@ async def coroutine(value: object) -> object:
     if isinstance(value, BaseException):
         raise value
     return value
+
+
+async def coroutine_of(promise: Promise[Any]) -> object:
+    """Stand for an input that lasts as long as the promise."""
+    return await promise
 
 
 def callbacks(future: asyncio.Future[Any]) -> int:
@@ -150,10 +156,11 @@ async def test_of_nothing() -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("combinator", COMBINATORS, ids=lambda each: each.__name__)
 async def test_any_awaitable_is_taken(combinator: Combinator) -> None:
-    """Futures, coroutines, objects with __await__, and values as they are."""
+    """Futures, tasks, coroutines, objects with __await__, and values as they are."""
     future = asyncio.get_running_loop().create_future()
     future.set_result(1)
-    for one in (settled("after", 1), future, coroutine(1), CustomAwaitable(1), 1):
+    task = spawn(coroutine(1), name="input")
+    for one in (settled("after", 1), future, task, coroutine(1), CustomAwaitable(1), 1):
         assert await combinator([one]) in (1, [1], [Value(1)])
     for other in (settled("after", ERROR), coroutine(ERROR), CustomAwaitable(ERROR)):
         got = await outcome(combinator([other]))
@@ -263,9 +270,15 @@ async def test_a_coroutine_that_lost_runs_on_to_its_end() -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_lost_a_race_keeps_nothing_alive() -> None:
-    """A long-lived promise holds neither callbacks nor values of a hundred races it lost."""
-    long, tokens = pending(), weakref.WeakSet[Token]()
+@pytest.mark.parametrize("kind", ["promise", "task"])
+async def test_what_lost_a_race_keeps_nothing_alive(kind: str) -> None:
+    """A long-lived one holds neither callbacks nor values of a hundred races it lost."""
+    gate, tokens = pending(), weakref.WeakSet[Token]()
+    long: asyncio.Future[Any] = gate
+    if kind == "task":
+        long = spawn(coroutine_of(gate), name="long")
+    held = callbacks(long)  # what holds the task itself
+    await turns(1)
     gc.disable()
     try:
         for _ in range(100):
@@ -275,8 +288,10 @@ async def test_what_lost_a_race_keeps_nothing_alive() -> None:
             assert await promise is token
             del promise, token
             await turns(2)
-            assert callbacks(long) == 0
+            assert callbacks(long) == held
         assert len(tokens) == 0
+        gate.set_result("end")
+        assert await long == "end"
     finally:
         gc.enable()
 

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = [
+    "LOOK_EVERY",
     "Error",
     "Outcome",
     "Value",
     "block_until",
     "call_on",
     "capture",
+    "check_running",
     "runs_elsewhere",
     "without_top_frame",
 ]
@@ -34,7 +36,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 # Seconds between two looks at whether the loop still runs. It is also how late a Ctrl-C gets
 # through on Windows, where a signal does not interrupt a lock.
-_LOOK_EVERY = 0.1
+LOOK_EVERY = 0.1
 
 
 # One field each, so they are built by position: ``Value(3)`` reads as it does in a ``case``.
@@ -134,11 +136,20 @@ def block_until(
     while True:
         # In this order: a loop that set the event and then stopped is no error.
         running = loop.is_running()
-        left = _LOOK_EVERY if deadline is None else deadline - time.monotonic()
-        if event.wait(max(0.0, min(left, _LOOK_EVERY)) if running else 0):
+        left = LOOK_EVERY if deadline is None else deadline - time.monotonic()
+        if event.wait(max(0.0, min(left, LOOK_EVERY)) if running else 0):
             return True
         if left <= 0:
             return False
-        if not running:
-            how = "is closed" if loop.is_closed() else "does not run"
-            raise RuntimeError(f"the event loop {how}: nothing would ever end this wait")
+        check_running(loop, running=running)
+
+
+def check_running(loop: AbstractEventLoop, *, running: bool) -> None:
+    """Refuse to wait for a loop that was seen not to run.
+
+    Raises:
+        RuntimeError: It did not run.
+    """
+    if not running:
+        how = "is closed" if loop.is_closed() else "does not run"
+        raise RuntimeError(f"the event loop {how}: nothing would ever end this wait")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.promise import Promise
+from asyncbridge.views import short
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -48,6 +49,13 @@ class _Log(Generic[E]):
     def count(self) -> int:
         """How many events there were that stay."""
         return self.first + len(self.events)
+
+    @property
+    def last(self) -> E | None:
+        """The newest event, None if there was none."""
+        if self.passing_at == self.count:
+            return self.passing
+        return self.events[-1] if self.events else None
 
     def add(self, event: E, *, transient: bool) -> None:
         with self.lock:
@@ -181,11 +189,15 @@ class WatchedPromise(Promise[T]):
     def __init__(self, *, loop: AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._progress: _Log[Any] = _Log()
-        self.add_done_callback(type(self)._ended)
+        self._add_own_callback(type(self)._ended)
 
     def progress(self) -> ProgressReader[Any]:
         """Return a new iterator of what the command reports, from its beginning on."""
         return ProgressReader(self._progress, self._loop)
+
+    def _progress_text(self) -> str:
+        last = self._progress.last
+        return "" if last is None else short(last)
 
     def _report(self, value: Any, *, transient: bool) -> None:
         """Take what the worker reports; on the loop."""

@@ -1,29 +1,43 @@
 """``Promise``: an ``asyncio.Future`` with Promises/A+ chaining and shared awaiting.
 
 It is the paper's promise (section 5): the holder of a command's value, with callbacks and
-with transform blocks. Rule numbers are those of Promises/A+ 1.1. Where asyncio differs from
-JavaScript, asyncio wins: reasons are exceptions, any awaitable is assimilated (and nothing
-is for merely having a ``then``), and cancellation is a third way to end. Only the standard
-library is imported.
+with transform blocks. Where asyncio differs from JavaScript, asyncio wins; docs/promises.md
+lists where, by the rule numbers of Promises/A+ 1.1, which the code names as well. Only the
+standard library is imported.
+
+The class stands in three files, each on the one before: ``handle.py`` is the future that a
+command settles, ``combinators.py`` the class methods for several of them, and this one its
+chains and waiters.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextvars import copy_context
-from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    NamedTuple,
+    NoReturn,
+    TypeVar,
+    overload,
+)
 
-from asyncbridge.handlers import apply_blocks, check_block, check_handlers, split_catch
-from asyncbridge.outcome import call_on, capture, runs_elsewhere
-from asyncbridge.reactions import Finally, Reaction, reject_with, resolve_with, settle_as, settlers
+from asyncbridge.combinators import Combinators
+from asyncbridge.handlers import check_handlers, split_catch
+from asyncbridge.outcome import runs_elsewhere
+from asyncbridge.reactions import Finally, Reaction, Tap, reject_with, resolve_with, settlers
 from asyncbridge.source import Source
-from asyncbridge.waiting import block_until_settled, wait
+from asyncbridge.waiting import (
+    block_until_settled,
+    check_seconds,
+    wait,
+    wait_at_most,
+)
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable, Generator
-    from contextvars import Context
 
 __all__ = ["Promise", "Resolvers", "Source"]
 
@@ -33,14 +47,10 @@ V = TypeVar("V")
 E = TypeVar("E", bound=BaseException)
 F = TypeVar("F", bound=BaseException)
 
-# Future's own methods, called unbound: ``super()`` is slower, and this is the hot path.
-_set_result = asyncio.Future.set_result
-_set_exception = asyncio.Future.set_exception
-_await = asyncio.Future.__await__
-_add_done_callback = asyncio.Future.add_done_callback
+_await = asyncio.Future.__await__  # called unbound: ``super()`` is slower
 
 
-class Promise(asyncio.Future[T]):
+class Promise(Combinators[T]):
     """A value that is not there yet: ``await`` it, or chain with ``then``.
 
     Awaiting never cancels it: a waiter that is cancelled, or times out, leaves it alive.
@@ -49,18 +59,6 @@ class Promise(asyncio.Future[T]):
     that you construct yourself, as a loop's ``create_future`` would, is the exception: it is
     awaited as a Future is, and its waiter's cancellation is its own.
     """
-
-    # No __init__ and defaults on the class, so that creating one costs what a Future costs.
-    _shared = False
-    _source: Source | None = None
-    _transforms: list[Callable[[Any], Any]] | None = None
-
-    @classmethod
-    def _shared_on(cls, loop: AbstractEventLoop) -> Promise[T]:
-        """Create a promise that no waiter's cancellation ends."""
-        promise = cls(loop=loop)
-        promise._shared = True
-        return promise
 
     @classmethod
     def with_resolvers(cls, *, loop: AbstractEventLoop | None = None) -> Resolvers[T]:
@@ -221,6 +219,22 @@ class Promise(asyncio.Future[T]):
         self.add_done_callback(Finally(derived, handler))
         return derived
 
+    def tap(self, handler: Callable[[T], object] | None) -> Promise[T]:
+        """Run the handler with the value, and return a promise of that same value.
+
+        What the handler returns is awaited, if it can be, and dropped; when it fails, its error
+        rejects the returned promise. A rejection or a cancellation passes it by.
+
+        Raises:
+            TypeError: The handler is neither callable nor None.
+        """
+        check_handlers("tap", handler)
+        if handler is None:
+            return self._derive(None, None, ())
+        derived: Promise[T] = Promise._shared_on(self._loop)
+        self.add_done_callback(Tap(derived, handler))
+        return derived
+
     def _derive(
         self,
         on_fulfilled: Callable[[T], Any] | None,
@@ -231,116 +245,6 @@ class Promise(asyncio.Future[T]):
         self.add_done_callback(Reaction(derived, on_fulfilled, on_rejected, catches))
         return derived
 
-    def transform(self, block: Callable[[Any], U]) -> Promise[U]:
-        """Turn the raw value into a domain object before anyone sees it (the paper's section 5).
-
-        Blocks run in order when the promise is given its value; one that raises rejects it.
-
-        Args:
-            block: A plain function; for a coroutine function use ``then``.
-
-        Returns:
-            This promise itself.
-
-        Raises:
-            asyncio.InvalidStateError: The promise is settled; ``then`` still works.
-            TypeError: The block is no plain callable.
-        """
-        check_block(block)
-        if runs_elsewhere(self._loop):
-            # Whether it came in time is known on the loop alone, so ask there.
-            call_on(self._loop, partial(self._add_transform, block))
-        else:
-            self._add_transform(block)
-        return cast("Promise[U]", self)
-
-    def _add_transform(self, block: Callable[[Any], Any]) -> None:
-        if self.done():
-            raise asyncio.InvalidStateError(f"{self!r} is settled: use then(), not transform()")
-        if self._transforms is None:
-            self._transforms = []
-        self._transforms.append(block)
-
-    def add_done_callback(
-        self, fn: Callable[[Any], object], /, *, context: Context | None = None
-    ) -> None:
-        """Have the loop call ``fn(promise)`` once it is settled; from any thread."""
-        context = copy_context() if context is None else context
-        if runs_elsewhere(self._loop):
-            add = partial(_add_done_callback, self, fn, context=context)
-            self._loop.call_soon_threadsafe(add)
-        else:
-            _add_done_callback(self, fn, context=context)
-
-    # --- settling ------------------------------------------------------------------------
-
-    def set_result(self, result: T, /) -> None:
-        """Fulfil the promise with what its transform blocks make of ``result``."""
-        # getattr: a Future's method takes a Task as well, and CPython's own tests call it so.
-        blocks: list[Callable[[Any], Any]] | None = getattr(self, "_transforms", None)
-        if blocks is None or self.done():
-            _set_result(self, result)
-            return
-        outcome = capture(apply_blocks, blocks, result)
-        self._transforms = None
-        settle_as(self, outcome)
-        del self, blocks, outcome  # an error's traceback may hold this frame: a cycle otherwise
-
-    def _settle(self, value: object) -> None:
-        """Fulfil from the owner's raw value; one that comes after the end is ignored."""
-        if not self.done():
-            self.set_result(cast("T", value))
-
-    def set_exception(self, exception: BaseException | type[BaseException], /) -> None:
-        """Reject the promise; see ``asyncio.Future``."""
-        _set_exception(self, exception)
-        _drop_transforms(self)
-
-    def _settle_cancelled(self, msg: object = None) -> bool:
-        """End as cancelled without asking the source; return False if settled before."""
-        _drop_transforms(self)
-        return super().cancel(msg)
-
-    def cancel(self, msg: object = None, *, mode: str | None = None) -> bool:
-        """Ask for the promise's end; return False if it is settled.
-
-        With no command behind it the promise is cancelled at once, as a Future is, and what
-        it was derived from is left alone. With one, its owner decides how. From another
-        thread this only passes the request on.
-
-        Args:
-            msg: For the ``CancelledError``.
-            mode: How hard the command may be cancelled, for its owner.
-        """
-        if runs_elsewhere(self._loop) and not self.done():
-            self._loop.call_soon_threadsafe(partial(self.cancel, msg, mode=mode))
-            return True
-        if self._source is None or self.done():
-            return self._settle_cancelled(msg)
-        return self._source.cancel(self, msg, mode)
-
-    # --- the command behind it -----------------------------------------------------------
-
-    def _attach(self, source: Source) -> None:
-        """Name the command's owner, which then answers for ``state`` and ``cancel``."""
-        self._source = source
-        self._shared = True
-
-    @property
-    def command_id(self) -> int | None:
-        """Id of the command behind this promise, None when there is none."""
-        return None if self._source is None else self._source.id
-
-    @property
-    def state(self) -> str:
-        """``pending`` (or ``queued``, ``running``), ``fulfilled``, ``rejected``, ``cancelled``."""
-        if not self.done():
-            return "pending" if self._source is None else self._source.state
-        if self.cancelled():
-            return "cancelled"
-        # Not exception(): a look at the state must not count as handling the error.
-        return "fulfilled" if self._exception is None else "rejected"
-
     # --- waiting -------------------------------------------------------------------------
 
     # __iter__ stays a Future's: ``yield from`` is asyncio's own, which passes cancellation on.
@@ -348,6 +252,29 @@ class Promise(asyncio.Future[T]):
         if self.done() or not (self._shared or runs_elsewhere(self._loop)):
             return _await(self)
         return wait(self)
+
+    async def wait(self, timeout: float | None = None, *, cancel_on_abandon: bool = False) -> T:
+        """Wait for the value, for a limited time; the promise goes on when that is over.
+
+        Args:
+            timeout: Seconds to wait at most; None waits for ever.
+            cancel_on_abandon: Have the promise cancelled when its last waiter leaves, whoever
+                that is: is cancelled, or does not wait any longer. Handlers and what else is
+                told of its end count as waiters; the combinators never cancel it.
+
+        Raises:
+            TimeoutError: The time is over.
+            ValueError: The timeout is negative.
+            WrongLoopError: The promise is of another loop, which does not run.
+        """
+        check_seconds("timeout", timeout)
+        if cancel_on_abandon:
+            self._cancel_on_abandon = True
+        try:
+            await wait_at_most(self, timeout)
+            return self.result()
+        finally:
+            del self  # as in __await__
 
     def wait_for_value(self, timeout: float | None = None) -> T:
         """Block this thread until the promise is settled; return its value or raise its error.
@@ -380,12 +307,6 @@ class Promise(asyncio.Future[T]):
         raise TypeError(
             "a Promise is no array: its value may not be there yet. Write `await promise`"
         )
-
-
-def _drop_transforms(promise: Promise[Any]) -> None:
-    # A promise that is kept must not keep what blocks that never run hold on to.
-    if getattr(promise, "_transforms", None) is not None:
-        promise._transforms = None
 
 
 class Resolvers(NamedTuple, Generic[T]):

@@ -12,7 +12,7 @@ from functools import partial
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asyncbridge.outcome import Error, Outcome, capture, runs_elsewhere, without_top_frame
+from asyncbridge.outcome import Error, Outcome, Value, capture, runs_elsewhere, without_top_frame
 from asyncbridge.tasks import spawn
 from asyncbridge.waiting import when_done
 
@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeGuard
 
-__all__ = ["Finally", "Reaction", "reject_with", "resolve_with", "settle_as", "settlers"]
+__all__ = [
+    "Finally",
+    "Reaction",
+    "Tap",
+    "is_awaitable",
+    "outcome_of",
+    "reject_with",
+    "resolve_with",
+    "settle_as",
+    "settlers",
+]
 
 U = TypeVar("U")
 
@@ -103,6 +113,29 @@ class Finally:
         del self, source, handled  # see _settle_by
 
 
+class Tap:
+    """One ``tap``: runs the handler with the value, then ends the derived promise as the source."""
+
+    __slots__ = ("_derived", "_handler")
+
+    def __init__(self, derived: asyncio.Future[Any], handler: Callable[[Any], object]) -> None:
+        self._derived = derived
+        self._handler = handler
+
+    def __repr__(self) -> str:
+        return f"tap({_name(self._handler)})"
+
+    def __call__(self, source: asyncio.Future[Any]) -> None:
+        """Run the handler of a value; an error or a cancellation goes on without it."""
+        if self._derived.done():  # as in Reaction
+            return
+        if source.cancelled() or source.exception() is not None:
+            Reaction(self._derived)(source)
+        else:
+            Finally(self._derived, partial(self._handler, source.result()))(source)
+        del self, source  # see _settle_by
+
+
 def _settle_by(promise: asyncio.Future[Any], handler: Callable[..., object], *args: object) -> None:
     # By hand what capture() does: this is each link of a chain, and the outcome would double it.
     try:
@@ -139,7 +172,7 @@ def resolve_with(promise: asyncio.Future[Any], value: object) -> None:
     """Run the Promise Resolution Procedure (2.3)."""
     if value is promise:
         reject_with(promise, TypeError("a promise cannot be resolved with itself"))  # 2.3.1
-    elif _is_awaitable(value):
+    elif is_awaitable(value):
         outcome = capture(_adopt, promise, value)
         if isinstance(outcome, Error):
             reject_with(promise, outcome.error)
@@ -178,6 +211,15 @@ def reject_with(promise: asyncio.Future[Any], reason: BaseException | type[BaseE
         promise.set_exception(error)
 
 
+def outcome_of(future: asyncio.Future[Any]) -> Outcome[Any]:
+    """Return how a future has ended; a cancelled one by a ``CancelledError``."""
+    if future.cancelled():
+        message = getattr(future, "_cancel_message", None)  # not public
+        return Error(asyncio.CancelledError(*(() if message is None else (message,))))
+    error = future.exception()
+    return Value(future.result()) if error is None else Error(error)
+
+
 def settlers(
     promise: asyncio.Future[Any],
 ) -> tuple[Callable[[Any], None], Callable[[BaseException], None]]:
@@ -208,7 +250,8 @@ def _settle_once(
         settle(promise, argument)
 
 
-def _is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:
+def is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:
+    """Return whether ``await`` takes the value."""
     # The first test says what the ABC would, at a tenth of its cost.
     if getattr(type(value), "__await__", None) is not None:
         return True

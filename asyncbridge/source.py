@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from asyncbridge.times import Times
 
 __all__ = ["Source"]
 
@@ -23,6 +26,16 @@ class Source(Protocol):
     @property
     def label(self) -> str:
         """What a person would call the command; may be empty."""
+        ...
+
+    @property
+    def code(self) -> str:
+        """The code that runs."""
+        ...
+
+    @property
+    def times(self) -> Times:
+        """When it was sent, began and ended."""
         ...
 
     @property

@@ -10,9 +10,11 @@ import asyncio
 import threading
 from asyncio.events import _get_running_loop
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from asyncbridge.callbacks import CallbackQueue
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import block_until
 
@@ -21,12 +23,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextvars import Context
 
-__all__ = ["Waiter", "block_until_settled", "wait", "wait_elsewhere", "when_done"]
+__all__ = [
+    "Waiter",
+    "block_until_settled",
+    "check_seconds",
+    "no_longer_when_done",
+    "wait",
+    "wait_at_most",
+    "wait_elsewhere",
+    "when_done",
+]
 
 T = TypeVar("T")
 
-# Called unbound: the promise's own method adds what a waiter on its loop does without.
+# Called unbound: the promise's own methods do more than is wanted here.
 _add_done_callback = asyncio.Future.add_done_callback
+_remove_done_callback = asyncio.Future.remove_done_callback
 
 
 class Waiter:
@@ -73,17 +85,15 @@ class Waiter:
         raise asyncio.CancelledError(*(() if self._message is None else (self._message,)))
 
 
+@dataclass(frozen=True, slots=True)
 class _Relay:
-    """A callback that runs on a loop which is not the future's own."""
+    """A callback that runs on a loop which is not the future's own; taken back by an equal one."""
 
-    __slots__ = ("_callback", "_loop")
-
-    def __init__(self, loop: AbstractEventLoop, callback: Callable[[Any], object]) -> None:
-        self._loop = loop
-        self._callback = callback
+    loop: AbstractEventLoop
+    callback: Callable[[Any], object]
 
     def __call__(self, future: asyncio.Future[Any]) -> None:
-        _when_open(self._loop, self._callback, future)
+        _when_open(self.loop, self.callback, future)
 
 
 def wait(promise: asyncio.Future[T]) -> Generator[Any, None, T]:
@@ -108,9 +118,7 @@ def wait_elsewhere(promise: asyncio.Future[Any]) -> Generator[Any, None, None]:
     Raises:
         WrongLoopError: The other loop does not run.
     """
-    if not promise.get_loop().is_running():
-        raise WrongLoopError(f"{promise!r} belongs to an event loop that does not run")
-    loop = asyncio.get_running_loop()
+    loop = _check_loop(promise)
     woken: asyncio.Future[None] = loop.create_future()
     relay = _Relay(loop, partial(_wake, woken))
     promise.add_done_callback(relay)
@@ -118,6 +126,51 @@ def wait_elsewhere(promise: asyncio.Future[Any]) -> Generator[Any, None, None]:
         yield from woken
     finally:
         _when_open(promise.get_loop(), promise.remove_done_callback, relay)
+
+
+async def wait_at_most(promise: asyncio.Future[Any], timeout: float | None) -> None:
+    """Wait on the running loop until the promise, of any loop, is settled.
+
+    No cancellation is used to end the wait, so none can be taken for another.
+
+    Raises:
+        TimeoutError: The time is over.
+        WrongLoopError: The promise is of another loop, which does not run.
+    """
+    if promise.done():
+        return
+    loop = _check_loop(promise)
+    woken: asyncio.Future[None] = loop.create_future()
+    wake = partial(_wake, woken)
+    timer = None if timeout is None else loop.call_later(timeout, wake, None)
+    when_done(promise, loop, wake)
+    try:
+        await woken
+        in_time = promise.done()  # asked here, for to leave may be what ends it
+    finally:
+        if timer is not None:
+            timer.cancel()
+        _leave(promise, loop, wake)
+    if not in_time:
+        raise TimeoutError(f"no value after {timeout} s")
+
+
+def _check_loop(promise: asyncio.Future[Any]) -> AbstractEventLoop:
+    loop, home = asyncio.get_running_loop(), promise.get_loop()
+    if home is not loop and not home.is_running():
+        raise WrongLoopError(f"{promise!r} belongs to an event loop that does not run")
+    return loop
+
+
+def _leave(
+    promise: asyncio.Future[Any], loop: AbstractEventLoop, callback: Callable[[Any], object]
+) -> None:
+    """Take back a ``when_done`` as a waiter that leaves: by the promise's own method."""
+    home = promise.get_loop()
+    if home is loop:
+        promise.remove_done_callback(callback)
+    else:
+        _when_open(home, promise.remove_done_callback, _Relay(loop, callback))
 
 
 def _wake(woken: asyncio.Future[None], _: object) -> None:
@@ -134,8 +187,7 @@ def block_until_settled(promise: asyncio.Future[Any], timeout: float | None) -> 
         TimeoutError: The time is over.
         RuntimeError: The promise's loop does not run.
     """
-    if timeout is not None and timeout < 0:
-        raise ValueError(f"timeout must be 0 or more seconds, not {timeout}")
+    check_seconds("timeout", timeout)
     if _get_running_loop() is not None:
         raise WrongLoopError("wait_for_value() would block this event loop: use `await`")
     if not promise.done() and not _settled_in_time(promise, timeout):
@@ -143,17 +195,22 @@ def block_until_settled(promise: asyncio.Future[Any], timeout: float | None) -> 
 
 
 def _settled_in_time(promise: asyncio.Future[Any], timeout: float | None) -> bool:
-    settled = threading.Event()
-    callback = partial(_set_event, settled)
+    settled, loop = threading.Event(), promise.get_loop()
+    calls = CallbackQueue.here(loop)
+    callback = partial(_set_event, settled, calls)
     promise.add_done_callback(callback)
     try:
-        return block_until(settled, promise.get_loop(), timeout)
+        if calls is not None:
+            return calls.run_until(settled, timeout)
+        return block_until(settled, loop, timeout)
     finally:
-        _when_open(promise.get_loop(), promise.remove_done_callback, callback)
+        _when_open(loop, promise.remove_done_callback, callback)
 
 
-def _set_event(event: threading.Event, _: object) -> None:
+def _set_event(event: threading.Event, calls: CallbackQueue | None, _: object) -> None:
     event.set()
+    if calls is not None:
+        calls.wake()
 
 
 def when_done(
@@ -167,6 +224,27 @@ def when_done(
         loop.call_soon(callback, future)
     else:
         home.call_soon_threadsafe(future.add_done_callback, _Relay(loop, callback))
+
+
+def no_longer_when_done(
+    future: asyncio.Future[Any], loop: AbstractEventLoop, callback: Callable[[Any], object]
+) -> None:
+    """Take back a ``when_done``, so that the future keeps nothing of it."""
+    home = future.get_loop()
+    if home is loop:
+        _remove_done_callback(future, callback)
+    else:
+        _when_open(home, _remove_done_callback, future, _Relay(loop, callback))
+
+
+def check_seconds(name: str, seconds: float | None) -> None:
+    """Refuse a negative time, and what is not a number.
+
+    Raises:
+        ValueError: It is negative.
+    """
+    if seconds is not None and not seconds >= 0:
+        raise ValueError(f"{name} must be 0 or more seconds, not {seconds}")
 
 
 def _when_open(loop: AbstractEventLoop, callback: Callable[..., object], *args: object) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.promise import Promise
+from asyncbridge.times import Times
 from benchmarks.measure import Figure, ratio
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Owner:
     state = "queued"
     label = "the work"
     ahead = 0
+    code = "work()"
+    times = Times()
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         """End it at once."""

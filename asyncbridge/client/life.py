@@ -9,6 +9,7 @@ import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from asyncbridge.callbacks import CallbackQueue
 from asyncbridge.client.backlog import Backlog
 from asyncbridge.client.current import enter, leave
 from asyncbridge.client.loop_thread import LoopThread
@@ -53,6 +54,7 @@ class BridgeLife:
         self._state = "new"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: LoopThread | None = None
+        self._callbacks: CallbackQueue | None = None  # of a bridge that is entered by `with`
         self._worker: Worker | None = None
         self._session: Session | None = None
         # Imported while the bridge opens, in a thread: aiohttp, numpy and orjson are heavy.
@@ -96,6 +98,7 @@ class BridgeLife:
             raise WrongLoopError("an event loop runs in this thread: use `async with`")
         self._check_new()
         self._loop_thread = LoopThread()
+        self._callbacks = CallbackQueue(self._loop_thread.loop)
         try:
             self._loop_thread.call(self._open())
         except BaseException:

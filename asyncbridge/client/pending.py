@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.progress import WatchedPromise
-from asyncbridge.protocol.messages import Command
+from asyncbridge.protocol.messages import Command, Started
 from asyncbridge.protocol.states import CommandState
 from asyncbridge.serialization.codec import decode
+from asyncbridge.times import Times
 
 if TYPE_CHECKING:
     import asyncio
@@ -73,6 +74,7 @@ class Pending:
         "reason",
         "session",
         "timer",
+        "times",
     )
 
     def __init__(
@@ -105,6 +107,7 @@ class Pending:
         self.bulk: dict[str, Buffer] = {}
         self.session: Session | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.times = Times()
 
     @property
     def promise(self) -> Promise[Any]:
@@ -152,6 +155,13 @@ class Pending:
         session.kill()
         return True
 
+    def told(self, message: Started | Progress) -> None:
+        """Take what the worker tells before the outcome."""
+        if isinstance(message, Started):
+            self.times.start()
+        else:
+            self.report(message)
+
     def report(self, message: Progress) -> None:
         """Tell what the command's code reports, if the promise is one that wants to know."""
         if not isinstance(self._promise, WatchedPromise):
@@ -192,6 +202,7 @@ class Pending:
         freed as soon as its owner drops it, not when the garbage collector comes by.
         """
         self.failed, self.reason = failed, reason
+        self.times.end()
         self._promise = None
         self.after = ()
         self.dependents = []

@@ -33,6 +33,7 @@ from asyncbridge.protocol.messages import (
     InfoRequest,
     Output,
     Progress,
+    Started,
     StateChanged,
 )
 from asyncbridge.protocol.states import ConnectionState
@@ -297,9 +298,9 @@ class Session:
         if wanted is not None and (handler := _HANDLERS.get(type(wanted))) is not None:
             handler(self, wanted)
 
-    def _progressed(self, message: Progress) -> None:
+    def _told(self, message: Started | Progress) -> None:
         if (item := self._pending.get(message.id)) is not None:
-            item.report(message)
+            item.told(message)
 
     def _completed(self, message: Completed) -> None:
         item = self._pending.get(message.id)
@@ -388,7 +389,8 @@ class Session:
 
 
 _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
-    Progress: Session._progressed,
+    Started: Session._told,
+    Progress: Session._told,
     Completed: Session._completed,
     Failed: Session._failed,
     Cancelled: Session._cancelled,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbridge.models.mirrors.events import EpochEnd, TrainingEvent, event_of
 from asyncbridge.models.mirrors.history import TrainingHistory
+from asyncbridge.models.mirrors.showing import metrics_text
 from asyncbridge.progress import WatchedPromise
 
 if TYPE_CHECKING:
@@ -78,6 +79,14 @@ class Training(WatchedPromise[TrainingHistory]):
             self.history._note(event.epoch, event.logs)
         super()._report(event, transient=transient)
         self._show(event)
+
+    def _progress_text(self) -> str:
+        event = self._progress.last
+        if not isinstance(event, TrainingEvent):
+            return ""
+        steps = "?" if event.steps is None else event.steps
+        at = f"epoch {event.epoch + 1}/{event.epochs}, step {event.step}/{steps}"
+        return ", ".join([at, *metrics_text(event.logs)])
 
     def set_exception(self, exception: BaseException | type[BaseException], /) -> None:
         """Reject the promise; the history keeps what there is."""

@@ -7,8 +7,10 @@ import pytest
 
 from asyncbridge.client.pending import STATE_NAMES, Pending, origin
 from asyncbridge.promise import Promise
-from asyncbridge.protocol.messages import Command, Payload
+from asyncbridge.protocol.messages import Command, Payload, Started
 from asyncbridge.protocol.states import CommandState
+from asyncbridge.testing import ManualClock
+from asyncbridge.times import Times
 
 pytestmark = pytest.mark.asyncio
 
@@ -56,6 +58,18 @@ async def test_once_settled_it_holds_nothing() -> None:
     item.settled(failed=False, reason=None)
     assert (item.bindings, item.after, item.annotate, item.bulk) == (None, (), None, {})
     assert timer.cancelled()
+
+
+async def test_it_notes_its_times() -> None:
+    """By what the worker tells, and by its end."""
+    item, clock = new(), ManualClock()
+    item.times = Times(clock)
+    clock.advance(2)
+    item.told(Started(id=1))
+    clock.advance(3)
+    item.settled(failed=False, reason=None)
+    clock.advance(4)
+    assert (item.times.queued_for, item.times.ran_for) == (2.0, 3.0)
 
 
 async def test_every_state_has_a_name() -> None:

@@ -400,3 +400,25 @@ async def test_only_a_lost_worker_has_a_phase() -> None:
     assert with_phase(loss, "started").phase == "started"  # type: ignore[attr-defined]
     closed = BridgeClosed("x")
     assert with_phase(closed, "started") is closed
+
+
+async def test_the_times_of_a_command_are_those_of_its_notifications(rig: Rig) -> None:
+    """It began when the worker says so; its place in the queue is told while it waits there."""
+    first, second = rig.send(), rig.send()
+    await turns()
+    assert (second.state, second.position) == ("pending", None)
+    rig.channel.say(m.Accepted(ids=(1, 2)))
+    await turns()
+    assert [(each.state, each.position) for each in (first, second)] == [
+        ("queued", 0),
+        ("queued", 1),
+    ]
+    assert (first.ran_for, second.ran_for) == (None, None)
+    rig.channel.say(m.Started(id=1))
+    await turns()
+    assert first.ran_for is not None
+    assert second.ran_for is None
+    rig.channel.say(m.Completed(id=1, value=encode(None)))
+    await first
+    assert first.ran_for == first.ran_for
+    assert second.position == 0

@@ -18,7 +18,11 @@ FRAMEWORKS = frozenset({"jax", "keras", "tensorflow", "torch"})
 LOOP_MAKERS = frozenset({"get_event_loop", "get_running_loop", "new_event_loop"})
 STANDARD_LIBRARY_ALONE = (
     "asyncbridge",
+    "asyncbridge.callbacks",
+    "asyncbridge.combinators",
+    "asyncbridge.combining",
     "asyncbridge.errors",
+    "asyncbridge.handle",
     "asyncbridge.handlers",
     "asyncbridge.outcome",
     "asyncbridge.parsing",
@@ -26,6 +30,8 @@ STANDARD_LIBRARY_ALONE = (
     "asyncbridge.reactions",
     "asyncbridge.source",
     "asyncbridge.tasks",
+    "asyncbridge.times",
+    "asyncbridge.views",
     "asyncbridge.waiting",
     "asyncbridge.worker.supervisor",
 )

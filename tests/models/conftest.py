@@ -18,6 +18,7 @@ from asyncbridge.codegen import Node, render
 from asyncbridge.errors import DependencyError, RemoteError
 from asyncbridge.models.mirrors.sending import current_bridge
 from asyncbridge.promise import Promise
+from asyncbridge.times import Times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ class Sent:
     promise: Promise[Any] = field(init=False)
     state: str = "queued"
     ahead: int = 0
+    times: Times = field(default_factory=Times)
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         return promise._settle_cancelled(msg)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import gc
 import weakref
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from asyncbridge.promise import Promise
+from asyncbridge.testing import ManualClock
+from asyncbridge.times import Times
 from tests.promise.conftest import never, outcome, pending
 
 
@@ -21,11 +24,19 @@ class Owner:
         self.state = "queued"
         self.label = "the work"
         self.ahead = 0
+        self.code = "work()"
+        self.clock = ManualClock()
+        self.times = Times(self.clock, lambda: 0.0)
         self.asked: list[tuple[object, object, str | None]] = []
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         self.asked.append((promise, msg, mode))
         return True
+
+
+def time_of(promise: Promise[Any]) -> tuple[object, ...]:
+    """Return all that a promise tells of its command's place and times."""
+    return promise.created_at, promise.position, promise.queued_for, promise.ran_for
 
 
 @pytest.mark.asyncio
@@ -39,6 +50,24 @@ async def test_a_source_answers_for_the_command() -> None:
     assert promise.state == "running"
     promise._settle(1)
     assert (promise.command_id, promise.state) == (7, "fulfilled")
+
+
+@pytest.mark.asyncio
+async def test_a_source_answers_for_the_place_and_the_times() -> None:
+    """A bare promise has none; the place is that in the queue."""
+    promise, owner = pending(), Owner()
+    assert time_of(promise) == (None, None, None, None)
+    promise._attach(owner)
+    owner.ahead = 2
+    owner.clock.advance(3)
+    sent = datetime(1970, 1, 1, tzinfo=UTC)
+    assert time_of(promise) == (sent, 2, 3.0, None)
+    owner.state = "running"
+    owner.times.start()
+    owner.clock.advance(4)
+    assert time_of(promise) == (sent, None, 3.0, 4.0)
+    promise._settle(1)
+    assert time_of(promise) == (sent, None, 3.0, 4.0)
 
 
 @pytest.mark.asyncio

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any, assert_type
 
+from asyncbridge.client import Bridge
 from asyncbridge.outcome import Error, Value, capture
 from asyncbridge.promise import Promise, Source
 from asyncbridge.tasks import spawn
+from asyncbridge.times import Times
 
 
 def to_text(value: int) -> str:
@@ -52,6 +55,8 @@ class Owner:
         self.state = "queued"
         self.label = "the work"
         self.ahead = 0
+        self.code = "work()"
+        self.times = Times()
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         return promise.done() or msg is mode
@@ -88,12 +93,19 @@ def check_catch(promise: Promise[int]) -> None:
 
 
 def check_the_rest(promise: Promise[int], raw: Promise[Any]) -> None:
-    """A transform block retypes the promise; a source needs five names."""
+    """A transform block retypes the promise; a source needs seven names."""
     assert_type(promise.finally_(lambda: None), Promise[int])
+    assert_type(promise.tap(to_text), Promise[int])
+    assert_type(promise.tap(to_bytes), Promise[int])
+    assert_type(promise.tap(None), Promise[int])
     assert_type(promise.transform(to_text), Promise[str])
     assert_type(raw.transform(to_text), Promise[str])
     assert_type(promise.wait_for_value(timeout=1), int)
     assert_type(promise.command_id, int | None)
+    assert_type(promise.position, int | None)
+    assert_type(promise.created_at, datetime | None)
+    assert_type(promise.queued_for, float | None)
+    assert_type(promise.ran_for, float | None)
     assert_type(promise.cancel("why", mode="graceful"), bool)
     source: Source = Owner()
     promise._attach(source)
@@ -113,11 +125,51 @@ def check_makers(done: asyncio.Future[int]) -> None:
     rejected.cancel()
 
 
+def check_all(one: Promise[int], two: asyncio.Future[str]) -> None:
+    """A tuple keeps each type, up to six of them; anything else is a list of one type."""
+    three = to_bytes(1)
+    assert_type(Promise.all((one,)), Promise[tuple[int]])
+    assert_type(Promise.all((one, two)), Promise[tuple[int, str]])
+    assert_type(Promise.all((one, two, three)), Promise[tuple[int, str, bytes]])
+    assert_type(Promise.all((one, two, three, one)), Promise[tuple[int, str, bytes, int]])
+    assert_type(Promise.all((one, two, three, one, two)), Promise[tuple[int, str, bytes, int, str]])
+    assert_type(
+        Promise.all((one, two, three, one, two, one)),
+        Promise[tuple[int, str, bytes, int, str, int]],
+    )
+    assert_type(Promise.all((one, one, one, one, one, one, one)), Promise[tuple[int, ...]])
+    assert_type(Promise.all([one, one]), Promise[list[int]])
+    assert_type(Promise.all(to_bytes(n) for n in range(3)), Promise[list[bytes]])
+    Promise.all(one)  # type: ignore[arg-type]  # pyright: ignore - one alone
+
+
+def check_combinators(one: Promise[int], two: asyncio.Future[str]) -> None:
+    """What they are of is looked through."""
+    assert_type(Promise.any([one, one]), Promise[int])
+    assert_type(Promise.race([to_bytes(1), to_bytes(2)]), Promise[bytes])
+    assert_type(Promise.all_settled([one]), Promise[list[Value[int] | Error]])
+    assert_type(Promise.delay(1), Promise[None])
+    assert_type(Promise.delay(0.5, "text"), Promise[str])
+    assert_type(Promise.delay(0.5, one), Promise[int])
+    assert_type(Promise.from_awaitable(to_bytes(1)), Promise[bytes])
+    assert_type(Promise.from_awaitable(two), Promise[str])
+
+
+def check_callback(bridge: Bridge, promise: Promise[int]) -> None:
+    """A handler for the script's thread fits where the function does."""
+    assert_type(promise.then(bridge.callback(to_text)), Promise[str])
+    assert_type(promise.then(bridge.callback(to_bytes)), Promise[bytes])
+    assert_type(bridge.run_callbacks(timeout=1), int)
+    promise.then(bridge.callback(len))  # type: ignore[arg-type]  # pyright: ignore - no len(int)
+
+
 async def check_awaiting(promise: Promise[int]) -> None:
     """A promise is an awaitable of its value."""
     assert_type(await promise, int)
     assert_type(await asyncio.gather(promise, promise.then(to_text)), tuple[int, str])
     assert_type(await asyncio.wait_for(promise, 1), int)
+    assert_type(await promise.wait(), int)
+    assert_type(await promise.wait(1.5, cancel_on_abandon=True), int)
     assert_type(await spawn(to_bytes(1), name="checked"), bytes)
 
 

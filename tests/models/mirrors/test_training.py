@@ -10,6 +10,7 @@ from asyncbridge import models as keras
 from asyncbridge.errors import RemoteError
 from asyncbridge.models.mirrors.events import EpochEnd, TrainBegin
 from asyncbridge.models.mirrors.training import Training
+from asyncbridge.views import rows_of
 
 if TYPE_CHECKING:
     from tests.models.conftest import RecordingBridge
@@ -104,3 +105,14 @@ async def test_what_then_returns_is_a_plain_promise(bridge: RecordingBridge) -> 
     await bridge.work(value=RAW)
     assert await best == 0.25
     assert not isinstance(best, Training)
+
+
+async def test_a_view_tells_how_far_it_is(bridge: RecordingBridge) -> None:
+    """By the last event, with its metrics."""
+    training = await started(bridge)
+    assert "progress" not in rows_of(training)
+    training._report(report("batch_end", 1, loss=0.25), transient=True)
+    assert rows_of(training)["progress"] == ["epoch 2/2, step 1/1, loss: 0.25"]
+    unknown = {**report("epoch_begin"), "steps": None}
+    training._report(unknown, transient=False)
+    assert rows_of(training)["progress"] == ["epoch 1/2, step 1/?"]

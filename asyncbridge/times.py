@@ -1,0 +1,61 @@
+"""When a command was sent, began and ended: what its promise tells of its time."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Times"]
+
+
+class Times:
+    """The times of one command, by this process's clocks, as its notifications come.
+
+    Args:
+        clock: Seconds that only go on, for the durations.
+        now: Seconds since 1970, for the date.
+    """
+
+    # Plain numbers: this is made for every command, and seldom asked.
+    __slots__ = ("_clock", "_created", "_created_at", "_ended", "_started")
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time
+    ) -> None:
+        self._clock = clock
+        self._created = clock()
+        self._created_at = now()
+        self._started: float | None = None
+        self._ended: float | None = None
+
+    def start(self) -> None:
+        """Note that the command has begun to run."""
+        self._started = self._clock()
+
+    def end(self) -> None:
+        """Note its end; the first one counts."""
+        if self._ended is None:
+            self._ended = self._clock()
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was sent, in UTC."""
+        return datetime.fromtimestamp(self._created_at, UTC)
+
+    @property
+    def queued_for(self) -> float:
+        """Seconds that it waited until it began, so far or in all."""
+        until = self._now() if self._started is None else self._started
+        return until - self._created
+
+    @property
+    def ran_for(self) -> float | None:
+        """Seconds that it ran, so far or in all; None if it has not begun."""
+        return None if self._started is None else self._now() - self._started
+
+    def _now(self) -> float:
+        return self._clock() if self._ended is None else self._ended

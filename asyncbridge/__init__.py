@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from asyncbridge.models.mirrors.events import TrainEnd as TrainEnd
     from asyncbridge.models.mirrors.events import TrainingEvent as TrainingEvent
     from asyncbridge.models.mirrors.events import ValidationEnd as ValidationEnd
-    from asyncbridge.progress import ProgressReader as ProgressReader
-    from asyncbridge.progress import WatchedPromise as WatchedPromise
+    from asyncbridge.promise import ProgressReader as ProgressReader
     from asyncbridge.promise import Promise as Promise
+    from asyncbridge.promise import WatchedPromise as WatchedPromise
 
     __version__: str
 
@@ -71,8 +71,7 @@ _HOMES = {
         "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
         "ValidationEnd",
     ),
-    "asyncbridge.progress": ("ProgressReader", "WatchedPromise"),
-    "asyncbridge.promise": ("Promise",),
+    "asyncbridge.promise": ("ProgressReader", "Promise", "WatchedPromise"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

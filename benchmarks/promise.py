@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.promise import Promise
-from asyncbridge.times import Times
+from asyncbridge.promise.times import Times
 from benchmarks.measure import Figure, ratio
 
 if TYPE_CHECKING:

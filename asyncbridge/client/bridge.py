@@ -12,17 +12,17 @@ from asyncbridge.errors import WrongLoopError
 from asyncbridge.lifetime import Binding, check_lifetime
 from asyncbridge.outcome import Error, capture
 from asyncbridge.promise import Promise
-from asyncbridge.waiting import check_seconds
+from asyncbridge.promise.waiting import check_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from asyncbridge.callbacks import CallbackQueue
     from asyncbridge.client.output import OutputReader
     from asyncbridge.client.pending import Pending
     from asyncbridge.codegen import Node
     from asyncbridge.errors import RemoteError
     from asyncbridge.lifetime import Lifetime
+    from asyncbridge.promise.callbacks import CallbackQueue
 
 __all__ = ["Bridge"]
 

@@ -9,7 +9,6 @@ import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from asyncbridge.callbacks import CallbackQueue
 from asyncbridge.client.backlog import Backlog
 from asyncbridge.client.current import enter, leave
 from asyncbridge.client.loop_thread import LoopThread
@@ -17,6 +16,7 @@ from asyncbridge.client.output import OutputRouter
 from asyncbridge.errors import BridgeClosed, WorkerLost, WrongLoopError
 from asyncbridge.lifetime import Finalizers
 from asyncbridge.promise import Promise
+from asyncbridge.promise.callbacks import CallbackQueue
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import DecodeError
-from asyncbridge.progress import WatchedPromise
+from asyncbridge.promise.progress import WatchedPromise
+from asyncbridge.promise.times import Times
 from asyncbridge.protocol.messages import Command, Started
 from asyncbridge.protocol.states import CommandState
 from asyncbridge.serialization.codec import decode
-from asyncbridge.times import Times
 
 if TYPE_CHECKING:
     import asyncio

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from asyncbridge.models.mirrors.events import EpochEnd, TrainingEvent, event_of
 from asyncbridge.models.mirrors.history import TrainingHistory
 from asyncbridge.models.mirrors.showing import metrics_text
-from asyncbridge.progress import WatchedPromise
+from asyncbridge.promise.progress import WatchedPromise
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from asyncbridge.models.mirrors.showing import View
-    from asyncbridge.progress import ProgressReader
+    from asyncbridge.promise.progress import ProgressReader
 
 __all__ = ["Training"]
 

@@ -7,10 +7,10 @@ import pytest
 
 from asyncbridge.client.pending import STATE_NAMES, Pending, origin
 from asyncbridge.promise import Promise
+from asyncbridge.promise.times import Times
 from asyncbridge.protocol.messages import Command, Payload, Started
 from asyncbridge.protocol.states import CommandState
 from asyncbridge.testing import ManualClock
-from asyncbridge.times import Times
 
 pytestmark = pytest.mark.asyncio
 

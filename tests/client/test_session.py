@@ -21,8 +21,8 @@ from asyncbridge.errors import (
     WorkerStartError,
 )
 from asyncbridge.lifetime import Finalizers
-from asyncbridge.progress import WatchedPromise
 from asyncbridge.promise import Promise
+from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, FRAME_BYTES
 from asyncbridge.serialization.codec import encode

@@ -18,7 +18,7 @@ from asyncbridge.codegen import Node, render
 from asyncbridge.errors import DependencyError, RemoteError
 from asyncbridge.models.mirrors.sending import current_bridge
 from asyncbridge.promise import Promise
-from asyncbridge.times import Times
+from asyncbridge.promise.times import Times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence

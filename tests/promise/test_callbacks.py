@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from asyncbridge.callbacks import CallbackQueue
+from asyncbridge.promise.callbacks import CallbackQueue
 
 
 @pytest.fixture

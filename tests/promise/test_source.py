@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from asyncbridge.promise import Promise
+from asyncbridge.promise.times import Times
 from asyncbridge.testing import ManualClock
-from asyncbridge.times import Times
 from tests.promise.conftest import never, outcome, pending
 
 

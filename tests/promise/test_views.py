@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from asyncbridge.progress import WatchedPromise
 from asyncbridge.promise import Promise
-from asyncbridge.views import html_of, rich_of, rows_of, short
+from asyncbridge.promise.progress import WatchedPromise
+from asyncbridge.promise.views import html_of, rich_of, rows_of, short
 from tests.promise.conftest import ERROR, outcome, pending, settled
 from tests.promise.test_source import Owner
 

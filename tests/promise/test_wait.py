@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from asyncbridge.errors import WrongLoopError
-from asyncbridge.progress import WatchedPromise
 from asyncbridge.promise import Promise
+from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.tasks import spawn
 from asyncbridge.testing import FakeWorker, ManualClock
 from asyncbridge.testing.fakes import clock_loop

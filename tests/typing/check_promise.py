@@ -8,9 +8,10 @@ from typing import Any, assert_type
 
 from asyncbridge.client import Bridge
 from asyncbridge.outcome import Error, Value, capture
-from asyncbridge.promise import Promise, Source
+from asyncbridge.promise import Promise
+from asyncbridge.promise.source import Source
+from asyncbridge.promise.times import Times
 from asyncbridge.tasks import spawn
-from asyncbridge.times import Times
 
 
 def to_text(value: int) -> str:

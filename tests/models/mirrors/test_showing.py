@@ -11,7 +11,7 @@ from asyncbridge.models.mirrors.events import BatchEnd, EpochEnd
 from asyncbridge.models.mirrors.history import TrainingHistory
 from asyncbridge.models.mirrors.showing import show_training
 from asyncbridge.models.mirrors.training import Training
-from asyncbridge.progress import WatchedPromise
+from asyncbridge.promise.progress import WatchedPromise
 
 if TYPE_CHECKING:
     from asyncbridge.models.mirrors.events import TrainingEvent

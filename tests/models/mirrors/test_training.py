@@ -10,7 +10,7 @@ from asyncbridge import models as keras
 from asyncbridge.errors import RemoteError
 from asyncbridge.models.mirrors.events import EpochEnd, TrainBegin
 from asyncbridge.models.mirrors.training import Training
-from asyncbridge.views import rows_of
+from asyncbridge.promise.views import rows_of
 
 if TYPE_CHECKING:
     from tests.models.conftest import RecordingBridge

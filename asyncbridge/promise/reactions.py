@@ -13,8 +13,8 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.outcome import Error, Outcome, Value, capture, runs_elsewhere, without_top_frame
+from asyncbridge.promise.waiting import when_done
 from asyncbridge.tasks import spawn
-from asyncbridge.waiting import when_done
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from asyncbridge.combining import (
+from asyncbridge.promise.combining import (
     ALL_SETTLED,
     ANY,
     RACE,
@@ -18,16 +18,16 @@ from asyncbridge.combining import (
     loop_for,
     start_on,
 )
-from asyncbridge.handle import Handle
-from asyncbridge.reactions import is_awaitable, resolve_with
-from asyncbridge.waiting import check_seconds
+from asyncbridge.promise.handle import Handle
+from asyncbridge.promise.reactions import is_awaitable, resolve_with
+from asyncbridge.promise.waiting import check_seconds
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Iterable
 
     from asyncbridge.outcome import Outcome
-    from asyncbridge.promise import Promise
+    from asyncbridge.promise.promise import Promise
 
 __all__ = ["Combinators"]
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from asyncbridge.errors import WrongLoopError
-from asyncbridge.promise import Promise
-from asyncbridge.views import short
+from asyncbridge.promise.promise import Promise
+from asyncbridge.promise.views import short
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -119,7 +119,7 @@ class ProgressReader(Generic[E]):
     async def __anext__(self) -> E:
         if _get_running_loop() is self._loop:
             await self._news()
-        elif self._loop.is_running():
+        elif self._loop.is_running() and not self._is_ready():
             # Only the news are waited for there: one that is cancelled here has taken nothing.
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._news(), self._loop))
         return self._take()
@@ -130,7 +130,7 @@ class ProgressReader(Generic[E]):
     def __next__(self) -> E:
         if _get_running_loop() is not None:
             raise WrongLoopError("`for` would block this event loop: use `async for`")
-        if self._loop.is_running():
+        if self._loop.is_running() and not self._is_ready():
             asyncio.run_coroutine_threadsafe(self._news(), self._loop).result()
         try:
             return self._take()
@@ -141,6 +141,11 @@ class ProgressReader(Generic[E]):
         """Wait until there is an event for this reader, or the end; on the log's loop."""
         while not self._has_more() and not self._log.ended:
             await self._log.change()
+
+    def _is_ready(self) -> bool:
+        """Tell another thread whether it may take without a wait for the loop."""
+        with self._log.lock:
+            return self._has_more() or self._log.ended
 
     def _has_more(self) -> bool:
         return self._place < self._log.count or self._has_passing()

@@ -7,9 +7,9 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from asyncbridge.handlers import apply_blocks, check_block
 from asyncbridge.outcome import call_on, capture, runs_elsewhere
-from asyncbridge.reactions import settle_as
+from asyncbridge.promise.handlers import apply_blocks, check_block
+from asyncbridge.promise.reactions import settle_as
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from asyncbridge.promise import Promise
-    from asyncbridge.source import Source
+    from asyncbridge.promise.promise import Promise
+    from asyncbridge.promise.source import Source
 
 __all__ = ["Handle"]
 
@@ -219,12 +219,12 @@ class Handle(asyncio.Future[T]):
         return ""
 
     def _repr_html_(self) -> str:
-        from asyncbridge.views import html_of  # noqa: PLC0415 - for those who look at it this way
+        from asyncbridge.promise.views import html_of  # noqa: PLC0415 - for those who look at it this way
 
         return html_of(self)
 
     def __rich__(self) -> Table:
-        from asyncbridge.views import rich_of  # noqa: PLC0415 - likewise
+        from asyncbridge.promise.views import rich_of  # noqa: PLC0415 - likewise
 
         return rich_of(self)
 

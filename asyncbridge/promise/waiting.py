@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asyncbridge.callbacks import CallbackQueue
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import block_until
+from asyncbridge.promise.callbacks import CallbackQueue
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

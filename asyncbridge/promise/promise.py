@@ -2,44 +2,32 @@
 
 It is the paper's promise (section 5): the holder of a command's value, with callbacks and
 with transform blocks. Where asyncio differs from JavaScript, asyncio wins; docs/promises.md
-lists where, by the rule numbers of Promises/A+ 1.1, which the code names as well. Only the
-standard library is imported.
-
-The class stands in three files, each on the one before: ``handle.py`` is the future that a
-command settles, ``combinators.py`` the class methods for several of them, and this one its
-chains and waiters.
+lists where, by the rule numbers of Promises/A+ 1.1, which the code names as well.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Generic,
-    NamedTuple,
-    NoReturn,
-    TypeVar,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar, overload
 
-from asyncbridge.combinators import Combinators
-from asyncbridge.handlers import check_handlers, split_catch
 from asyncbridge.outcome import runs_elsewhere
-from asyncbridge.reactions import Finally, Reaction, Tap, reject_with, resolve_with, settlers
-from asyncbridge.source import Source
-from asyncbridge.waiting import (
-    block_until_settled,
-    check_seconds,
-    wait,
-    wait_at_most,
+from asyncbridge.promise.combinators import Combinators
+from asyncbridge.promise.handlers import check_handlers, split_catch
+from asyncbridge.promise.reactions import (
+    Finally,
+    Reaction,
+    Tap,
+    reject_with,
+    resolve_with,
+    settlers,
 )
+from asyncbridge.promise.waiting import block_until_settled, check_seconds, wait, wait_at_most
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable, Generator
 
-__all__ = ["Promise", "Resolvers", "Source"]
+__all__ = ["Promise", "Resolvers"]
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -13,14 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.outcome import Error, Outcome, Value, capture, runs_elsewhere
-from asyncbridge.reactions import is_awaitable, outcome_of, reject_with, resolve_with
-from asyncbridge.waiting import no_longer_when_done, when_done
+from asyncbridge.promise.reactions import is_awaitable, outcome_of, reject_with, resolve_with
+from asyncbridge.promise.waiting import no_longer_when_done, when_done
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
-    from asyncbridge.handle import Handle
+    from asyncbridge.promise.handle import Handle
 
 __all__ = [
     "ALL_SETTLED",

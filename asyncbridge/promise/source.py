@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from asyncbridge.times import Times
+    from asyncbridge.promise.times import Times
 
 __all__ = ["Source"]
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from asyncbridge.handle import Handle
-    from asyncbridge.source import Source
+    from asyncbridge.promise.handle import Handle
+    from asyncbridge.promise.source import Source
 
 __all__ = ["html_of", "rich_of", "rows_of", "short"]
 

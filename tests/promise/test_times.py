@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from asyncbridge.promise.times import Times
 from asyncbridge.testing import ManualClock
-from asyncbridge.times import Times
 
 
 def test_while_it_waits_and_runs_the_seconds_grow() -> None:

@@ -12,12 +12,12 @@ import pytest
 
 import asyncbridge
 from asyncbridge.errors import RemoteError, WrongLoopError
-from asyncbridge.progress import WatchedPromise
+from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.tasks import spawn
 from asyncbridge.testing import FakeWorker
 
 if TYPE_CHECKING:
-    from asyncbridge.progress import ProgressReader
+    from asyncbridge.promise.progress import ProgressReader
 
 
 def watched() -> WatchedPromise[int]:
@@ -143,7 +143,7 @@ async def test_one_that_never_reads_holds_nothing_that_passes() -> None:
 @pytest.mark.asyncio
 async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that is too far behind is told how much it has missed, and goes on in order."""
-    monkeypatch.setattr("asyncbridge.progress.EVENTS_KEPT", 100)
+    monkeypatch.setattr("asyncbridge.promise.progress.EVENTS_KEPT", 100)
     promise = watched()
     behind, up_to_date = promise.progress(), promise.progress()
     seen = []
@@ -336,4 +336,4 @@ async def test_a_failure_ends_the_iteration() -> None:
 def test_the_public_names() -> None:
     """They are found at the top, and first loaded there."""
     assert asyncbridge.WatchedPromise is WatchedPromise
-    assert asyncbridge.ProgressReader.__module__ == "asyncbridge.progress"
+    assert asyncbridge.ProgressReader.__module__ == "asyncbridge.promise.progress"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.client.output import OutputReader
     from asyncbridge.client.pending import Pending
+    from asyncbridge.client.rejections import UnhandledRejection
     from asyncbridge.codegen import Node
     from asyncbridge.errors import RemoteError
     from asyncbridge.lifetime import Lifetime
@@ -107,8 +108,8 @@ class Bridge(BridgeLife):
             bindings=tools.encode(dict(bindings), path="bindings") if bindings else None,
             lifetime=lifetime,
             label=name or "",
-            after=tools.dependencies(after, self._backlog) if after else (),
-            home=self._backlog,
+            after=tools.dependencies(after, self._rejections) if after else (),
+            home=self._rejections,
             annotate=annotate,
             origin=tools.origin(),
         )
@@ -192,6 +193,29 @@ class Bridge(BridgeLife):
         """
         loop = self._usable_loop()
         return self._output.reader(loop)
+
+    def on_unhandled_rejection(
+        self, handler: Callable[[UnhandledRejection], object] | None, /
+    ) -> Callable[[UnhandledRejection], object] | None:
+        """Have the handler called with each rejection that nobody took; also as a decorator.
+
+        It is for the promises of this bridge's commands and for those derived from them. It runs
+        on the bridge's loop once the promise is garbage, after the loop's exception handler, which
+        is called in any case, and logs it. A later handler takes the place of this one, and None
+        ends it.
+
+        Args:
+            handler: A plain function, or a coroutine function.
+
+        Returns:
+            The handler.
+
+        Raises:
+            BridgeClosed: The bridge is not open.
+            TypeError: It is no function.
+        """
+        self._rejections.handle_by(handler, self._usable_loop())
+        return handler
 
     # --- callbacks in a script's own thread ---
 

@@ -61,6 +61,10 @@ class Worker(ABC):
     def kill(self) -> None:
         """Let go of everything at once, with no event loop at hand."""
 
+    def kill_process(self) -> None:
+        """End the process that runs the commands, in the middle of one."""
+        self.kill()
+
 
 class AttachedWorker(Worker):
     """A worker that somebody else started; its process is out of sight."""

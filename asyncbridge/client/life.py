@@ -13,6 +13,7 @@ from asyncbridge.client.backlog import Backlog
 from asyncbridge.client.current import enter, leave
 from asyncbridge.client.loop_thread import LoopThread
 from asyncbridge.client.output import OutputRouter
+from asyncbridge.client.rejections import Rejections
 from asyncbridge.errors import BridgeClosed, WorkerLost, WrongLoopError
 from asyncbridge.lifetime import Finalizers
 from asyncbridge.promise import Promise
@@ -63,6 +64,7 @@ class BridgeLife:
         self._closing: Promise[None] | None = None
         self._sealed = False
         self._output = OutputRouter()
+        self._rejections = Rejections()
         self._finalizers = Finalizers(self._wake_finalizers)
         self._backlog = Backlog(options.backlog)
         self._finalizer: weakref.finalize[Any, Any] | None = None
@@ -223,7 +225,7 @@ class BridgeLife:
             released=self._backlog.give,
             verdict=worker.verdict,
             ended=self._ended,
-            kill=None if worker.kind == "attached" else worker.kill,
+            kill=None if worker.kind == "attached" else worker.kill_process,
         )
         await session.open()
         return session

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asyncbridge.errors import DecodeError
+from asyncbridge.client.rejections import UnhandledRejection
+from asyncbridge.errors import DecodeError, RemoteError
 from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.promise.times import Times
 from asyncbridge.protocol.messages import Command, Started
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from asyncbridge.client.rejections import Rejections
     from asyncbridge.client.session import Session
-    from asyncbridge.errors import RemoteError
     from asyncbridge.promise import Promise
     from asyncbridge.protocol.messages import Buffer, Payload, Progress, StopMode
 
@@ -34,13 +35,14 @@ STATE_NAMES = {
     CommandState.RUNNING: "running",
     CommandState.FINISHED: "running",  # its value is still on the way
 }
-MODES: Mapping[str | None, StopMode] = {
+STOP_MODES: Mapping[str | None, StopMode] = {
     None: "auto",
     "graceful": "graceful",
     "interrupt": "interrupt",
-    "kill": "interrupt",
 }
-"""What ``promise.cancel(mode=...)`` takes, and what the worker is told."""
+"""What the worker is told, by the mode of ``promise.cancel``."""
+INTERRUPT_SECONDS = 1.0
+"""How long an interrupted command may take to end before its state says that it is late."""
 PACKAGE_FOLDERS = tuple(
     str(folder) + "/"
     for folder in {
@@ -62,17 +64,21 @@ class Pending:
         "annotate",
         "bindings",
         "bulk",
+        "cancelled_phase",
+        "cancelling",
         "code",
         "dependents",
         "failed",
         "home",
         "id",
-        "interrupting",
+        "interrupted_at",
         "label",
         "lifetime",
+        "message",
         "origin",
         "reason",
         "session",
+        "stopped",
         "timer",
         "times",
     )
@@ -86,7 +92,7 @@ class Pending:
         lifetime: str,
         label: str,
         after: Sequence[Pending],
-        home: object,
+        home: Rejections,
         annotate: Callable[[RemoteError], None] | None,
         origin: str,
     ) -> None:
@@ -103,7 +109,13 @@ class Pending:
         self.annotate = annotate
         self.origin = origin
         self.id = 0
-        self.interrupting = False
+        self.cancelling = False
+        self.message: object = None
+        """What the cancellation is to say."""
+        self.cancelled_phase: str | None = None
+        self.interrupted_at: float | None = None
+        self.stopped = False
+        """Whether its code was told to stop and gave a value all the same."""
         self.bulk: dict[str, Buffer] = {}
         self.session: Session | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -126,7 +138,12 @@ class Pending:
         if self.session is None:
             return "pending"
         state = STATE_NAMES[self.session.protocol.command_state(self.id)]
-        return "interrupt-pending" if self.interrupting and state == "running" else state
+        return "interrupt-pending" if state == "running" and self._is_late() else state
+
+    def _is_late(self) -> bool:
+        """Tell whether it was interrupted long ago."""
+        asked = self.interrupted_at
+        return asked is not None and self.times.clock() - asked > INTERRUPT_SECONDS
 
     @property
     def ahead(self) -> int:
@@ -137,16 +154,17 @@ class Pending:
         """Take the command back, or have it stopped; tells whether that may yet come about.
 
         Raises:
-            ValueError: There is no such mode, or the worker is not the bridge's own to kill.
+            ValueError: The worker is not the bridge's own to kill.
         """
-        if mode not in MODES:
-            raise ValueError(f"mode={mode!r}: it is one of {', '.join(map(repr, MODES))}")
         if self.session is None:
             return False
+        self.message = msg
         if mode == "kill":
             return self._kill(self.session)
-        self.interrupting |= mode == "interrupt"
-        return self.session.cancel(self, MODES[mode])
+        if mode == "interrupt" and self.interrupted_at is None:
+            self.interrupted_at = self.times.clock()
+        self.cancelling = True
+        return self.session.cancel(self, STOP_MODES[mode])
 
     def _kill(self, session: Session) -> bool:
         if session.kill is None:
@@ -154,6 +172,26 @@ class Pending:
         session.settle_cancelled(self)
         session.kill()
         return True
+
+    def facts(self) -> dict[str, str]:
+        """Say which command this is, and where it was sent."""
+        return {
+            "command": f"{self.label or 'without a name'} (number {self.id})",
+            "command_code": self.code,
+            "command_sent_from": self.origin,
+        }
+
+    def tell_unhandled(self, error: BaseException) -> None:
+        """Take the error of a promise that nobody took; from any thread."""
+        self.home.tell(
+            UnhandledRejection(
+                error=error,
+                command_id=self.id,
+                command=self.label,
+                sent_from=self.origin,
+                code=self.code,
+            )
+        )
 
     def told(self, message: Started | Progress) -> None:
         """Take what the worker tells before the outcome."""
@@ -202,6 +240,7 @@ class Pending:
         freed as soon as its owner drops it, not when the garbage collector comes by.
         """
         self.failed, self.reason = failed, reason
+        self.cancelled_phase = self._phase()
         self.times.end()
         self._promise = None
         self.after = ()
@@ -212,6 +251,14 @@ class Pending:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+    def _phase(self) -> str | None:
+        """Return where the command was when it was cancelled; None if it never was."""
+        if self.failed and self.reason is None:
+            return "running" if self.times.has_started else "queued"
+        if self.cancelling and (self.reason is None or isinstance(self.reason, RemoteError)):
+            return "running" if self.stopped else "finished"
+        return None
 
     def command(self) -> Command:
         """Return the message, with the dependencies that have no outcome yet."""

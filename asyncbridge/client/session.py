@@ -102,7 +102,7 @@ class Session:
         self._pending: dict[int, Pending] = {}
         self._newest = 0
         self._questions = Questions()
-        self._drainers: list[asyncio.Future[None]] = []
+        self._drained = asyncio.Event()
         self._transfers = Transfers(link.bulk, self._broken)
         self._failure: WorkerStartError | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -165,7 +165,7 @@ class Session:
             phase = phases.get(command_id, "finished_unreported")
             self._reject(item, with_phase(error, phase))
         self._questions.fail(error)
-        self._wake_drainers()
+        self._drained.set()
         self._output.end()
 
     # --- commands ---
@@ -224,7 +224,7 @@ class Session:
             return False
         self._released(item.size)
         if not self.protocol.backlogged:
-            self._wake_drainers()
+            self._drained.set()
         return True
 
     def _fail(self, dependents: Sequence[Pending], cause: Pending) -> None:
@@ -239,9 +239,8 @@ class Session:
     async def drain(self) -> None:
         """Wait until nothing is left in the backlog."""
         while self.protocol.backlogged and not self.closed.done():
-            waiter = asyncio.get_running_loop().create_future()
-            self._drainers.append(waiter)
-            await waiter
+            self._drained.clear()
+            await self._drained.wait()
 
     async def settled(self) -> None:
         """Wait until every promise is settled, those that are made meanwhile included."""
@@ -276,13 +275,7 @@ class Session:
                     self._transfers.upload(item.bulk)
                     item.bulk = {}
         if not self.protocol.backlogged:
-            self._wake_drainers()
-
-    def _wake_drainers(self) -> None:
-        drainers, self._drainers = self._drainers, []
-        for waiter in drainers:
-            if not waiter.done():
-                waiter.set_result(None)
+            self._drained.set()
 
     # --- reading ---
 
@@ -306,6 +299,7 @@ class Session:
         item = self._pending.get(message.id)
         if item is None:  # rejected already, because the backend cannot be imported
             return
+        item.stopped = message.stopped
         if has_bulk(message.value):
             spawn(self._fetch(item, message.value), name=f"asyncbridge-fetch-{message.id}")
             return
@@ -346,7 +340,7 @@ class Session:
 
     def settle_cancelled(self, item: Pending) -> None:
         """End a command's promise as cancelled."""
-        self._forget(item, failed=True)._settle_cancelled()
+        self._forget(item, failed=True)._settle_cancelled(item.message)
 
     def _reject(self, item: Pending, error: AsyncBridgeError) -> None:
         promise = self._forget(item, failed=True, reason=error)

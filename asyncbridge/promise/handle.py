@@ -6,10 +6,12 @@ import asyncio
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from weakref import ref
 
 from asyncbridge.outcome import call_on, capture, runs_elsewhere
 from asyncbridge.promise.handlers import apply_blocks, check_block
-from asyncbridge.promise.reactions import settle_as
+from asyncbridge.promise.reactions import Link, settle_as
+from asyncbridge.promise.source import check_mode
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -33,6 +35,7 @@ _set_result = asyncio.Future.set_result
 _set_exception = asyncio.Future.set_exception
 _add_done_callback = asyncio.Future.add_done_callback
 _remove_done_callback = asyncio.Future.remove_done_callback
+_del = asyncio.Future.__del__
 
 
 class Handle(asyncio.Future[T]):
@@ -43,8 +46,11 @@ class Handle(asyncio.Future[T]):
     """
 
     # No __init__ and defaults on the class, so that creating one costs what a Future costs.
+    _source_traceback: Any  # a Future's, which is untyped: set in asyncio's debug mode
     _shared = False
     _source: Source | None = None
+    _root: Source | None = None
+    _upstream: Handle[Any] | None = None
     _transforms: list[Callable[[Any], Any]] | None = None
     _cancel_on_abandon = False
     _own_callbacks = 0
@@ -84,6 +90,8 @@ class Handle(asyncio.Future[T]):
             raise asyncio.InvalidStateError(f"{self!r} is settled: use then(), not transform()")
         if self._transforms is None:
             self._transforms = []
+            # On this promise alone: one without blocks is settled at the speed of a Future.
+            self.set_result = partial(_set_transformed, ref(self))  # type: ignore[method-assign]
         self._transforms.append(block)
 
     def add_done_callback(
@@ -109,26 +117,16 @@ class Handle(asyncio.Future[T]):
         the last one of them cancels the promise.
         """
         removed = _remove_done_callback(self, fn)
-        if self._cancel_on_abandon and removed and not self.done() and self._is_abandoned():
+        if self._cancel_on_abandon and removed and not self.done() and not self._waiters():
             self.cancel("nobody waits for it any more")
         return removed
 
-    def _is_abandoned(self) -> bool:
-        return len(self._callbacks or ()) <= self._own_callbacks
+    def _waiters(self) -> int:
+        """Count who waits for it: tasks, callbacks, and the promises derived from it."""
+        callbacks: list[Any] = self._callbacks or []
+        return sum(map(_waits, callbacks)) - self._own_callbacks
 
     # --- settling ------------------------------------------------------------------------
-
-    def set_result(self, result: T, /) -> None:
-        """Fulfil the promise with what its transform blocks make of ``result``."""
-        # getattr: a Future's method takes a Task as well, and CPython's own tests call it so.
-        blocks: list[Callable[[Any], Any]] | None = getattr(self, "_transforms", None)
-        if blocks is None or self.done():
-            _set_result(self, result)
-            return
-        outcome = capture(apply_blocks, blocks, result)
-        self._transforms = None
-        settle_as(self, outcome)
-        del self, blocks, outcome  # an error's traceback may hold this frame: a cycle otherwise
 
     def _settle(self, value: object) -> None:
         """Fulfil from the owner's raw value; one that comes after the end is ignored."""
@@ -143,31 +141,44 @@ class Handle(asyncio.Future[T]):
     def _settle_cancelled(self, msg: object = None) -> bool:
         """End as cancelled without asking the source; return False if settled before."""
         _drop_transforms(self)
+        self._upstream = None
         return super().cancel(msg)
 
     def cancel(self, msg: object = None, *, mode: str | None = None) -> bool:
         """Ask for the promise's end; return False if it is settled.
 
-        With no command behind it the promise is cancelled at once, as a Future is, and what
-        it was derived from is left alone. With one, its owner decides how. From another
-        thread this only passes the request on.
+        A command's promise ends when its command does: that is taken out of the queue, or
+        stopped if it runs. Any other is cancelled at once, as a Future is; one that was derived
+        from a command's has the command cancelled, too, if nobody else waits for it. From
+        another thread this only passes the request on.
 
         Args:
             msg: For the ``CancelledError``.
-            mode: How hard the command may be cancelled, for its owner.
+            mode: How a command that runs is stopped: ``"graceful"`` asks its code,
+                ``"interrupt"`` raises an exception in it, ``"kill"`` ends the worker; None asks
+                code that looks, as trainings do, and interrupts other code.
+
+        Raises:
+            ValueError: There is no such mode; or ``"kill"``, of a worker that is not the
+                bridge's own.
         """
+        check_mode(mode)
         if runs_elsewhere(self._loop) and not self.done():
             self._loop.call_soon_threadsafe(partial(self.cancel, msg, mode=mode))
             return True
-        if self._source is None or self.done():
-            return self._settle_cancelled(msg)
-        return self._source.cancel(self, msg, mode)
+        if self.done():
+            return super().cancel(msg)
+        if self._source is not None:
+            return self._source.cancel(self, msg, mode)
+        if self._upstream is not None:
+            _cancel_command(self._upstream, msg, mode)
+        return self._settle_cancelled(msg)
 
     # --- the command behind it -----------------------------------------------------------
 
     def _attach(self, source: Source) -> None:
         """Name the command's owner, which then answers for ``state`` and ``cancel``."""
-        self._source = source
+        self._source = self._root = source
         self._shared = True
 
     @property
@@ -184,6 +195,15 @@ class Handle(asyncio.Future[T]):
             return "cancelled"
         # Not exception(): a look at the state must not count as handling the error.
         return "fulfilled" if self._exception is None else "rejected"
+
+    @property
+    def cancelled_phase(self) -> str | None:
+        """Where the command was when ``cancel`` had its effect, once that is known.
+
+        ``queued``: it never started. ``running``: it was stopped in the middle. ``finished``: it
+        had come to its end by itself before. None without a command, and if nobody cancelled it.
+        """
+        return None if self._source is None else self._source.cancelled_phase
 
     @property
     def position(self) -> int | None:
@@ -228,8 +248,64 @@ class Handle(asyncio.Future[T]):
 
         return rich_of(self)
 
+    def __del__(self) -> None:
+        # In this order, which is the fastest: a promise that has no error is told of nowhere.
+        try:
+            if self._log_traceback:
+                _report(self)
+        except RuntimeError:  # it was never initialised
+            return
+
 
 def _drop_transforms(promise: Handle[Any]) -> None:
     # A promise that is kept must not keep what blocks that never run hold on to.
     if getattr(promise, "_transforms", None) is not None:
         promise._transforms = None
+        del promise.set_result
+
+
+def _set_transformed(promise_ref: ref[Handle[T]], result: T) -> None:
+    """Fulfil a promise with what its transform blocks make of the result."""
+    promise = promise_ref()
+    assert promise is not None  # whoever settles it holds it
+    blocks = promise._transforms
+    if blocks is None or promise.done():
+        _set_result(promise, result)
+        return
+    outcome = capture(apply_blocks, blocks, result)
+    _drop_transforms(promise)
+    settle_as(promise, outcome)
+    del promise, blocks, outcome  # an error's traceback may hold this frame: a cycle otherwise
+
+
+def _waits(entry: tuple[Any, Any]) -> bool:
+    callback = entry[0]
+    return not (isinstance(callback, Link) and callback.derived.done())
+
+
+def _cancel_command(promise: Handle[Any], msg: object, mode: str | None) -> None:
+    """Cancel the command that a promise comes from, if one alone waits for each on the way."""
+    link: Handle[Any] | None = promise
+    while link is not None and not link.done() and link._waiters() == 1:
+        if link._source is not None:
+            link._source.cancel(link, msg, mode)
+            return
+        link = link._upstream
+
+
+def _report(promise: Handle[Any]) -> None:
+    """Tell of an error that nobody took, with the command that it comes from, if there is one."""
+    root, error = promise._root, promise._exception
+    if root is None or error is None:
+        _del(promise)
+        return
+    context = {
+        "message": f"{type(promise).__name__} exception was never retrieved",
+        "exception": error,
+        "future": promise,
+        **root.facts(),
+    }
+    if promise._source_traceback:
+        context["source_traceback"] = promise._source_traceback
+    promise._loop.call_exception_handler(context)
+    root.tell_unhandled(error)

@@ -21,7 +21,13 @@ from asyncbridge.promise.reactions import (
     resolve_with,
     settlers,
 )
-from asyncbridge.promise.waiting import block_until_settled, check_seconds, wait, wait_at_most
+from asyncbridge.promise.waiting import (
+    block_until_settled,
+    check_seconds,
+    copy_of,
+    wait,
+    wait_at_most,
+)
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -203,7 +209,7 @@ class Promise(Combinators[T]):
         check_handlers("finally_", handler)
         if handler is None:
             return self._derive(None, None, ())
-        derived: Promise[T] = Promise._shared_on(self._loop)
+        derived = self._next()
         self.add_done_callback(Finally(derived, handler))
         return derived
 
@@ -219,7 +225,7 @@ class Promise(Combinators[T]):
         check_handlers("tap", handler)
         if handler is None:
             return self._derive(None, None, ())
-        derived: Promise[T] = Promise._shared_on(self._loop)
+        derived = self._next()
         self.add_done_callback(Tap(derived, handler))
         return derived
 
@@ -229,8 +235,15 @@ class Promise(Combinators[T]):
         on_rejected: Callable[[Any], Any] | None,
         catches: tuple[type[BaseException], ...],
     ) -> Promise[Any]:
-        derived: Promise[Any] = Promise._shared_on(self._loop)
+        derived = self._next()
         self.add_done_callback(Reaction(derived, on_fulfilled, on_rejected, catches))
+        return derived
+
+    def _next(self) -> Promise[Any]:
+        """Create a promise that is derived from this one."""
+        derived: Promise[Any] = Promise._shared_on(self._loop)
+        if self._root is not None:
+            derived._root, derived._upstream = self._root, self
         return derived
 
     # --- waiting -------------------------------------------------------------------------
@@ -239,6 +252,8 @@ class Promise(Combinators[T]):
     def __await__(self) -> Generator[Any, None, T]:
         if self.done() or not (self._shared or runs_elsewhere(self._loop)):
             return _await(self)
+        if self._source_traceback is not None:  # in asyncio's debug mode
+            return _await(copy_of(self))
         return wait(self)
 
     async def wait(self, timeout: float | None = None, *, cancel_on_abandon: bool = False) -> T:

@@ -13,6 +13,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.outcome import Error, Outcome, Value, capture, runs_elsewhere, without_top_frame
+from asyncbridge.promise.traces import chained_at
 from asyncbridge.promise.waiting import when_done
 from asyncbridge.tasks import spawn
 
@@ -39,10 +40,28 @@ _set_result = asyncio.Future.set_result
 _cancel = asyncio.Future.cancel
 
 
-class Reaction:
+class Link:
+    """What a derived promise hangs on its source: a done callback that ends it.
+
+    Attributes:
+        derived: The promise.
+    """
+
+    __slots__ = ("derived",)
+
+    def __init__(self, derived: asyncio.Future[Any]) -> None:
+        self.derived = derived
+
+    def let_go(self) -> None:
+        """Let the derived promise keep nothing of its source, which has ended."""
+        if getattr(self.derived, "_upstream", None) is not None:  # it may be a plain future
+            self.derived._upstream = None  # type: ignore[attr-defined] # a promise's own
+
+
+class Reaction(Link):
     """One ``then`` or ``catch``: settles the derived promise by a settled future (2.2.7)."""
 
-    __slots__ = ("_catches", "_derived", "_on_fulfilled", "_on_rejected")
+    __slots__ = ("_catches", "_on_fulfilled", "_on_rejected")
 
     def __init__(
         self,
@@ -51,7 +70,7 @@ class Reaction:
         on_rejected: Callable[[Any], object] | None = None,
         catches: tuple[type[BaseException], ...] = (),
     ) -> None:
-        self._derived = derived
+        super().__init__(derived)
         self._on_fulfilled = on_fulfilled
         self._on_rejected = on_rejected
         self._catches = catches
@@ -62,7 +81,8 @@ class Reaction:
 
     def __call__(self, source: asyncio.Future[Any]) -> None:
         """Settle the derived promise, by the handler that fits the source's end."""
-        derived = self._derived
+        derived = self.derived
+        self.let_go()
         if derived.done():  # cancelled meanwhile; an error of the source stays unretrieved
             return
         if source.cancelled():
@@ -92,13 +112,13 @@ def _message(cancelled: asyncio.Future[Any]) -> object:
     return None
 
 
-class Finally:
+class Finally(Link):
     """One ``finally_``: runs the handler, then ends the derived promise as the source did."""
 
-    __slots__ = ("_derived", "_handler")
+    __slots__ = ("_handler",)
 
     def __init__(self, derived: asyncio.Future[Any], handler: Callable[[], object]) -> None:
-        self._derived = derived
+        super().__init__(derived)
         self._handler = handler
 
     def __repr__(self) -> str:
@@ -106,20 +126,21 @@ class Finally:
 
     def __call__(self, source: asyncio.Future[Any]) -> None:
         """Run the handler, which settles the derived promise once it is done."""
+        self.let_go()
         # Where the handler fails, the source's own error stays unretrieved: logged, not lost.
-        handled = type(self._derived)(loop=self._derived.get_loop())
-        handled.add_done_callback(Reaction(self._derived, partial(_first, source)))
+        handled = type(self.derived)(loop=self.derived.get_loop())
+        handled.add_done_callback(Reaction(self.derived, partial(_first, source)))
         _settle_by(handled, self._handler)
         del self, source, handled  # see _settle_by
 
 
-class Tap:
+class Tap(Link):
     """One ``tap``: runs the handler with the value, then ends the derived promise as the source."""
 
-    __slots__ = ("_derived", "_handler")
+    __slots__ = ("_handler",)
 
     def __init__(self, derived: asyncio.Future[Any], handler: Callable[[Any], object]) -> None:
-        self._derived = derived
+        super().__init__(derived)
         self._handler = handler
 
     def __repr__(self) -> str:
@@ -127,13 +148,33 @@ class Tap:
 
     def __call__(self, source: asyncio.Future[Any]) -> None:
         """Run the handler of a value; an error or a cancellation goes on without it."""
-        if self._derived.done():  # as in Reaction
+        self.let_go()
+        if self.derived.done():  # as in Reaction
             return
         if source.cancelled() or source.exception() is not None:
-            Reaction(self._derived)(source)
+            Reaction(self.derived)(source)
         else:
-            Finally(self._derived, partial(self._handler, source.result()))(source)
+            Finally(self.derived, partial(self._handler, source.result()))(source)
         del self, source  # see _settle_by
+
+
+class Returned(Link):
+    """The coroutine that a handler returned: resolves the derived promise by what it comes to."""
+
+    __slots__ = ()
+
+    def __call__(self, task: asyncio.Future[Any]) -> None:
+        """End the derived promise, if nothing else has."""
+        derived = self.derived
+        if derived.done():  # as in Reaction
+            return
+        if task.cancelled():
+            _cancel(derived, _message(task))
+        elif (error := task.exception()) is not None:
+            reject_with(derived, chained_at(derived, error))
+        else:
+            resolve_with(derived, task.result())
+        del self, task, derived  # see _settle_by
 
 
 def _settle_by(promise: asyncio.Future[Any], handler: Callable[..., object], *args: object) -> None:
@@ -141,7 +182,7 @@ def _settle_by(promise: asyncio.Future[Any], handler: Callable[..., object], *ar
     try:
         value = handler(*args)
     except BaseException as error:  # noqa: BLE001 - whatever the handler raises rejects (2.2.7.2)
-        reject_with(promise, without_top_frame(error))
+        reject_with(promise, chained_at(promise, without_top_frame(error)))
         _let_exits_out(error)
     else:
         resolve_with(promise, value)
@@ -182,10 +223,19 @@ def resolve_with(promise: asyncio.Future[Any], value: object) -> None:
 
 def _adopt(promise: asyncio.Future[Any], value: Awaitable[Any]) -> None:
     if isinstance(value, asyncio.Future):
+        _follow(promise, value)
         when_done(value, promise.get_loop(), Reaction(promise))  # 2.3.2: its state, as it is
     else:
-        task = spawn(_await(value), name="promise handler")
-        task.add_done_callback(Reaction(promise, _first))  # 2.3.3.3.1: resolve by its value
+        # A coroutine runs as it is: a frame around it would stand in its errors' tracebacks.
+        task = spawn(value if inspect.iscoroutine(value) else _await(value), name="promise handler")
+        task.add_done_callback(Returned(promise))  # 2.3.3.3.1: resolve by its value
+
+
+def _follow(promise: asyncio.Future[Any], value: asyncio.Future[Any]) -> None:
+    """Have what is told of the promise, and its cancellation, reach the other one's command."""
+    root = getattr(value, "_root", None)  # neither needs to be a promise
+    if root is not None and hasattr(promise, "_upstream"):
+        promise._upstream, promise._root = value, promise._root or root  # type: ignore[attr-defined]
 
 
 async def _await(value: Awaitable[U]) -> U:

@@ -5,9 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from asyncbridge.promise.times import Times
 
-__all__ = ["Source"]
+__all__ = ["CANCEL_MODES", "Source", "check_mode"]
+
+CANCEL_MODES = ("graceful", "interrupt", "kill")
+"""How hard ``cancel`` may be; None leaves it to the command's owner."""
+
+
+def check_mode(mode: str | None) -> None:
+    """Refuse what is no mode of ``cancel``.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if mode is not None and mode not in CANCEL_MODES:
+        names = ", ".join(map(repr, CANCEL_MODES))
+        raise ValueError(f"mode={mode!r}: it is one of None, {names}")
 
 
 class Source(Protocol):
@@ -41,6 +57,22 @@ class Source(Protocol):
     @property
     def ahead(self) -> int:
         """How many commands of this client come before it."""
+        ...
+
+    @property
+    def cancelled_phase(self) -> str | None:
+        """Where the command was when it was cancelled; None while, or if, it was not."""
+        ...
+
+    def facts(self) -> Mapping[str, str]:
+        """Say which command it is, and where it was sent, for what is logged of it."""
+        ...
+
+    def tell_unhandled(self, error: BaseException) -> None:
+        """Take the error of a promise, this command's or one derived from it, that nobody took.
+
+        It may come from a garbage collection, in any thread: no lock is taken, nothing is sent.
+        """
         ...
 
     def cancel(self, promise: Any, msg: object, mode: str | None) -> bool:

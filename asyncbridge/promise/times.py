@@ -21,12 +21,12 @@ class Times:
     """
 
     # Plain numbers: this is made for every command, and seldom asked.
-    __slots__ = ("_clock", "_created", "_created_at", "_ended", "_started")
+    __slots__ = ("_created", "_created_at", "_ended", "_started", "clock")
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self._created = clock()
         self._created_at = now()
         self._started: float | None = None
@@ -34,12 +34,17 @@ class Times:
 
     def start(self) -> None:
         """Note that the command has begun to run."""
-        self._started = self._clock()
+        self._started = self.clock()
 
     def end(self) -> None:
         """Note its end; the first one counts."""
         if self._ended is None:
-            self._ended = self._clock()
+            self._ended = self.clock()
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the command has begun to run."""
+        return self._started is not None
 
     @property
     def created_at(self) -> datetime:
@@ -58,4 +63,4 @@ class Times:
         return None if self._started is None else self._now() - self._started
 
     def _now(self) -> float:
-        return self._clock() if self._ended is None else self._ended
+        return self.clock() if self._ended is None else self._ended

@@ -227,10 +227,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """The command's value (the paper's *notify*)."""
+    """The command's value (the paper's *notify*).
+
+    Attributes:
+        stopped: Whether its code was told to stop meanwhile, by a ``Cancel``, and saw it.
+    """
 
     id: int
     value: Payload
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +253,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled:
-    """The command was taken out of the queue; it never started."""
+    """The command was taken out of the queue, or was brought to its end after it had started."""
 
     id: int
 

@@ -149,10 +149,10 @@ class WorkerProtocol:
         entry.state = advance_command(entry.state, CommandEvent.START)
         self.notify(Started(id=command_id))
 
-    def completed(self, command_id: int, value: Payload) -> None:
-        """Note the command's value."""
+    def completed(self, command_id: int, value: Payload, *, stopped: bool = False) -> None:
+        """Note the command's value, and whether its code was told to stop meanwhile."""
         self._finish(command_id)
-        self.notify(Completed(id=command_id, value=value))
+        self.notify(Completed(id=command_id, value=value, stopped=stopped))
 
     def failed(self, command_id: int, fault: Fault, *, because: int | None = None) -> None:
         """Note the command's failure, its own or that of one it depends on."""
@@ -160,7 +160,7 @@ class WorkerProtocol:
         self.notify(Failed(id=command_id, fault=fault, because=because))
 
     def cancelled(self, command_id: int) -> None:
-        """Note that the command was taken out of the queue."""
+        """Note that the command was taken out of the queue, or brought to its end."""
         self._finish(command_id)
         self.notify(Cancelled(id=command_id))
 

@@ -9,6 +9,7 @@ Keras behind them.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from signal import SIGKILL
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,17 @@ class FakeWorker(Worker):
         """
         return self.executor.step()
 
+    def begin(self) -> bool:
+        """Take up the next command, and stay before its first line; return False if none runs.
+
+        It is ``running`` until the next ``step``, and may be cancelled there: then it is
+        interrupted, or sees that it is to stop, if its code looks.
+
+        Raises:
+            RuntimeError: A command has begun already.
+        """
+        return self.executor.begin()
+
     def run_all(self) -> int:
         """Run commands until none is left; return how many."""
         return self.executor.run_all()
@@ -229,6 +241,10 @@ class FakeWorker(Worker):
         if self._bridges == 0:
             self.stop()
 
+    def kill_process(self) -> None:
+        """Die, as a process that is killed."""
+        self.die()
+
     def stop(self) -> None:
         """Take no more bridges and no more commands."""
         self._stopped = True
@@ -264,11 +280,34 @@ class _LoopExecutor(StepExecutor):
         super().__init__()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.paused = paused
+        self.begun: Callable[[], None] | None = None
+        """The rest of a command that ``begin`` stays in."""
+        self.beginning = False
 
     def submit(self, job: Callable[[], None]) -> None:
         super().submit(job)
         if self.loop is not None and not self.paused:
             self.loop.call_soon(self._turn)
+
+    @property
+    def pending(self) -> int:
+        return super().pending + (self.begun is not None)
+
+    def begin(self) -> bool:
+        if self.begun is not None:
+            raise RuntimeError("a command has begun already: step() lets it go on")
+        self.beginning = True
+        try:
+            return super().step() and self.begun is not None
+        finally:
+            self.beginning = False
+
+    def step(self) -> bool:
+        rest, self.begun = self.begun, None
+        if rest is None:
+            return super().step()
+        rest()
+        return True
 
     def pause(self) -> None:
         self.paused = True
@@ -310,7 +349,15 @@ class _Engine(Engine):
             self._worker.die(fault.reason, signal=fault.signal.name)
             return
         self._failure = fault
-        super()._run(job)
+        executor = self._worker.executor
+        if not executor.beginning:
+            super()._run(job)
+        elif self._begin(job):
+            executor.begun = partial(self._go_on, job)
+
+    def _go_on(self, job: Job) -> None:
+        if self._worker._loss is None:  # as above
+            self._finish(job)
 
     def _execute(self, job: Job) -> tuple[Payload, dict[str, Buffer]]:
         if self._failure is not None:

@@ -168,7 +168,7 @@ class Engine:
 
     def _succeeded(self, job: Job, value: Payload, bulk: dict[str, Buffer]) -> None:
         self.queue.finished(job)
-        job.peer.completed(job.command.id, value, bulk)
+        job.peer.completed(job.command.id, value, bulk, stopped=job.stop.told)
 
     def _failed(self, job: Job, fault: Fault, because: int | None) -> None:
         self.queue.finished(job)
@@ -191,15 +191,23 @@ class Engine:
         self._backend_fault = fault
 
     def _run(self, job: Job) -> None:
+        if self._begin(job):
+            self._finish(job)
+
+    def _begin(self, job: Job) -> bool:
+        """Take the command up; return False when one that it depends on has failed."""
         blocked = job.failures.blocking(job.command.after)
         if blocked is not None:
             because, fault = blocked
             self._fail(job, fault, because)
-            return
+            return False
         job.started_at = self._clock()
         self._current = job
         self._post(lambda: job.peer.started(job.command.id))
         self.journal.started(job.peer.session, job.command.id)
+        return True
+
+    def _finish(self, job: Job) -> None:
         with reporting(partial(self._report, job)):
             outcome = self.stopper.run(job.stop, partial(self._execute, job))
         capture(self.backend.settle)

@@ -96,13 +96,15 @@ class Peer:
             self._protocol.started(command_id)
             self._writer.wake()
 
-    def completed(self, command_id: int, value: Payload, bulk: dict[str, Buffer]) -> None:
+    def completed(
+        self, command_id: int, value: Payload, bulk: dict[str, Buffer], *, stopped: bool
+    ) -> None:
         """Tell the client a command's value, whose large buffers wait to be fetched."""
         if self._jobs.pop(command_id, None) is None:
             return
         if bulk:
             self.bulk.offer(command_id, bulk)
-        self._protocol.completed(command_id, value)
+        self._protocol.completed(command_id, value, stopped=stopped)
         self._writer.wake()
 
     def failed(self, command_id: int, fault: Fault, because: int | None) -> None:

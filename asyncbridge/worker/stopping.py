@@ -52,13 +52,14 @@ class Stop:
     Attributes:
         asked: Whether the command is to stop.
         heeded: Whether its code looks at that.
+        told: Whether its code has seen it.
         interrupted: Whether it was to be interrupted.
     """
 
-    __slots__ = ("asked", "heeded", "interrupted")
+    __slots__ = ("asked", "heeded", "interrupted", "told")
 
     def __init__(self) -> None:
-        self.asked = self.heeded = self.interrupted = False
+        self.asked = self.heeded = self.told = self.interrupted = False
 
 
 def was_stopped(stop: Stop, error: BaseException) -> bool:
@@ -82,6 +83,7 @@ def stop_asked() -> bool:
     if stop is None:
         return False
     stop.heeded = True
+    stop.told |= stop.asked
     return stop.asked
 
 
@@ -139,6 +141,8 @@ class Stopper:
         self._thread = threading.get_ident()
         with self._lock:
             self._armed = stop
+        if stop.interrupted:  # before there was anything to strike
+            raise CommandInterrupted
 
     def _disarm(self) -> None:
         # The lock: what is struck before is cleared here, and nothing is struck after.

@@ -54,7 +54,10 @@ class Notes(Peer):
     def started(self, command_id: int) -> None:
         self.told.append(("started", command_id))
 
-    def completed(self, command_id: int, value: Payload, bulk: dict[str, Buffer]) -> None:
+    def completed(
+        self, command_id: int, value: Payload, bulk: dict[str, Buffer], *, stopped: bool
+    ) -> None:
+        assert not stopped
         self.told.append(("completed", command_id, value, bulk))
 
     def failed(self, command_id: int, fault: Fault, because: int | None) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import DecodeError
+from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.promise.times import Times
 from asyncbridge.protocol.messages import Command, Started
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.client.session import Session
     from asyncbridge.errors import RemoteError
-    from asyncbridge.promise import Promise
+    from asyncbridge.promise import OutputLine, Promise
     from asyncbridge.protocol.messages import Buffer, Payload, Progress, StopMode
 
 __all__ = ["Pending", "dependencies", "origin"]
@@ -41,6 +43,8 @@ MODES: Mapping[str | None, StopMode] = {
     "kill": "interrupt",
 }
 """What ``promise.cancel(mode=...)`` takes, and what the worker is told."""
+_logs_made = threading.RLock()
+"""One for all: a log is made seldom. A collection within may run code that asks for another."""
 PACKAGE_FOLDERS = tuple(
     str(folder) + "/"
     for folder in {
@@ -57,6 +61,7 @@ class Pending:
     """One command, from ``send`` until its promise is settled: the promise's source."""
 
     __slots__ = (
+        "_output",
         "_promise",
         "after",
         "annotate",
@@ -91,6 +96,7 @@ class Pending:
         origin: str,
     ) -> None:
         self._promise: Promise[Any] | None = promise
+        self._output: OutputLog | None = None
         self.failed = False
         self.reason: Exception | None = None
         self.code = code
@@ -132,6 +138,20 @@ class Pending:
     def ahead(self) -> int:
         """How many commands of this client come before it, as far as the client knows."""
         return 0 if self.session is None else self.session.protocol.ahead_of(self.id)
+
+    @property
+    def output(self) -> OutputLog:
+        """What it has printed; made with its first line, or its first reader: most have none."""
+        with _logs_made:
+            if self._output is None:
+                self._output = OutputLog()
+                if self._promise is None:
+                    self._output.end()
+            return self._output
+
+    def printed(self, line: OutputLine) -> None:
+        """Take a line that it has printed."""
+        self.output.add(line)
 
     def cancel(self, promise: Promise[Any], msg: Any, mode: str | None) -> bool:
         """Take the command back, or have it stopped; tells whether that may yet come about.
@@ -203,7 +223,10 @@ class Pending:
         """
         self.failed, self.reason = failed, reason
         self.times.end()
-        self._promise = None
+        with _logs_made:  # a reader's thread may make it now
+            self._promise = None
+        if self._output is not None:
+            self._output.end()
         self.after = ()
         self.dependents = []
         self.annotate = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from asyncbridge.promise.output import OutputLog
     from asyncbridge.promise.times import Times
 
 __all__ = ["Source"]
@@ -41,6 +42,11 @@ class Source(Protocol):
     @property
     def ahead(self) -> int:
         """How many commands of this client come before it."""
+        ...
+
+    @property
+    def output(self) -> OutputLog:
+        """What it has printed; made when first asked for, from any thread."""
         ...
 
     def cancel(self, promise: Any, msg: object, mode: str | None) -> bool:

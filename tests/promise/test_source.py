@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from asyncbridge.promise import Promise
+from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.times import Times
 from asyncbridge.testing import ManualClock
 from tests.promise.conftest import never, outcome, pending
@@ -24,6 +25,7 @@ class Owner:
         self.state = "queued"
         self.label = "the work"
         self.ahead = 0
+        self.output = OutputLog()
         self.code = "work()"
         self.clock = ManualClock()
         self.times = Times(self.clock, lambda: 0.0)

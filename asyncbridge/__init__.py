@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from asyncbridge.models.mirrors.events import TrainEnd as TrainEnd
     from asyncbridge.models.mirrors.events import TrainingEvent as TrainingEvent
     from asyncbridge.models.mirrors.events import ValidationEnd as ValidationEnd
+    from asyncbridge.promise import LogReader as LogReader
     from asyncbridge.promise import ProgressReader as ProgressReader
     from asyncbridge.promise import Promise as Promise
     from asyncbridge.promise import WatchedPromise as WatchedPromise
@@ -71,7 +72,7 @@ _HOMES = {
         "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
         "ValidationEnd",
     ),
-    "asyncbridge.promise": ("ProgressReader", "Promise", "WatchedPromise"),
+    "asyncbridge.promise": ("LogReader", "ProgressReader", "Promise", "WatchedPromise"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -80,8 +81,8 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "__version__",
     # opening a bridge, and what it tells
     "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
-    # promises, and the progress of what they wait for
-    "Promise", "ProgressReader", "WatchedPromise",
+    # promises, and what is told of the work that they wait for
+    "Promise", "LogReader", "ProgressReader", "WatchedPromise",
     # what a training tells of itself
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
     "ValidationEnd",

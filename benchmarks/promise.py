@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.promise import Promise
+from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.times import Times
 from benchmarks.measure import Figure, ratio
 
@@ -30,6 +31,7 @@ class Owner:
     ahead = 0
     code = "work()"
     times = Times()
+    output = OutputLog()
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         """End it at once."""

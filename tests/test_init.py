@@ -12,7 +12,7 @@ PUBLIC = {
     # opening a bridge, and what it tells
     "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
     # promises, progress and lifetimes
-    "Binding", "ProgressReader", "Promise", "WatchedPromise",
+    "Binding", "LogReader", "ProgressReader", "Promise", "WatchedPromise",
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
     "ValidationEnd",
     # errors

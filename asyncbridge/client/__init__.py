@@ -7,7 +7,8 @@ from asyncbridge.client.connect import connect
 from asyncbridge.client.current import current_bridge
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.options import AUTO, Auto, Options
-from asyncbridge.client.output import OutputLine, OutputReader
+from asyncbridge.client.output import OutputReader
+from asyncbridge.promise import OutputLine
 
 __all__ = [  # noqa: RUF022 - grouped by what they are
     # opening

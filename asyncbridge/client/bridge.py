@@ -189,7 +189,8 @@ class Bridge(BridgeLife):
     def output(self) -> OutputReader:
         """Return an iterator over the lines printed in the worker from now on.
 
-        ``async for`` on the bridge's loop; a plain ``for`` with a sync bridge.
+        ``async for`` on any loop; a plain ``for`` in a script. ``promise.output()`` has those of
+        one command.
         """
         loop = self._usable_loop()
         return self._output.reader(loop)

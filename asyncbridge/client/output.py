@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from asyncio.events import _get_running_loop
-from collections import deque
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from asyncbridge.errors import WrongLoopError
+from asyncbridge.promise.log import LogReader
+from asyncbridge.promise.output import OutputLine, OutputLog
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
+    from asyncbridge.client.pending import Pending
     from asyncbridge.protocol.messages import Output
 
-__all__ = ["OutputLine", "OutputReader", "OutputRouter"]
-
-LINES_KEPT = 10_000
-"""Lines held for a reader that does not read, before the oldest are dropped."""
+__all__ = ["OutputReader", "OutputRouter"]
 
 LINE_KEPT = 64 * 1024
 """Characters of a line, past which it is cut in two."""
@@ -28,90 +23,38 @@ LINE_KEPT = 64 * 1024
 log = logging.getLogger("asyncbridge.output")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputLine:
-    """One line that a command, or the worker itself, printed.
-
-    Attributes:
-        text: The line, without its end.
-        stream: ``stdout`` or ``stderr``.
-        command_id: The command that printed it, None for the worker itself.
-    """
-
-    text: str
-    stream: str
-    command_id: int | None
-
-
-class OutputReader:
-    """An iterator of lines, ``async for`` on the bridge's loop, ``for`` in a script.
+class OutputReader(LogReader[OutputLine]):
+    """An iterator of lines: ``async for`` in a coroutine, ``for`` in a script.
 
     Lines are kept from its creation on; a reader that falls behind loses the oldest, and is
     told how many in ``dropped``. It ends with the bridge, after the lines that are here.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, forget: Callable[[], None]) -> None:
-        self._loop = loop
+    def __init__(self, loop: AbstractEventLoop, forget: Callable[[], None]) -> None:
+        super().__init__(OutputLog(), loop)
         self._forget = forget
-        self._lines: deque[OutputLine] = deque(maxlen=LINES_KEPT)
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._ended = False
-        self.dropped = 0
 
     def put(self, line: OutputLine) -> None:
         """Add a line; on the loop."""
-        if len(self._lines) == LINES_KEPT:
-            self.dropped += 1
-        self._lines.append(line)
-        self._wake()
+        self._log.add(line)
 
     def end(self) -> None:
         """Let the iteration end after the lines that are here; on the loop."""
-        self._ended = True
-        self._wake()
+        self._log.end()
 
     def close(self) -> None:
         """Stop listening; on the loop."""
         self._forget()
         self.end()
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> OutputLine:
-        while not self._lines:
-            if self._ended:
-                raise StopAsyncIteration
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            await waiter
-        return self._lines.popleft()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> OutputLine:
-        if _get_running_loop() is not None:
-            raise WrongLoopError("`for` would block this event loop: use `async for`")
-        with suppress(IndexError):
-            return self._lines.popleft()
-        if self._loop.is_closed():
-            raise StopIteration
-        try:
-            return asyncio.run_coroutine_threadsafe(self.__anext__(), self._loop).result()
-        except StopAsyncIteration:
-            raise StopIteration from None
-
-    def _wake(self) -> None:
-        # All of them: each looks again, and those that find nothing wait on.
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
+    def _take(self) -> OutputLine:
+        line = super()._take()
+        self._log.let_go(1)  # the log is this reader's own
+        return line
 
 
 class OutputRouter:
-    """Cuts what arrives into lines; gives them to the readers and to the logger.
+    """Cuts what arrives into lines; gives them to readers, to their command and to the logger.
 
     The logger is ``asyncbridge.output``, at level INFO: TensorFlow's own chatter is a log,
     not a text on the client's terminal.
@@ -122,7 +65,7 @@ class OutputRouter:
         self._partial: dict[tuple[int | None, str], str] = {}
         self._ended = False
 
-    def reader(self, loop: asyncio.AbstractEventLoop) -> OutputReader:
+    def reader(self, loop: AbstractEventLoop) -> OutputReader:
         """Return a new reader of the lines from now on."""
         reader = OutputReader(loop, lambda: self._readers.discard(reader))
         self._readers.add(reader)
@@ -130,39 +73,41 @@ class OutputRouter:
             reader.end()
         return reader
 
-    def feed(self, output: Output) -> None:
-        """Take a piece of output."""
+    def feed(self, output: Output, item: Pending | None = None) -> None:
+        """Take a piece of output; of this command, if it has no outcome yet."""
         key = (output.id, output.stream)
         if output.dropped:
-            self._emit(key, f"[{output.dropped} characters of output were dropped here]")
+            self._emit(key, f"[{output.dropped} characters of output were dropped here]", item)
         text = self._partial.pop(key, "") + output.text
         *lines, rest = text.split("\n")
         for line in lines:
-            self._emit(key, line)
+            self._emit(key, line, item)
         while len(rest) > LINE_KEPT:  # a line with no end must not grow for ever
-            self._emit(key, rest[:LINE_KEPT])
+            self._emit(key, rest[:LINE_KEPT], item)
             rest = rest[LINE_KEPT:]
         if rest:
             self._partial[key] = rest
 
-    def flush(self, command_id: int | None) -> None:
+    def flush(self, item: Pending) -> None:
         """Emit what a command that has finished left without a line end."""
         for stream in ("stdout", "stderr"):
-            rest = self._partial.pop((command_id, stream), None)
+            rest = self._partial.pop((item.id, stream), None)
             if rest is not None:
-                self._emit((command_id, stream), rest)
+                self._emit((item.id, stream), rest, item)
 
     def end(self) -> None:
         """Emit what is left, and end the readers."""
         self._ended = True
         for key, rest in self._partial.items():
-            self._emit(key, rest)
+            self._emit(key, rest, None)
         self._partial.clear()
         for reader in self._readers:
             reader.end()
 
-    def _emit(self, key: tuple[int | None, str], text: str) -> None:
+    def _emit(self, key: tuple[int | None, str], text: str, item: Pending | None) -> None:
         line = OutputLine(text=text, stream=key[1], command_id=key[0])
         log.info("%s", text, extra={"stream": key[1], "command_id": key[0]})
+        if item is not None:
+            item.printed(line)
         for reader in self._readers:
             reader.put(line)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client.rejections import UnhandledRejection
 from asyncbridge.errors import DecodeError, RemoteError
+from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.promise.times import Times
 from asyncbridge.protocol.messages import Command, Started
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.client.rejections import Rejections
     from asyncbridge.client.session import Session
-    from asyncbridge.promise import Promise
+    from asyncbridge.promise import OutputLine, Promise
     from asyncbridge.protocol.messages import Buffer, Payload, Progress, StopMode
 
 __all__ = ["Pending", "dependencies", "origin"]
@@ -43,6 +45,8 @@ STOP_MODES: Mapping[str | None, StopMode] = {
 """What the worker is told, by the mode of ``promise.cancel``."""
 INTERRUPT_SECONDS = 1.0
 """How long an interrupted command may take to end before its state says that it is late."""
+_logs_made = threading.RLock()
+"""One for all: a log is made seldom. A collection within may run code that asks for another."""
 PACKAGE_FOLDERS = tuple(
     str(folder) + "/"
     for folder in {
@@ -59,6 +63,7 @@ class Pending:
     """One command, from ``send`` until its promise is settled: the promise's source."""
 
     __slots__ = (
+        "_output",
         "_promise",
         "after",
         "annotate",
@@ -97,6 +102,7 @@ class Pending:
         origin: str,
     ) -> None:
         self._promise: Promise[Any] | None = promise
+        self._output: OutputLog | None = None
         self.failed = False
         self.reason: Exception | None = None
         self.code = code
@@ -150,6 +156,20 @@ class Pending:
         """How many commands of this client come before it, as far as the client knows."""
         return 0 if self.session is None else self.session.protocol.ahead_of(self.id)
 
+    @property
+    def output(self) -> OutputLog:
+        """What it has printed; made with its first line, or its first reader: most have none."""
+        with _logs_made:
+            if self._output is None:
+                self._output = OutputLog()
+                if self._promise is None:
+                    self._output.end()
+            return self._output
+
+    def printed(self, line: OutputLine) -> None:
+        """Take a line that it has printed."""
+        self.output.add(line)
+
     def cancel(self, promise: Promise[Any], msg: Any, mode: str | None) -> bool:
         """Take the command back, or have it stopped; tells whether that may yet come about.
 
@@ -173,16 +193,8 @@ class Pending:
         session.kill()
         return True
 
-    def facts(self) -> dict[str, str]:
-        """Say which command this is, and where it was sent."""
-        return {
-            "command": f"{self.label or 'without a name'} (number {self.id})",
-            "command_code": self.code,
-            "command_sent_from": self.origin,
-        }
-
-    def tell_unhandled(self, error: BaseException) -> None:
-        """Take the error of a promise that nobody took; from any thread."""
+    def unhandled(self, error: BaseException) -> dict[str, str]:
+        """Take an error that nobody took; from any thread. Say which command this is."""
         self.home.tell(
             UnhandledRejection(
                 error=error,
@@ -192,6 +204,11 @@ class Pending:
                 code=self.code,
             )
         )
+        return {
+            "command": f"{self.label or 'without a name'} (number {self.id})",
+            "command_code": self.code,
+            "command_sent_from": self.origin,
+        }
 
     def told(self, message: Started | Progress) -> None:
         """Take what the worker tells before the outcome."""
@@ -242,7 +259,10 @@ class Pending:
         self.failed, self.reason = failed, reason
         self.cancelled_phase = self._phase()
         self.times.end()
-        self._promise = None
+        with _logs_made:  # a reader's thread may make it now
+            self._promise = None
+        if self._output is not None:
+            self._output.end()
         self.after = ()
         self.dependents = []
         self.annotate = None

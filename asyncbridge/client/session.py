@@ -189,8 +189,7 @@ class Session:
             self._released(item.size)
             self._reject(item, self._failure)
             return
-        failed = item.failed_dependency()
-        if failed is not None:
+        if (failed := item.failed_dependency()) is not None:
             self._released(item.size)
             self._reject(item, dependency_error(item, failed))
             return
@@ -270,8 +269,7 @@ class Session:
             if isinstance(message, Command):
                 # Its outcome may have come before the write returned.
                 self._released(size_of(message))
-                item = self._pending.get(message.id)
-                if item is not None and item.bulk:
+                if (item := self._pending.get(message.id)) is not None and item.bulk:
                     self._transfers.upload(item.bulk)
                     item.bulk = {}
         if not self.protocol.backlogged:
@@ -352,7 +350,7 @@ class Session:
     ) -> Promise[Any]:
         promise = item.promise
         self._pending.pop(item.id, None)
-        self._output.flush(item.id)
+        self._output.flush(item)
         item.settled(failed=failed, reason=reason)
         return promise
 
@@ -389,7 +387,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     Failed: Session._failed,
     Cancelled: Session._cancelled,
     StateChanged: Session._state_changed,
-    Info: lambda session, message: session._questions.answer(message),
-    Output: lambda session, message: session._output.feed(message),
-    Goodbye: lambda session, message: session.end(WorkerLost(f"the worker left: {message.reason}")),
+    Info: lambda self, message: self._questions.answer(message),
+    Output: lambda self, message: self._output.feed(message, self._pending.get(message.id)),
+    Goodbye: lambda self, message: self.end(WorkerLost(f"the worker left: {message.reason}")),
 }

@@ -3,10 +3,20 @@
 ``Promise`` stands in three files, each on the one before: ``handle.py`` is the future that a
 command settles, ``combinators.py`` the class methods for several of them, and ``promise.py``
 its chains and waiters. What those do is in ``reactions.py`` (chaining), ``combining.py`` and
-``waiting.py``. Only the standard library is imported, and no bridge is needed.
+``waiting.py``. What a command tells meanwhile is a ``log.py``, for any number of readers: of
+``output.py``'s lines, or of ``progress.py``'s events. Only the standard library is imported, and no bridge is needed.
 """
 
+from asyncbridge.promise.log import LogReader
+from asyncbridge.promise.output import OutputLine
 from asyncbridge.promise.progress import ProgressReader, WatchedPromise
 from asyncbridge.promise.promise import Promise, Resolvers
 
-__all__ = ["ProgressReader", "Promise", "Resolvers", "WatchedPromise"]
+__all__ = [
+    "LogReader",
+    "OutputLine",
+    "ProgressReader",
+    "Promise",
+    "Resolvers",
+    "WatchedPromise",
+]

@@ -10,6 +10,7 @@ from weakref import ref
 
 from asyncbridge.outcome import call_on, capture, runs_elsewhere
 from asyncbridge.promise.handlers import apply_blocks, check_block
+from asyncbridge.promise.log import LogReader
 from asyncbridge.promise.reactions import Link, settle_as
 from asyncbridge.promise.source import check_mode
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from asyncbridge.promise.output import OutputLine
     from asyncbridge.promise.promise import Promise
     from asyncbridge.promise.source import Source
 
@@ -232,6 +234,22 @@ class Handle(asyncio.Future[T]):
         """
         return None if self._source is None else self._source.times.ran_for
 
+    def output(self) -> LogReader[OutputLine]:
+        """Return a new iterator of the lines that the command prints, from its first one on.
+
+        ``async for`` on any loop, ``for`` in a script. It ends with the command, however that
+        ends. Of a command that prints more than 10,000 lines, or 4 MiB, the newest are kept.
+
+        Raises:
+            ValueError: There is no command behind this promise.
+        """
+        if self._source is None:
+            raise ValueError(
+                f"{self!r} has no command that prints: ask the promise that `send`, or a model's "
+                "method, has returned, not one that `then`, `Promise.all` and the like have made"
+            )
+        return LogReader(self._source.output, self._loop)
+
     # --- how it looks ---------------------------------------------------------------------
 
     def _progress_text(self) -> str:
@@ -303,9 +321,8 @@ def _report(promise: Handle[Any]) -> None:
         "message": f"{type(promise).__name__} exception was never retrieved",
         "exception": error,
         "future": promise,
-        **root.facts(),
+        **root.unhandled(error),
     }
     if promise._source_traceback:
         context["source_traceback"] = promise._source_traceback
     promise._loop.call_exception_handler(context)
-    root.tell_unhandled(error)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncbridge.promise.output import OutputLog
     from asyncbridge.promise.times import Times
 
 __all__ = ["CANCEL_MODES", "Source", "check_mode"]
@@ -64,15 +65,19 @@ class Source(Protocol):
         """Where the command was when it was cancelled; None while, or if, it was not."""
         ...
 
-    def facts(self) -> Mapping[str, str]:
-        """Say which command it is, and where it was sent, for what is logged of it."""
-        ...
-
-    def tell_unhandled(self, error: BaseException) -> None:
+    def unhandled(self, error: BaseException) -> Mapping[str, str]:
         """Take the error of a promise, this command's or one derived from it, that nobody took.
 
         It may come from a garbage collection, in any thread: no lock is taken, nothing is sent.
+
+        Returns:
+            What is logged with it: which command it is, and where it was sent.
         """
+        ...
+
+    @property
+    def output(self) -> OutputLog:
+        """What it has printed; made when first asked for, from any thread."""
         ...
 
     def cancel(self, promise: Any, msg: object, mode: str | None) -> bool:

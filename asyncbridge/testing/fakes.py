@@ -21,6 +21,7 @@ from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound
 from asyncbridge.protocol.worker import WorkerProtocol
 from asyncbridge.tasks import spawn
 from asyncbridge.testing.faults import Crash, Failure, FaultPlan
+from asyncbridge.testing.printing import Prints
 from asyncbridge.transport.contract import Link
 from asyncbridge.transport.memory import MemoryBulk, MemoryChannel, channel_pair
 from asyncbridge.transport.writer import Writer
@@ -334,7 +335,14 @@ class _Engine(Engine):
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__(loop=loop, executor=worker.executor, backend=Backend(None), clock=clock)
+        self._prints = Prints()
+        super().__init__(
+            loop=loop,
+            executor=worker.executor,
+            backend=Backend(None),
+            output=self._prints,
+            clock=clock,
+        )
         self._worker = worker
         self._plan = plan
         self._failure: Failure | None = None
@@ -363,7 +371,8 @@ class _Engine(Engine):
         if self._failure is not None:
             # In the place of the command's own code: it raises.
             self.namespace.run(self._failure.code, self._failure.bindings)
-        return super()._execute(job)
+        with self._prints.taken():
+            return super()._execute(job)
 
 
 class _Peer(Peer):

@@ -6,8 +6,10 @@ import logging
 import pytest
 
 from asyncbridge.client.loop_thread import LoopThread
-from asyncbridge.client.output import LINES_KEPT, OutputLine, OutputRouter
+from asyncbridge.client.output import OutputRouter
+from asyncbridge.promise.output import LINES_KEPT, OutputLine
 from asyncbridge.protocol.messages import Output
+from tests.client.test_pending import new
 
 pytestmark = pytest.mark.asyncio
 
@@ -58,10 +60,26 @@ async def test_a_command_that_has_finished_leaves_no_half_line() -> None:
     router = OutputRouter()
     reader = router.reader(asyncio.get_running_loop())
     router.feed(said("half"))
-    router.flush(1)
-    router.flush(1)
+    item = new()
+    item.id = 1
+    router.flush(item)
+    router.flush(item)
     router.end()
     assert [line.text async for line in reader] == ["half"]
+    assert [line.text for line in item.output.events] == ["half"]
+
+
+async def test_a_commands_lines_are_its_own_as_well() -> None:
+    """The readers get them too, and none but them what nobody's command has printed."""
+    router, item = OutputRouter(), new()
+    reader = router.reader(asyncio.get_running_loop())
+    router.feed(said("a\nb"), item)
+    router.feed(said("worker\n", command=None), None)
+    router.feed(said("b\nc\n", dropped=7), item)
+    router.end()
+    own = ["a", "[7 characters of output were dropped here]", "bb", "c"]
+    assert [line.text for line in item.output.events] == own
+    assert [line.text async for line in reader] == ["a", "worker", *own[1:]]
 
 
 async def test_what_the_worker_dropped_is_told_in_its_place() -> None:
@@ -83,9 +101,21 @@ async def test_a_reader_that_falls_behind_loses_the_oldest_lines_and_is_told() -
     """The newest are kept."""
     router = OutputRouter()
     reader = router.reader(asyncio.get_running_loop())
-    router.feed(said("".join(f"{n}\n" for n in range(LINES_KEPT + 5))))
-    assert reader.dropped == 5
-    assert (await anext(reader)).text == "5"
+    router.feed(said("".join(f"{n}\n" for n in range(2 * LINES_KEPT))))
+    dropped = reader.dropped
+    assert LINES_KEPT * 3 // 4 <= dropped <= LINES_KEPT
+    assert (await anext(reader)).text == str(dropped)
+    assert reader.dropped == dropped
+
+
+async def test_lines_that_were_read_are_let_go() -> None:
+    """A reader lives as long as its bridge, and gives each line once."""
+    router = OutputRouter()
+    reader = router.reader(asyncio.get_running_loop())
+    router.feed(said("a\nb\nc\n"))
+    assert [(await anext(reader)).text for _ in range(2)] == ["a", "b"]
+    assert [line.text for line in reader._log.events] == ["c"]
+    assert reader.dropped == 0
 
 
 async def test_a_reader_waits_for_the_next_line() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from asyncbridge.client.pending import STATE_NAMES, Pending, origin
-from asyncbridge.promise import Promise
+from asyncbridge.client.rejections import Rejections
+from asyncbridge.promise import OutputLine, Promise
 from asyncbridge.promise.times import Times
 from asyncbridge.protocol.messages import Command, Payload, Started
 from asyncbridge.protocol.states import CommandState
@@ -19,7 +20,7 @@ def new(**given: Any) -> Pending:
     """Return a pending command of one's own wishes."""
     fields: dict[str, Any] = {
         "code": "x + 1", "bindings": None, "lifetime": "command", "label": "", "after": (),
-        "home": None, "annotate": None, "origin": "",
+        "home": Rejections(), "annotate": None, "origin": "",
     }  # fmt: skip
     promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
     return Pending(promise, **{**fields, **given})
@@ -70,6 +71,22 @@ async def test_it_notes_its_times() -> None:
     item.settled(failed=False, reason=None)
     clock.advance(4)
     assert (item.times.queued_for, item.times.ran_for) == (2.0, 3.0)
+
+
+async def test_its_log_is_made_when_it_is_needed() -> None:
+    """By the first line or the first reader, once; after the end it is one that has ended."""
+    item, late = new(), new()
+    assert item._output is None
+    item.printed(OutputLine(text="a", stream="stdout", command_id=1))
+    log = item.output
+    assert item.output is log
+    assert not log.ended
+    item.settled(failed=False, reason=None)
+    late.settled(failed=True, reason=None)
+    assert late._output is None
+    assert log.ended
+    assert late.output.ended
+    assert [line.text for line in item.output.events] == ["a"]
 
 
 async def test_every_state_has_a_name() -> None:

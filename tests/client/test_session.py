@@ -10,6 +10,7 @@ import pytest_asyncio
 from asyncbridge.client.faults import with_phase
 from asyncbridge.client.output import OutputRouter
 from asyncbridge.client.pending import Pending
+from asyncbridge.client.rejections import Rejections
 from asyncbridge.client.session import Session
 from asyncbridge.errors import (
     AsyncBridgeError,
@@ -21,7 +22,7 @@ from asyncbridge.errors import (
     WorkerStartError,
 )
 from asyncbridge.lifetime import Finalizers
-from asyncbridge.promise import Promise
+from asyncbridge.promise import OutputLine, Promise
 from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, FRAME_BYTES
@@ -117,7 +118,7 @@ class Rig:
             promise = Promise(loop=asyncio.get_running_loop())
         item = Pending(
             promise, code="x", bindings=None if value is None else encode({"x": value}),
-            lifetime="command", label="", after=(), home=None, annotate=None, origin="here",
+            lifetime="command", label="", after=(), home=Rejections(), annotate=None, origin="here",
         )  # fmt: skip
         promise._attach(item)
         self.session.submit(item)
@@ -127,6 +128,11 @@ class Rig:
     def sent(self, kind: type[m.Message]) -> list[Any]:
         """Return what was written of one kind."""
         return [message for message in self.channel.written if isinstance(message, kind)]
+
+
+def log_of(promise: Promise[Any]) -> list[OutputLine]:
+    """Return the lines that are there."""
+    return promise.output()._log.events
 
 
 async def turns() -> None:
@@ -179,6 +185,30 @@ async def test_commands_leave_as_the_window_allows(rig: Rig) -> None:
     assert await promises[0] == "one"
     await turns()
     assert [c.id for c in rig.sent(m.Command)] == [1, 2, 3]
+
+
+async def test_what_a_command_prints_is_told_by_its_promise(rig: Rig) -> None:
+    """All of it before its outcome; what comes behind that is the bridge's alone."""
+    first, second = rig.send(), rig.send()
+    reader = rig.output.reader(asyncio.get_running_loop())
+    rig.channel.say(
+        m.Accepted(ids=(1, 2)),
+        m.Started(id=1),
+        m.Output(id=1, stream="stdout", text="one\nhal"),
+        m.Output(id=None, stream="stderr", text="the worker\n"),
+        m.Output(id=1, stream="stdout", text="f"),
+        completed(1, 0),
+        m.Output(id=1, stream="stdout", text="behind\n"),
+        m.Output(id=2, stream="stderr", text="two\n"),
+        m.Cancelled(id=2),
+    )
+    seen = await first.then(lambda _: [line.text for line in log_of(first)])
+    await turns()
+    assert seen == [line.text for line in log_of(first)] == ["one", "half"]
+    assert [line.text for line in log_of(second)] == ["two"]
+    rig.output.end()
+    everyone = [line.text async for line in reader]
+    assert everyone == ["one", "the worker", "half", "behind", "two"]
 
 
 async def test_room_is_given_back_for_every_command_that_has_left(rig: Rig) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asyncbridge.client import connect
-from asyncbridge.client.output import LINES_KEPT
+from asyncbridge.errors import RemoteError, WorkerLost
+from asyncbridge.promise.output import LINES_KEPT
+from asyncbridge.testing import kill_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +79,44 @@ async def test_lines_arrive_while_the_command_runs(
         await promise
 
 
+async def test_a_promise_tells_its_own_lines(connected: Callable[[], Bridge], gate: Gate) -> None:
+    """While its command runs, and all of them before it has its value."""
+    async with connected() as bridge:
+        promise = bridge.send(
+            "print('early', flush=True)\n" + gate.code + "\nprint('late', end='')"
+        )
+        other = bridge.send("import os\nos.write(2, b'other')\n1 / 0")
+
+        async def look_back(_: object) -> list[str]:
+            return [line.text async for line in promise.output()]
+
+        late = promise.then(look_back)
+        reader = promise.output()
+        await gate.reached()
+        assert (await anext(reader)).text == "early"
+        gate.open()
+        assert await late == ["early", "late"]
+        assert [line.text async for line in reader] == ["late"]
+        assert [(line.text, line.stream) async for line in other.output()] == [("other", "stderr")]
+        with pytest.raises(RemoteError):
+            await other
+
+
+async def test_a_promise_tells_what_a_worker_printed_that_died(
+    connected: Callable[[], Bridge], gate: Gate
+) -> None:
+    """The lines end with it."""
+    async with connected() as bridge:
+        promise = bridge.send("print('last', flush=True)\n" + gate.code)
+        await gate.reached()
+        reader = promise.output()
+        assert (await anext(reader)).text == "last"
+        await kill_worker(bridge)
+        assert await anext(reader, None) is None
+        with pytest.raises(WorkerLost):
+            await promise
+
+
 async def test_every_reader_gets_every_line(connected: Callable[[], Bridge]) -> None:
     """A reader that is closed gets none, and its iteration ends."""
     async with connected() as bridge:
@@ -123,7 +163,7 @@ async def test_a_flood_of_output_neither_blocks_nor_fills_the_memory(
             await bridge.send(flood)
             info = await bridge.info()
         assert info.memory < 300 * 1024 * 1024
-        assert len(idle._lines) <= LINES_KEPT
+        assert len(idle._log.events) <= LINES_KEPT * 5 // 4
         await bridge.send("print('after')")
         assert (await lines_until(idle, "after"))[-1][0] == "after"
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

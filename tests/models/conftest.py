@@ -18,6 +18,7 @@ from asyncbridge.codegen import Node, render
 from asyncbridge.errors import DependencyError, RemoteError
 from asyncbridge.models.mirrors.sending import current_bridge
 from asyncbridge.promise import Promise
+from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.times import Times
 
 if TYPE_CHECKING:
@@ -39,7 +40,12 @@ class Sent:
     promise: Promise[Any] = field(init=False)
     state: str = "queued"
     ahead: int = 0
+    output: OutputLog = field(default_factory=OutputLog)
     times: Times = field(default_factory=Times)
+    cancelled_phase: str | None = None
+
+    def unhandled(self, error: BaseException) -> dict[str, str]:
+        return {"command": self.label}
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         return promise._settle_cancelled(msg)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import Any, Literal
 
 import pytest
+import pytest_asyncio
 
 from asyncbridge.promise import Promise
 
@@ -110,6 +111,12 @@ def reports() -> list[Report]:
     seen: list[Report] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context))
     return seen
+
+
+@pytest_asyncio.fixture(params=[False, True], ids=["as-is", "debug"])
+async def in_both_modes(request: pytest.FixtureRequest) -> None:
+    """Run the test outside asyncio's debug mode, and in it: they wait in different ways."""
+    asyncio.get_running_loop().set_debug(enabled=request.param)
 
 
 @pytest.fixture

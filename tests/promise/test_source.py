@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from asyncbridge.promise import Promise
+from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.times import Times
 from asyncbridge.testing import ManualClock
 from tests.promise.conftest import never, outcome, pending
@@ -24,14 +25,21 @@ class Owner:
         self.state = "queued"
         self.label = "the work"
         self.ahead = 0
+        self.output = OutputLog()
         self.code = "work()"
         self.clock = ManualClock()
         self.times = Times(self.clock, lambda: 0.0)
         self.asked: list[tuple[object, object, str | None]] = []
+        self.cancelled_phase: str | None = None
+        self.unhandled_errors: list[BaseException] = []
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         self.asked.append((promise, msg, mode))
         return True
+
+    def unhandled(self, error: BaseException) -> dict[str, str]:
+        self.unhandled_errors.append(error)
+        return {"command": self.label}
 
 
 def time_of(promise: Promise[Any]) -> tuple[object, ...]:

@@ -19,6 +19,8 @@ from asyncbridge.testing import FakeWorker, ManualClock
 from asyncbridge.testing.fakes import clock_loop
 from tests.promise.conftest import ERROR, outcome, pending, settled, turns
 
+pytestmark = pytest.mark.usefixtures("in_both_modes")
+
 
 async def leave(waiter: asyncio.Task[Any]) -> None:
     """Cancel a waiter, and let it end."""

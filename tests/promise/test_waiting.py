@@ -23,6 +23,8 @@ from tests.promise.conftest import (
     turns,
 )
 
+pytestmark = pytest.mark.usefixtures("in_both_modes")
+
 
 @types.coroutine
 def yield_from(promise: Promise[Any]) -> Generator[Any, None, Any]:

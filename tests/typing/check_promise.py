@@ -8,7 +8,8 @@ from typing import Any, assert_type
 
 from asyncbridge.client import Bridge
 from asyncbridge.outcome import Error, Value, capture
-from asyncbridge.promise import Promise
+from asyncbridge.promise import LogReader, OutputLine, Promise
+from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.source import Source
 from asyncbridge.promise.times import Times
 from asyncbridge.tasks import spawn
@@ -56,8 +57,13 @@ class Owner:
         self.state = "queued"
         self.label = "the work"
         self.ahead = 0
+        self.output = OutputLog()
         self.code = "work()"
         self.times = Times()
+        self.cancelled_phase: str | None = None
+
+    def unhandled(self, error: BaseException) -> dict[str, str]:
+        return {"command": str(error)}
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         return promise.done() or msg is mode
@@ -94,7 +100,7 @@ def check_catch(promise: Promise[int]) -> None:
 
 
 def check_the_rest(promise: Promise[int], raw: Promise[Any]) -> None:
-    """A transform block retypes the promise; a source needs seven names."""
+    """A transform block retypes the promise; a source needs ten names."""
     assert_type(promise.finally_(lambda: None), Promise[int])
     assert_type(promise.tap(to_text), Promise[int])
     assert_type(promise.tap(to_bytes), Promise[int])
@@ -106,7 +112,11 @@ def check_the_rest(promise: Promise[int], raw: Promise[Any]) -> None:
     assert_type(promise.position, int | None)
     assert_type(promise.created_at, datetime | None)
     assert_type(promise.queued_for, float | None)
+    assert_type(promise.cancelled_phase, str | None)
     assert_type(promise.ran_for, float | None)
+    assert_type(promise.output(), LogReader[OutputLine])
+    assert_type(promise.output().dropped, int)
+    assert_type(list(promise.output()), list[OutputLine])
     assert_type(promise.cancel("why", mode="graceful"), bool)
     source: Source = Owner()
     promise._attach(source)
@@ -171,6 +181,7 @@ async def check_awaiting(promise: Promise[int]) -> None:
     assert_type(await asyncio.wait_for(promise, 1), int)
     assert_type(await promise.wait(), int)
     assert_type(await promise.wait(1.5, cancel_on_abandon=True), int)
+    assert_type([line.text async for line in promise.output()], list[str])
     assert_type(await spawn(to_bytes(1), name="checked"), bytes)
 
 

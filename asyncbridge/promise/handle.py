@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio.events import _get_running_loop
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -42,9 +43,11 @@ class Handle(asyncio.Future[T]):
     stands behind it: the owner settles it, and answers for its state and its cancellation.
     """
 
-    # No __init__ and defaults on the class, so that creating one costs what a Future costs.
-    _shared = False
-    _source: Source | None = None
+    # No __init__ and defaults on the class, so that creating one costs what a Future costs. What
+    # a shared one sets has slots instead: the first attribute in a __dict__ costs to make that.
+    __slots__ = ("_shared", "_source_or_unset")
+    _shared: bool
+    _source_or_unset: Source
     _transforms: list[Callable[[Any], Any]] | None = None
     _cancel_on_abandon = False
     _own_callbacks = 0
@@ -91,7 +94,8 @@ class Handle(asyncio.Future[T]):
     ) -> None:
         """Have the loop call ``fn(promise)`` once it is settled; from any thread."""
         context = copy_context() if context is None else context
-        if runs_elsewhere(self._loop):
+        # Asked here first, and so mostly without the call: this is the hot path.
+        if _get_running_loop() is not self._loop and runs_elsewhere(self._loop):
             add = partial(_add_done_callback, self, fn, context=context)
             self._loop.call_soon_threadsafe(add)
         else:
@@ -120,8 +124,10 @@ class Handle(asyncio.Future[T]):
 
     def set_result(self, result: T, /) -> None:
         """Fulfil the promise with what its transform blocks make of ``result``."""
-        # getattr: a Future's method takes a Task as well, and CPython's own tests call it so.
-        blocks: list[Callable[[Any], Any]] | None = getattr(self, "_transforms", None)
+        try:
+            blocks = self._transforms
+        except AttributeError:
+            blocks = None  # a Future's method takes a Task as well, and CPython's tests call it so
         if blocks is None or self.done():
             _set_result(self, result)
             return
@@ -167,8 +173,12 @@ class Handle(asyncio.Future[T]):
 
     def _attach(self, source: Source) -> None:
         """Name the command's owner, which then answers for ``state`` and ``cancel``."""
-        self._source = source
+        self._source_or_unset = source
         self._shared = True
+
+    @property
+    def _source(self) -> Source | None:
+        return getattr(self, "_source_or_unset", None)
 
     @property
     def command_id(self) -> int | None:

@@ -8,6 +8,7 @@ lists where, by the rule numbers of Promises/A+ 1.1, which the code names as wel
 from __future__ import annotations
 
 import asyncio
+from asyncio.events import _get_running_loop
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar, overload
 
 from asyncbridge.outcome import runs_elsewhere
@@ -237,9 +238,14 @@ class Promise(Combinators[T]):
 
     # __iter__ stays a Future's: ``yield from`` is asyncio's own, which passes cancellation on.
     def __await__(self) -> Generator[Any, None, T]:
-        if self.done() or not (self._shared or runs_elsewhere(self._loop)):
+        if self.done():
             return _await(self)
-        return wait(self)
+        if getattr(self, "_shared", False):
+            return wait(self)
+        # As in add_done_callback.
+        if _get_running_loop() is not self._loop and runs_elsewhere(self._loop):
+            return wait(self)
+        return _await(self)
 
     async def wait(self, timeout: float | None = None, *, cancel_on_abandon: bool = False) -> T:
         """Wait for the value, for a limited time; the promise goes on when that is over.

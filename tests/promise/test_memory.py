@@ -160,7 +160,7 @@ async def test_a_promise_needs_no_dictionary_of_attributes() -> None:
     """Neither when shared nor with a command behind it, for to make that takes time."""
     command = bare()
     command._attach(Owner())
-    assert command.command_id == 1
+    assert command.command_id == 7
     for promise in (bare(), pending(), command):
         assert vars(promise) == {}
 

@@ -34,6 +34,7 @@ _set_result = asyncio.Future.set_result
 _set_exception = asyncio.Future.set_exception
 _add_done_callback = asyncio.Future.add_done_callback
 _remove_done_callback = asyncio.Future.remove_done_callback
+_repr = asyncio.Future.__repr__
 
 
 class Handle(asyncio.Future[T]):
@@ -44,10 +45,10 @@ class Handle(asyncio.Future[T]):
     """
 
     # No __init__ and defaults on the class, so that creating one costs what a Future costs. What
-    # a shared one sets has slots instead: the first attribute in a __dict__ costs to make that.
-    __slots__ = ("_shared", "_source_or_unset")
-    _shared: bool
-    _source_or_unset: Source
+    # a shared one sets has a slot instead: the first attribute in a __dict__ costs to make that.
+    # It is unset in a bare promise, and None in a shared one without a command.
+    __slots__ = ("_owner",)
+    _owner: Source | None
     _transforms: list[Callable[[Any], Any]] | None = None
     _cancel_on_abandon = False
     _own_callbacks = 0
@@ -56,7 +57,7 @@ class Handle(asyncio.Future[T]):
     def _shared_on(cls, loop: AbstractEventLoop) -> Self:
         """Create a promise that no waiter's cancellation ends."""
         promise = cls(loop=loop)
-        promise._shared = True
+        promise._owner = None
         return promise
 
     def transform(self, block: Callable[[Any], U]) -> Promise[U]:
@@ -173,12 +174,11 @@ class Handle(asyncio.Future[T]):
 
     def _attach(self, source: Source) -> None:
         """Name the command's owner, which then answers for ``state`` and ``cancel``."""
-        self._source_or_unset = source
-        self._shared = True
+        self._owner = source
 
     @property
     def _source(self) -> Source | None:
-        return getattr(self, "_source_or_unset", None)
+        return getattr(self, "_owner", None)
 
     @property
     def command_id(self) -> int | None:
@@ -223,6 +223,14 @@ class Handle(asyncio.Future[T]):
         return None if self._source is None else self._source.times.ran_for
 
     # --- how it looks ---------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        """Return a Future's; also where that of the exception fails, for errors show it."""
+        try:
+            return _repr(self)
+        except Exception:  # noqa: BLE001 - an exception's __repr__ may raise anything
+            name = type(self._exception).__qualname__
+            return f"<{type(self).__name__} finished exception=<{name}, whose repr fails>>"
 
     def _progress_text(self) -> str:
         """Say how far the command is; empty when that is not known."""

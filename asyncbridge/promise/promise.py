@@ -11,6 +11,7 @@ import asyncio
 from asyncio.events import _get_running_loop
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar, overload
 
+from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import runs_elsewhere
 from asyncbridge.promise.combinators import Combinators
 from asyncbridge.promise.handlers import check_handlers, split_catch
@@ -18,6 +19,7 @@ from asyncbridge.promise.reactions import (
     Finally,
     Reaction,
     Tap,
+    as_exception,
     reject_with,
     resolve_with,
     settlers,
@@ -76,9 +78,14 @@ class Promise(Combinators[T]):
 
     @classmethod
     def reject(cls, reason: BaseException) -> Promise[T]:
-        """Return a promise rejected with the exception."""
+        """Return a promise rejected with the exception.
+
+        Raises:
+            TypeError: The reason is no exception.
+        """
+        error = as_exception(reason)
         promise: Promise[T] = cls(loop=asyncio.get_running_loop())
-        reject_with(promise, reason)
+        reject_with(promise, error)
         return promise
 
     # --- chaining ------------------------------------------------------------------------
@@ -146,6 +153,7 @@ class Promise(Combinators[T]):
 
         Raises:
             TypeError: A handler is neither callable nor None.
+            WrongLoopError: The loop is closed.
         """
         check_handlers("then", on_fulfilled, on_rejected)
         return self._derive(on_fulfilled, on_rejected, (BaseException,))
@@ -204,7 +212,7 @@ class Promise(Combinators[T]):
         check_handlers("finally_", handler)
         if handler is None:
             return self._derive(None, None, ())
-        derived: Promise[T] = Promise._shared_on(self._loop)
+        derived = self._next()
         self.add_done_callback(Finally(derived, handler))
         return derived
 
@@ -220,7 +228,7 @@ class Promise(Combinators[T]):
         check_handlers("tap", handler)
         if handler is None:
             return self._derive(None, None, ())
-        derived: Promise[T] = Promise._shared_on(self._loop)
+        derived = self._next()
         self.add_done_callback(Tap(derived, handler))
         return derived
 
@@ -230,9 +238,23 @@ class Promise(Combinators[T]):
         on_rejected: Callable[[Any], Any] | None,
         catches: tuple[type[BaseException], ...],
     ) -> Promise[Any]:
-        derived: Promise[Any] = Promise._shared_on(self._loop)
+        derived = self._next()
         self.add_done_callback(Reaction(derived, on_fulfilled, on_rejected, catches))
         return derived
+
+    def _next(self) -> Promise[Any]:
+        """Create a promise that is derived from this one.
+
+        Raises:
+            WrongLoopError: The loop is closed, so that no handler would ever run.
+        """
+        if self._loop.is_closed():
+            raise WrongLoopError(
+                f"the event loop of {self!r} is closed, so no handler would ever run: chain while "
+                "its loop, or the bridge that has one of its own, is open; the state and the value "
+                "of a settled promise can still be read"
+            )
+        return Promise._shared_on(self._loop)
 
     # --- waiting -------------------------------------------------------------------------
 
@@ -240,7 +262,7 @@ class Promise(Combinators[T]):
     def __await__(self) -> Generator[Any, None, T]:
         if self.done():
             return _await(self)
-        if getattr(self, "_shared", False):
+        if hasattr(self, "_owner"):
             return wait(self)
         # As in add_done_callback.
         if _get_running_loop() is not self._loop and runs_elsewhere(self._loop):

@@ -24,6 +24,7 @@ __all__ = [
     "Finally",
     "Reaction",
     "Tap",
+    "as_exception",
     "is_awaitable",
     "outcome_of",
     "reject_with",
@@ -204,7 +205,7 @@ def reject_with(promise: asyncio.Future[Any], reason: BaseException | type[BaseE
     if isinstance(error, asyncio.CancelledError):
         _cancel(promise, *error.args[:1])
     elif isinstance(error, StopIteration):  # a Future refuses it: awaiting would swallow it
-        wrapped = RuntimeError(f"a handler or its promise raised {error!r}")
+        wrapped = RuntimeError(f"a handler or its promise raised {type(error).__qualname__}")
         wrapped.__cause__ = error
         promise.set_exception(wrapped)
     else:
@@ -230,8 +231,20 @@ def settlers(
     unused = [True]
     return (
         partial(_settle_once, promise, unused, resolve_with),
-        partial(_settle_once, promise, unused, reject_with),
+        lambda reason: _settle_once(promise, unused, reject_with, as_exception(reason)),
     )
+
+
+def as_exception(reason: object) -> BaseException:
+    """Return the exception that a reason is, or that a class makes.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    error = reason() if isinstance(reason, type) else reason
+    if not isinstance(error, BaseException):
+        raise TypeError(f"a promise is rejected with an exception, not {type(error).__qualname__}")
+    return error
 
 
 def _settle_once(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import block_until
 from asyncbridge.promise.callbacks import CallbackQueue
+from asyncbridge.promise.views import short
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -236,9 +237,14 @@ def check_seconds(name: str, seconds: float | None) -> None:
     """Refuse a negative time, and what is not a number.
 
     Raises:
+        TypeError: It is no number.
         ValueError: It is negative.
     """
-    if seconds is not None and not seconds >= 0:
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} is a number of seconds, not {short(seconds)}")
+    if not seconds >= 0:
         raise ValueError(f"{name} must be 0 or more seconds, not {seconds}")
 
 

@@ -113,8 +113,9 @@ async def test_the_last_of_a_hundred_waiters_gets_the_history(tmp_path: Path) ->
         assert (training.state, len(training._callbacks)) == ("running", own + 1)
         epoch = await next_epoch(training)
         enough.touch()
-        history = await last
-    assert history is await training
+        await last
+        history = await training
+    assert last.result() is history
     assert history.state == "complete"
     assert epoch <= len(history.epochs) < 1_000_000
 

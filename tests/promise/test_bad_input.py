@@ -322,8 +322,8 @@ async def test_a_promise_whose_bridge_is_closed() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_hostile_exception_as_a_reason(caplog: pytest.LogCaptureFixture) -> None:
-    """It is raised; the views and the repr tell its type; one that nobody took is logged, once."""
+async def test_a_hostile_exception_as_a_reason() -> None:
+    """It is raised, alone and in a group; the views and the repr tell its type."""
     error = HostileError()
     promise = settled("before", error)
     assert repr(promise) == "<Promise finished exception=<HostileError, whose repr fails>>"
@@ -341,9 +341,13 @@ async def test_a_hostile_exception_as_a_reason(caplog: pytest.LogCaptureFixture)
     group = await outcome(Promise.any([promise]))
     assert group.exceptions == (error,)
     assert str(group) == "none of 1 gave a value (1 sub-exception)"
+
+
+@pytest.mark.asyncio
+async def test_a_hostile_exception_that_nobody_took(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, once and by its type, as any other."""
     caplog.set_level(logging.ERROR, logger="asyncio")
-    del wait, waits, promise, group
-    settled("before", error)
+    settled("before", HostileError())
     gc.collect()
     assert [record.message.partition("\n")[0] for record in caplog.records] == [
         "Promise exception was never retrieved"

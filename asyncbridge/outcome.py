@@ -139,9 +139,9 @@ def block_until(
         left = LOOK_EVERY if deadline is None else deadline - time.monotonic()
         if event.wait(max(0.0, min(left, LOOK_EVERY)) if running else 0):
             return True
+        check_running(loop, running=running)
         if left <= 0:
             return False
-        check_running(loop, running=running)
 
 
 def check_running(loop: AbstractEventLoop, *, running: bool) -> None:

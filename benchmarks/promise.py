@@ -1,9 +1,15 @@
-"""What a promise costs beside the ``asyncio.Future`` that it is: time, and memory."""
+"""What a promise costs beside the ``asyncio.Future`` that it is: time, and memory.
+
+Each ratio is of two that do the same work, built by the same call with ``loop=``. The future's
+side of a chain does by hand the least that ``then`` must do: it passes a value through the
+handler, an error on, and a cancellation on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import time
 import tracemalloc
 from functools import partial
@@ -18,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Work = Callable[[], Awaitable[None]]
+    Make = Callable[..., asyncio.Future[Any]]
 
-LINKS = 1_000
+LINKS, DEEP, MANY = 1_000, 100_000, 10_000
 
 
 class Owner:
@@ -39,20 +46,56 @@ class Owner:
 
 
 def measure(quick: bool) -> list[Figure]:
-    """Alternate promises and futures that do the same; then count the bytes of promises."""
-    repetitions, count = (5, 2_000) if quick else (25, 10_000)
-    subjects = {
-        "await while pending": (while_pending, while_pending, count, 1.5),
-        "await when settled": (when_settled, when_settled, count, 2.2),
-        f"a chain of {LINKS:,}": (chain_promises, chain_futures, 10, 2.0),
-    }
-    figures = []
-    for name, (by_promise, by_future, times, bar) in subjects.items():
-        promise = partial(by_promise, Promise, times)
-        future = partial(by_future, asyncio.Future, times)
-        runs = alternate(promise, future, repetitions)
-        figures.append(ratio(f"{name}, promise / future", *runs, bar=bar))
-    return [*figures, *(asyncio.run(sizes(count)))]
+    """Alternate promises and futures that do the same; then count what promises keep."""
+    return [
+        *awaited(quick),
+        *chained(quick),
+        deepest_stack(),
+        rolling(100_000 if quick else 1_000_000),
+        *asyncio.run(sizes(MANY)),
+    ]
+
+
+# --- time ------------------------------------------------------------------------------------
+
+
+def awaited(quick: bool) -> list[Figure]:
+    """Compare one at a time: bare, shared as ``with_resolvers`` has it, and of a command."""
+    repetitions, count = (5, 2_000) if quick else (25, MANY)
+    ways: list[tuple[str, Work, Work, float]] = []
+    for when, work, by_command, bar in (
+        ("while pending", while_pending, command_while_pending, 1.5),
+        ("when settled", when_settled, command_when_settled, 2.2),
+    ):
+        future = partial(work, asyncio.Future, count)
+        ways += [
+            (f"a promise / a future, awaited {when}", partial(work, Promise, count), future, bar),
+            (f"a shared promise / a future, awaited {when}",
+             partial(work, Promise._shared_on, count), future, bar),
+            (f"a command's promise / a future, awaited {when}",
+             partial(by_command, count), future, bar),
+        ]  # fmt: skip
+    return [versus(name, first, second, repetitions, bar) for name, first, second, bar in ways]
+
+
+def chained(quick: bool) -> list[Figure]:
+    """Compare many at once: in a chain, and gathered."""
+    ways: list[tuple[str, Work, Work]] = [
+        (f"a chain of {links:,}, by then / by add_done_callback",
+         partial(chain_promises, links, count), partial(chain_futures, links, count))
+        for links, count in ((LINKS, 10), (DEEP, 1))
+    ]  # fmt: skip
+    ways += [
+        (f"{MANY:,} pending gathered, {name} / futures",
+         partial(gathered, make), partial(gathered, asyncio.Future))
+        for name, make in (("promises", Promise), ("shared promises", Promise._shared_on))
+    ]  # fmt: skip
+    return [versus(name, first, second, 5 if quick else 15, 2.0) for name, first, second in ways]
+
+
+def versus(name: str, first: Work, second: Work, repetitions: int, bar: float) -> Figure:
+    """Return the ratio of both, which alternate."""
+    return ratio(name, *alternate(first, second, repetitions), bar=bar)
 
 
 def alternate(first: Work, second: Work, repetitions: int) -> tuple[list[float], list[float]]:
@@ -76,7 +119,7 @@ async def timed(work: Work) -> float:
         gc.enable()
 
 
-async def while_pending(make: type[asyncio.Future[Any]], count: int) -> None:
+async def while_pending(make: Make, count: int) -> None:
     """Create each, await it, and have the loop settle it meanwhile."""
     loop = asyncio.get_running_loop()
     for _ in range(count):
@@ -85,7 +128,7 @@ async def while_pending(make: type[asyncio.Future[Any]], count: int) -> None:
         await future
 
 
-async def when_settled(make: type[asyncio.Future[Any]], count: int) -> None:
+async def when_settled(make: Make, count: int) -> None:
     """Create, settle and await each."""
     loop = asyncio.get_running_loop()
     for _ in range(count):
@@ -94,34 +137,70 @@ async def when_settled(make: type[asyncio.Future[Any]], count: int) -> None:
         await future
 
 
-async def chain_promises(make: type[Promise[Any]], count: int) -> None:
+async def command_while_pending(count: int) -> None:
+    """Do as ``while_pending`` does with promises that are made as ``bridge.send`` makes them."""
+    loop, owner = asyncio.get_running_loop(), Owner()
+    for _ in range(count):
+        promise: Promise[None] = Promise(loop=loop)
+        promise._attach(owner)
+        loop.call_soon(promise.set_result, None)
+        await promise
+
+
+async def command_when_settled(count: int) -> None:
+    """Do as ``when_settled`` does with such promises."""
+    loop, owner = asyncio.get_running_loop(), Owner()
+    for _ in range(count):
+        promise: Promise[None] = Promise(loop=loop)
+        promise._attach(owner)
+        promise.set_result(None)
+        await promise
+
+
+async def gathered(make: Make) -> None:
+    """Gather many that are pending, and settle them."""
+    loop = asyncio.get_running_loop()
+    futures = [make(loop=loop) for _ in range(MANY)]
+    everything = asyncio.gather(*futures)
+    for future in futures:
+        future.set_result(None)
+    await everything
+
+
+async def chain_promises(links: int, count: int) -> None:
     """Build chains by ``then``, and send a value down each."""
     loop = asyncio.get_running_loop()
     for _ in range(count):
-        first = last = make(loop=loop)
-        for _ in range(LINKS):
+        first: Promise[int] = Promise(loop=loop)
+        last = first
+        for _ in range(links):
             last = last.then(add_one)
         first.set_result(0)
-        assert await last == LINKS
+        assert await last == links
 
 
-async def chain_futures(make: type[asyncio.Future[Any]], count: int) -> None:
+async def chain_futures(links: int, count: int) -> None:
     """Do the same by ``add_done_callback``."""
     loop = asyncio.get_running_loop()
     for _ in range(count):
-        first = last = make(loop=loop)
-        for _ in range(LINKS):
-            derived = make(loop=loop)
+        first: asyncio.Future[int] = asyncio.Future(loop=loop)
+        last = first
+        for _ in range(links):
+            derived: asyncio.Future[int] = asyncio.Future(loop=loop)
             last.add_done_callback(partial(settle_by_hand, derived))
             last = derived
         first.set_result(0)
-        assert await last == LINKS
+        assert await last == links
 
 
-def settle_by_hand(derived: asyncio.Future[Any], source: asyncio.Future[Any]) -> None:
-    """Do the least that a link must: pass a value through the handler, and an error on."""
+def settle_by_hand(derived: asyncio.Future[int], source: asyncio.Future[int]) -> None:
+    """Do the least that a link must."""
+    if derived.done():
+        return
     try:
         derived.set_result(add_one(source.result()))
+    except asyncio.CancelledError:
+        derived.cancel()
     except Exception as error:  # noqa: BLE001 - whatever the handler raises
         derived.set_exception(error)
 
@@ -131,9 +210,69 @@ def add_one(value: int) -> int:
     return value + 1
 
 
+# --- what is kept ----------------------------------------------------------------------------
+
+
+def deepest_stack() -> Figure:
+    """Count how much deeper the stack is under any handler of a long chain than under the first."""
+    depths: set[int] = set()
+
+    def look(value: int) -> int:
+        depths.add(depth())
+        return add_one(value)
+
+    async def main() -> None:
+        first: Promise[int] = Promise(loop=asyncio.get_running_loop())
+        last = first
+        for _ in range(DEEP):
+            last = last.then(look)
+        first.set_result(0)
+        assert await last == DEEP
+
+    asyncio.run(main())
+    name = f"frames that {DEEP:,} prebuilt thens add to the stack"
+    return Figure(name=name, unit="", values=(float(max(depths) - min(depths)),), bar=0.0)
+
+
+def depth() -> int:
+    """Return how many frames there are."""
+    frame, count = sys._getframe(), 0
+    while frame.f_back is not None:
+        frame, count = frame.f_back, count + 1
+    return count
+
+
+def rolling(links: int) -> Figure:
+    """Count the promises that ``p = p.then(f)`` keeps, at ten moments; the collector is off."""
+    counts: list[float] = []
+
+    async def main() -> None:
+        promise = Promise.resolve(0)
+        for link in range(links):
+            promise = promise.then(add_one)
+            await asyncio.sleep(0)
+            if link % (links // 10) == 0:
+                counts.append(live_promises())
+        assert await promise == links
+
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
+    name = f"live promises of {links:,} rolling p = p.then(f)"
+    return Figure(name=name, unit="", values=tuple(counts), bar=3.0)
+
+
+def live_promises() -> int:
+    """Count the promises that there are."""
+    return sum(type(each) is Promise for each in gc.get_objects())
+
+
 async def sizes(count: int) -> list[Figure]:
-    """Count what is allocated for a promise alone, and for one that a command stands behind."""
+    """Count what is allocated for a promise, in the states that there are many of."""
     loop = asyncio.get_running_loop()
+    source: Promise[int] = Promise(loop=loop)
     owner = Owner()
 
     def bare() -> Promise[Any]:
@@ -149,6 +288,8 @@ async def sizes(count: int) -> list[Figure]:
         Figure(name=name, unit="B", values=(bytes_each(make, count),), bar=1024.0)
         for name, make in (
             ("a pending promise", bare),
+            ("the same with its two resolvers", Promise.with_resolvers),
+            ("the same by then, with its handler", lambda: source.then(add_one)),
             ("the same with a command, a transform block and a callback", in_use),
         )
     ]

@@ -103,6 +103,6 @@ class CallbackQueue:
                 limit = max(0.0, min(left, LOOK_EVERY)) if running else 0.0
                 if self._changed.wait_for(ready, limit):
                     return True
+            check_running(loop, running=running)
             if left <= 0:
                 return False
-            check_running(loop, running=running)

@@ -149,7 +149,7 @@ class Combinators(Handle[T]):
         Raises:
             ValueError: The time is negative.
         """
-        check_seconds("seconds", seconds)
+        check_seconds("the delay", seconds)
         loop = asyncio.get_running_loop()
         promise = _new(cls, loop)
         timer = loop.call_later(seconds, resolve_with, promise, value)

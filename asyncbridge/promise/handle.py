@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio.events import _get_running_loop
 from contextvars import copy_context
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from weakref import ref
 
 from asyncbridge.outcome import call_on, capture, runs_elsewhere
 from asyncbridge.promise.handlers import apply_blocks, check_block
 from asyncbridge.promise.log import LogReader
-from asyncbridge.promise.reactions import Link, settle_as
+from asyncbridge.promise.reactions import Link, command_of, settle_as
 from asyncbridge.promise.source import check_mode
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _set_result = asyncio.Future.set_result
 _set_exception = asyncio.Future.set_exception
 _add_done_callback = asyncio.Future.add_done_callback
 _remove_done_callback = asyncio.Future.remove_done_callback
-_del = asyncio.Future.__del__
+_repr = asyncio.Future.__repr__
 
 
 class Handle(asyncio.Future[T]):
@@ -47,10 +47,13 @@ class Handle(asyncio.Future[T]):
     stands behind it: the owner settles it, and answers for its state and its cancellation.
     """
 
-    # No __init__ and defaults on the class, so that creating one costs what a Future costs.
+    # No __init__ and defaults on the class, so that creating one costs what a Future costs. What
+    # a shared one sets has a slot instead: the first attribute in a __dict__ costs to make that.
+    # It is unset in a bare promise, and None in a shared one without a command.
+    __slots__ = ("_owner",)
+    _owner: Source | None
     _source_traceback: Any  # a Future's, which is untyped: set in asyncio's debug mode
-    _shared = False
-    _source: Source | None = None
+    # Of one that is derived from a command's:
     _root: Source | None = None
     _upstream: Handle[Any] | None = None
     _transforms: list[Callable[[Any], Any]] | None = None
@@ -61,7 +64,7 @@ class Handle(asyncio.Future[T]):
     def _shared_on(cls, loop: AbstractEventLoop) -> Self:
         """Create a promise that no waiter's cancellation ends."""
         promise = cls(loop=loop)
-        promise._shared = True
+        promise._owner = None
         return promise
 
     def transform(self, block: Callable[[Any], U]) -> Promise[U]:
@@ -92,8 +95,6 @@ class Handle(asyncio.Future[T]):
             raise asyncio.InvalidStateError(f"{self!r} is settled: use then(), not transform()")
         if self._transforms is None:
             self._transforms = []
-            # On this promise alone: one without blocks is settled at the speed of a Future.
-            self.set_result = partial(_set_transformed, ref(self))  # type: ignore[method-assign]
         self._transforms.append(block)
 
     def add_done_callback(
@@ -101,7 +102,8 @@ class Handle(asyncio.Future[T]):
     ) -> None:
         """Have the loop call ``fn(promise)`` once it is settled; from any thread."""
         context = copy_context() if context is None else context
-        if runs_elsewhere(self._loop):
+        # Asked here first, and so mostly without the call: this is the hot path.
+        if _get_running_loop() is not self._loop and runs_elsewhere(self._loop):
             add = partial(_add_done_callback, self, fn, context=context)
             self._loop.call_soon_threadsafe(add)
         else:
@@ -130,6 +132,20 @@ class Handle(asyncio.Future[T]):
 
     # --- settling ------------------------------------------------------------------------
 
+    def set_result(self, result: T, /) -> None:
+        """Fulfil the promise with what its transform blocks make of ``result``."""
+        try:
+            blocks = self._transforms
+        except AttributeError:
+            blocks = None  # a Future's method takes a Task as well, and CPython's tests call it so
+        if blocks is None or self.done():
+            _set_result(self, result)
+            return
+        outcome = capture(apply_blocks, blocks, result)
+        self._transforms = None
+        settle_as(self, outcome)
+        del self, blocks, outcome  # an error's traceback may hold this frame: a cycle otherwise
+
     def _settle(self, value: object) -> None:
         """Fulfil from the owner's raw value; one that comes after the end is ignored."""
         if not self.done():
@@ -139,6 +155,8 @@ class Handle(asyncio.Future[T]):
         """Reject the promise; see ``asyncio.Future``."""
         _set_exception(self, exception)
         _drop_transforms(self)
+        if command_of(self) is not None:
+            self.__class__ = _with_finalizer(type(self))
 
     def _settle_cancelled(self, msg: object = None) -> bool:
         """End as cancelled without asking the source; return False if settled before."""
@@ -180,8 +198,11 @@ class Handle(asyncio.Future[T]):
 
     def _attach(self, source: Source) -> None:
         """Name the command's owner, which then answers for ``state`` and ``cancel``."""
-        self._source = self._root = source
-        self._shared = True
+        self._owner = source
+
+    @property
+    def _source(self) -> Source | None:
+        return getattr(self, "_owner", None)
 
     @property
     def command_id(self) -> int | None:
@@ -252,6 +273,14 @@ class Handle(asyncio.Future[T]):
 
     # --- how it looks ---------------------------------------------------------------------
 
+    def __repr__(self) -> str:
+        """Return a Future's; also where that of the exception fails, for errors show it."""
+        try:
+            return _repr(self)
+        except Exception:  # noqa: BLE001 - an exception's __repr__ may raise anything
+            name = type(self._exception).__qualname__
+            return f"<{type(self).__name__} finished exception=<{name}, whose repr fails>>"
+
     def _progress_text(self) -> str:
         """Say how far the command is; empty when that is not known."""
         return ""
@@ -266,34 +295,11 @@ class Handle(asyncio.Future[T]):
 
         return rich_of(self)
 
-    def __del__(self) -> None:
-        # In this order, which is the fastest: a promise that has no error is told of nowhere.
-        try:
-            if self._log_traceback:
-                _report(self)
-        except RuntimeError:  # it was never initialised
-            return
-
 
 def _drop_transforms(promise: Handle[Any]) -> None:
     # A promise that is kept must not keep what blocks that never run hold on to.
     if getattr(promise, "_transforms", None) is not None:
         promise._transforms = None
-        del promise.set_result
-
-
-def _set_transformed(promise_ref: ref[Handle[T]], result: T) -> None:
-    """Fulfil a promise with what its transform blocks make of the result."""
-    promise = promise_ref()
-    assert promise is not None  # whoever settles it holds it
-    blocks = promise._transforms
-    if blocks is None or promise.done():
-        _set_result(promise, result)
-        return
-    outcome = capture(apply_blocks, blocks, result)
-    _drop_transforms(promise)
-    settle_as(promise, outcome)
-    del promise, blocks, outcome  # an error's traceback may hold this frame: a cycle otherwise
 
 
 def _waits(entry: tuple[Any, Any]) -> bool:
@@ -311,11 +317,20 @@ def _cancel_command(promise: Handle[Any], msg: object, mode: str | None) -> None
         link = link._upstream
 
 
+@cache
+def _with_finalizer(cls: type[Handle[Any]]) -> type[Handle[Any]]:
+    """Return the class of rejected promises with a command: the same, and it tells of its error.
+
+    A class of its own, for a finalizer in Python would cost each promise a quarter of a Future.
+    """
+    namespace = {"__slots__": (), "__module__": cls.__module__, "__doc__": cls.__doc__}
+    return type(cls.__name__, (cls,), {**namespace, "__del__": _report})
+
+
 def _report(promise: Handle[Any]) -> None:
-    """Tell of an error that nobody took, with the command that it comes from, if there is one."""
-    root, error = promise._root, promise._exception
-    if root is None or error is None:
-        _del(promise)
+    """Tell of an error, if nobody took it, with the command that it comes from."""
+    root, error = command_of(promise), promise._exception
+    if not promise._log_traceback or root is None or error is None:
         return
     context = {
         "message": f"{type(promise).__name__} exception was never retrieved",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.promise.views import short
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +21,7 @@ def check_handlers(method: str, *handlers: object) -> None:
     """
     for handler in handlers:
         if handler is not None and not callable(handler):
-            raise TypeError(f"{method}() takes functions or None, not {handler!r}")
+            raise TypeError(f"{method}() takes functions or None, not {short(handler)}")
 
 
 def split_catch(
@@ -37,7 +39,7 @@ def split_catch(
     types = given[0] if len(given) == 1 and isinstance(given[0], tuple) else tuple(given)
     for item in types:
         if not _is_exception_type(item):
-            raise TypeError(f"catch() takes exception types before the handler, not {item!r}")
+            raise TypeError(f"catch() takes exception types before the handler, not {short(item)}")
     return (types if given else (Exception,)), handler
 
 
@@ -52,7 +54,9 @@ def check_block(block: object) -> None:
         TypeError: It is no plain callable.
     """
     if not callable(block) or inspect.iscoroutinefunction(block):
-        raise TypeError(f"transform() takes a plain function, not {block!r}; then() takes others")
+        raise TypeError(
+            f"transform() takes a plain function, not {short(block)}; then() takes others"
+        )
 
 
 def apply_blocks(blocks: list[Callable[[Any], Any]], value: Any) -> Any:
@@ -65,5 +69,5 @@ def apply_blocks(blocks: list[Callable[[Any], Any]], value: Any) -> Any:
         value = block(value)
         if inspect.iscoroutine(value):
             value.close()
-            raise TypeError(f"transform block {block!r} returned a coroutine; use then()")
+            raise TypeError(f"transform block {short(block)} returned a coroutine; use then()")
     return value

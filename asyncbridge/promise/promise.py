@@ -8,8 +8,10 @@ lists where, by the rule numbers of Promises/A+ 1.1, which the code names as wel
 from __future__ import annotations
 
 import asyncio
+from asyncio.events import _get_running_loop
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar, overload
 
+from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import runs_elsewhere
 from asyncbridge.promise.combinators import Combinators
 from asyncbridge.promise.handlers import check_handlers, split_catch
@@ -17,6 +19,8 @@ from asyncbridge.promise.reactions import (
     Finally,
     Reaction,
     Tap,
+    as_exception,
+    command_of,
     reject_with,
     resolve_with,
     settlers,
@@ -81,9 +85,14 @@ class Promise(Combinators[T]):
 
     @classmethod
     def reject(cls, reason: BaseException) -> Promise[T]:
-        """Return a promise rejected with the exception."""
+        """Return a promise rejected with the exception.
+
+        Raises:
+            TypeError: The reason is no exception.
+        """
+        error = as_exception(reason)
         promise: Promise[T] = cls(loop=asyncio.get_running_loop())
-        reject_with(promise, reason)
+        reject_with(promise, error)
         return promise
 
     # --- chaining ------------------------------------------------------------------------
@@ -151,6 +160,7 @@ class Promise(Combinators[T]):
 
         Raises:
             TypeError: A handler is neither callable nor None.
+            WrongLoopError: The loop is closed.
         """
         check_handlers("then", on_fulfilled, on_rejected)
         return self._derive(on_fulfilled, on_rejected, (BaseException,))
@@ -240,17 +250,32 @@ class Promise(Combinators[T]):
         return derived
 
     def _next(self) -> Promise[Any]:
-        """Create a promise that is derived from this one."""
+        """Create a promise that is derived from this one.
+
+        Raises:
+            WrongLoopError: The loop is closed, so that no handler would ever run.
+        """
+        if self._loop.is_closed():
+            raise WrongLoopError(
+                f"the event loop of {self!r} is closed, so no handler would ever run: chain while "
+                "its loop, or the bridge that has one of its own, is open; the state and the value "
+                "of a settled promise can still be read"
+            )
         derived: Promise[Any] = Promise._shared_on(self._loop)
-        if self._root is not None:
-            derived._root, derived._upstream = self._root, self
+        root = command_of(self)
+        if root is not None:
+            derived._root, derived._upstream = root, self
         return derived
 
     # --- waiting -------------------------------------------------------------------------
 
     # __iter__ stays a Future's: ``yield from`` is asyncio's own, which passes cancellation on.
     def __await__(self) -> Generator[Any, None, T]:
-        if self.done() or not (self._shared or runs_elsewhere(self._loop)):
+        if self.done():
+            return _await(self)
+        # As in add_done_callback.
+        here = _get_running_loop() is self._loop or not runs_elsewhere(self._loop)
+        if here and not hasattr(self, "_owner"):
             return _await(self)
         if self._source_traceback is not None:  # in asyncio's debug mode
             return _await(copy_of(self))

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeGuard
 
+    from asyncbridge.promise.source import Source
+
 __all__ = [
     "Finally",
     "Reaction",
     "Tap",
+    "as_exception",
+    "command_of",
     "is_awaitable",
     "outcome_of",
     "reject_with",
@@ -233,9 +237,14 @@ def _adopt(promise: asyncio.Future[Any], value: Awaitable[Any]) -> None:
 
 def _follow(promise: asyncio.Future[Any], value: asyncio.Future[Any]) -> None:
     """Have what is told of the promise, and its cancellation, reach the other one's command."""
-    root = getattr(value, "_root", None)  # neither needs to be a promise
+    root = command_of(value)
     if root is not None and hasattr(promise, "_upstream"):
         promise._upstream, promise._root = value, promise._root or root  # type: ignore[attr-defined]
+
+
+def command_of(future: asyncio.Future[Any]) -> Source | None:
+    """Return the command at the root of a promise's chain; None of any other future."""
+    return getattr(future, "_root", None) or getattr(future, "_owner", None)
 
 
 async def _await(value: Awaitable[U]) -> U:
@@ -254,7 +263,7 @@ def reject_with(promise: asyncio.Future[Any], reason: BaseException | type[BaseE
     if isinstance(error, asyncio.CancelledError):
         _cancel(promise, *error.args[:1])
     elif isinstance(error, StopIteration):  # a Future refuses it: awaiting would swallow it
-        wrapped = RuntimeError(f"a handler or its promise raised {error!r}")
+        wrapped = RuntimeError(f"a handler or its promise raised {type(error).__qualname__}")
         wrapped.__cause__ = error
         promise.set_exception(wrapped)
     else:
@@ -280,8 +289,20 @@ def settlers(
     unused = [True]
     return (
         partial(_settle_once, promise, unused, resolve_with),
-        partial(_settle_once, promise, unused, reject_with),
+        lambda reason: _settle_once(promise, unused, reject_with, as_exception(reason)),
     )
+
+
+def as_exception(reason: object) -> BaseException:
+    """Return the exception that a reason is, or that a class makes.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    error = reason() if isinstance(reason, type) else reason
+    if not isinstance(error, BaseException):
+        raise TypeError(f"a promise is rejected with an exception, not {type(error).__qualname__}")
+    return error
 
 
 def _settle_once(

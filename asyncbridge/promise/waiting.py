@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import block_until
 from asyncbridge.promise.callbacks import CallbackQueue
+from asyncbridge.promise.views import short
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -49,34 +50,29 @@ class Waiter:
     Future; but the task's cancellation stops here and only takes the wake-up back.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_message", "_promise", "_wakeup")
+    __slots__ = ("_asyncio_future_blocking", "_message", "_promise", "_wakeup", "get_loop")
 
     def __init__(self, promise: asyncio.Future[Any]) -> None:
         self._asyncio_future_blocking = True  # the mark of `yield from` in asyncio's protocol
         self._promise = promise
-        self._cancelled = False
+        self.get_loop = promise.get_loop  # the task asks for it: it is to be its own
 
     def __repr__(self) -> str:
         return repr(self._promise)
-
-    def get_loop(self) -> AbstractEventLoop:
-        """Return the promise's loop, which is the task's."""
-        return self._promise.get_loop()
 
     def add_done_callback(
         self, wakeup: Callable[[Any], object], *, context: Context | None = None
     ) -> None:
         """Have the promise call the task's wake-up."""
-        self._wakeup = (wakeup, context)
+        self._wakeup: tuple[Callable[[Any], object], Context | None] | None = (wakeup, context)
         _add_done_callback(self._promise, wakeup, context=context)
 
     def cancel(self, msg: object = None) -> bool:
         """Wake the task alone; return False if it is about to wake anyway."""
-        if self._cancelled or self._promise.done():
+        if self._wakeup is None or self._promise.done():
             return False
-        self._cancelled = True
+        (wakeup, context), self._wakeup = self._wakeup, None
         self._message = msg
-        wakeup, context = self._wakeup
         self._promise.remove_done_callback(wakeup)
         self._promise.get_loop().call_soon(wakeup, self, context=context)
         return True
@@ -280,9 +276,14 @@ def check_seconds(name: str, seconds: float | None) -> None:
     """Refuse a negative time, and what is not a number.
 
     Raises:
+        TypeError: It is no number.
         ValueError: It is negative.
     """
-    if seconds is not None and not seconds >= 0:
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} is a number of seconds, not {short(seconds)}")
+    if not seconds >= 0:
         raise ValueError(f"{name} must be 0 or more seconds, not {seconds}")
 
 

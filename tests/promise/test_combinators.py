@@ -389,7 +389,7 @@ async def test_a_delay_that_is_cancelled_holds_no_timer() -> None:
 async def test_delay_refuses_a_negative_time() -> None:
     """And what is not a number."""
     for wrong in (-1, float("nan")):
-        with pytest.raises(ValueError, match="seconds must be 0 or more"):
+        with pytest.raises(ValueError, match="the delay must be 0 or more seconds"):
             Promise.delay(wrong)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import random
+import struct
 import tracemalloc
 import weakref
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from tests.promise.conftest import (
     settled,
     turns,
 )
+from tests.promise.test_source import Owner
 
 
 def test_a_deep_chain_resolves_and_goes_without_recursion() -> None:
@@ -154,6 +156,16 @@ async def test_a_hundred_waiters_of_which_one_stays(
 
 
 @pytest.mark.asyncio
+async def test_a_promise_needs_no_dictionary_of_attributes() -> None:
+    """Neither when shared nor with a command behind it, for to make that takes time."""
+    command = bare()
+    command._attach(Owner())
+    assert command.command_id == 7
+    for promise in (bare(), pending(), command):
+        assert not any(isinstance(each, dict) for each in gc.get_referents(promise))
+
+
+@pytest.mark.asyncio
 async def test_a_rejected_chain_leaves_no_cycle() -> None:
     """Neither the error's traceback nor the handlers keep the promises alive."""
 
@@ -181,7 +193,8 @@ async def test_a_rejected_chain_leaves_no_cycle() -> None:
 
 
 def test_a_bare_promise_is_laid_out_as_a_future() -> None:
-    """It adds no fields, no __init__ and no __new__, so that it costs what a Future costs."""
-    assert Promise.__basicsize__ == asyncio.Future.__basicsize__
+    """It adds one word, no __init__ and no __new__, so that it costs what a Future costs."""
+    word = struct.calcsize("P")
+    assert Promise.__basicsize__ == asyncio.Future.__basicsize__ + word
     assert Promise.__init__ is asyncio.Future.__init__
     assert Promise.__new__ is asyncio.Future.__new__

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
-from tests.promise.conftest import ERROR, never, outcome, pending, raiser, settle, settled
+from tests.promise.conftest import ERROR, never, outcome, pending, raiser, settle, settled, turns
 
 
 @pytest.mark.asyncio
@@ -84,3 +85,23 @@ async def test_a_settled_promise_cannot_be_transformed() -> None:
     """Someone may have seen the value: the call says to use then()."""
     with pytest.raises(asyncio.InvalidStateError, match=r"use then\(\)"):
         settled("before", 1).transform(str)
+
+
+@pytest.mark.asyncio
+async def test_a_settler_may_be_taken_before_the_block() -> None:
+    """Whoever was given set_result earlier, such as a timer, settles by way of the blocks."""
+    promise = pending()
+    asyncio.get_running_loop().call_soon(promise.set_result, 1)
+    assert await promise.transform(str) == "1"
+
+
+@pytest.mark.asyncio
+async def test_a_settler_keeps_the_promise() -> None:
+    """Where nobody else holds it, its handlers run all the same."""
+    promise, seen = pending(), list[str]()
+    promise.transform(str).then(seen.append)
+    asyncio.get_running_loop().call_soon(promise.set_result, 1)
+    del promise
+    gc.collect()
+    await turns()
+    assert seen == ["1"]

@@ -8,7 +8,7 @@ from typing import Any, assert_type
 
 from asyncbridge.client import Bridge
 from asyncbridge.outcome import Error, Value, capture
-from asyncbridge.promise import LogReader, OutputLine, Promise
+from asyncbridge.promise import LogReader, OutputLine, Promise, Resolvers
 from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.source import Source
 from asyncbridge.promise.times import Times
@@ -37,6 +37,21 @@ def recover(error: BaseException) -> bool:
 
 async def recover_async(error: BaseException) -> bytes:
     """Stand for its coroutine twin."""
+    return str(error).encode()
+
+
+def recover_later(error: BaseException) -> asyncio.Future[float]:
+    """Stand for a handler of any exception that returns a future."""
+    raise NotImplementedError(error)
+
+
+async def on_value_error_async(error: ValueError) -> bytes:
+    """Stand for a coroutine handler of one type."""
+    return str(error).encode()
+
+
+async def on_either_async(error: ValueError | KeyError) -> bytes:
+    """Stand for a coroutine handler of two types."""
     return str(error).encode()
 
 
@@ -77,6 +92,17 @@ def check_then(promise: Promise[int]) -> None:
     assert_type(promise.then(to_bytes), Promise[bytes])
     assert_type(promise.then(later), Promise[float])
     assert_type(promise.then(lambda value: value + 0.5), Promise[float])
+    assert_type(promise.then(print), Promise[None])
+    assert_type(promise.then(to_text, None), Promise[str])
+    assert_type(promise.then(to_bytes, None), Promise[bytes])
+    assert_type(promise.then(later, None), Promise[float])
+    assert_type(promise.then(None, recover_async), Promise[int | bytes])
+    assert_type(promise.then(None, recover_later), Promise[int | float])
+    assert_type(promise.then(on_fulfilled=to_bytes, on_rejected=recover), Promise[bytes | bool])
+    assert_type(promise.then(later, recover_later), Promise[float])
+    assert_type(promise.then(to_text, recover_later), Promise[str | float])
+    assert_type(promise.then(later, recover), Promise[float | bool])
+    assert_type(promise.then(lambda value: [value], recover), Promise[list[int] | bool])
     assert_type(promise.then(None, recover), Promise[int | bool])
     assert_type(promise.then(on_rejected=recover), Promise[int | bool])
     assert_type(promise.then(on_rejected=recover_async), Promise[int | bytes])
@@ -96,17 +122,31 @@ def check_catch(promise: Promise[int]) -> None:
     assert_type(promise.catch(ValueError, on_value_error), Promise[int | None])
     assert_type(promise.catch((ValueError, KeyError), on_either), Promise[int | bytes])
     assert_type(promise.catch(ValueError, KeyError, on_either), Promise[int | bytes])
+    assert_type(promise.catch(recover_later), Promise[int | float])
+    assert_type(promise.catch(ValueError, on_value_error_async), Promise[int | bytes])
+    assert_type(promise.catch((ValueError,), on_value_error_async), Promise[int | bytes])
+    assert_type(promise.catch((ValueError, KeyError), on_either_async), Promise[int | bytes])
+    assert_type(promise.catch(ValueError, KeyError, on_either_async), Promise[int | bytes])
+    assert_type(promise.catch(ValueError, lambda error: error.args[0]), Promise[int | Any])
+    assert_type(promise.catch(UnicodeError, on_value_error), Promise[int | None])
     promise.catch(KeyError, on_value_error)  # type: ignore[arg-type]  # pyright: ignore - not its type
 
 
 def check_the_rest(promise: Promise[int], raw: Promise[Any]) -> None:
     """A transform block retypes the promise; a source needs ten names."""
     assert_type(promise.finally_(lambda: None), Promise[int])
+    assert_type(promise.finally_(lambda: to_bytes(1)), Promise[int])
+    assert_type(promise.finally_(None), Promise[int])
+    promise.finally_(to_text)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - it gets no value
     assert_type(promise.tap(to_text), Promise[int])
     assert_type(promise.tap(to_bytes), Promise[int])
     assert_type(promise.tap(None), Promise[int])
     assert_type(promise.transform(to_text), Promise[str])
     assert_type(raw.transform(to_text), Promise[str])
+    assert_type(promise.transform(lambda value: [value]), Promise[list[Any]])
+    assert_type(promise.transform(to_text).transform(len).then(to_bytes), Promise[bytes])
+    assert_type(promise.wait_for_value(), int)
+    assert_type(promise.wait_for_value(0.5), int)
     assert_type(promise.wait_for_value(timeout=1), int)
     assert_type(promise.command_id, int | None)
     assert_type(promise.position, int | None)
@@ -126,7 +166,14 @@ def check_makers(done: asyncio.Future[int]) -> None:
     """Awaitables are looked through."""
     assert_type(Promise.resolve(1), Promise[int])
     assert_type(Promise.resolve(done), Promise[int])
+    assert_type(Promise.resolve(Promise.resolve(1)), Promise[int])
+    assert_type(Promise.resolve(to_bytes(1)), Promise[bytes])
+    assert_type(Promise.resolve(None), Promise[None])
     rejected: Promise[int] = Promise.reject(ValueError())
+    assert_type(Promise[int].reject(ValueError()), Promise[int])
+    Promise.reject("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - no exception
+    made: Resolvers[str] = Promise.with_resolvers()
+    assert_type(made.promise, Promise[str])
     promise, resolve, reject = Promise[int].with_resolvers()
     assert_type(promise, Promise[int])
     resolve(1)
@@ -136,7 +183,9 @@ def check_makers(done: asyncio.Future[int]) -> None:
     rejected.cancel()
 
 
-def check_all(one: Promise[int], two: asyncio.Future[str]) -> None:
+def check_all(
+    one: Promise[int], two: asyncio.Future[str], several: tuple[Promise[int], ...]
+) -> None:
     """A tuple keeps each type, up to six of them; anything else is a list of one type."""
     three = to_bytes(1)
     assert_type(Promise.all((one,)), Promise[tuple[int]])
@@ -149,6 +198,9 @@ def check_all(one: Promise[int], two: asyncio.Future[str]) -> None:
         Promise[tuple[int, str, bytes, int, str, int]],
     )
     assert_type(Promise.all((one, one, one, one, one, one, one)), Promise[tuple[int, ...]])
+    assert_type(Promise.all(several), Promise[tuple[int, ...]])
+    assert_type(Promise.all({one, one}), Promise[list[int]])
+    assert_type(Promise.all((one, two)).then(len), Promise[int])
     assert_type(Promise.all([one, one]), Promise[list[int]])
     assert_type(Promise.all(to_bytes(n) for n in range(3)), Promise[list[bytes]])
     Promise.all(one)  # type: ignore[arg-type]  # pyright: ignore - one alone
@@ -157,12 +209,20 @@ def check_all(one: Promise[int], two: asyncio.Future[str]) -> None:
 def check_combinators(one: Promise[int], two: asyncio.Future[str]) -> None:
     """What they are of is looked through."""
     assert_type(Promise.any([one, one]), Promise[int])
+    assert_type(Promise.any((two, two)), Promise[str])
+    assert_type(Promise.any(to_bytes(n) for n in range(3)), Promise[bytes])
+    assert_type(Promise.race((one, one)), Promise[int])
     assert_type(Promise.race([to_bytes(1), to_bytes(2)]), Promise[bytes])
+    assert_type(Promise.all_settled((two, two)), Promise[list[Value[str] | Error]])
     assert_type(Promise.all_settled([one]), Promise[list[Value[int] | Error]])
     assert_type(Promise.delay(1), Promise[None])
     assert_type(Promise.delay(0.5, "text"), Promise[str])
     assert_type(Promise.delay(0.5, one), Promise[int])
+    assert_type(Promise.delay(0.5, to_bytes(1)), Promise[bytes])
+    Promise.delay("1")  # type: ignore[call-overload]  # pyright: ignore - no time
     assert_type(Promise.from_awaitable(to_bytes(1)), Promise[bytes])
+    assert_type(Promise.from_awaitable(one), Promise[int])
+    Promise.from_awaitable(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - a value
     assert_type(Promise.from_awaitable(two), Promise[str])
 
 
@@ -179,6 +239,10 @@ async def check_awaiting(promise: Promise[int]) -> None:
     assert_type(await promise, int)
     assert_type(await asyncio.gather(promise, promise.then(to_text)), tuple[int, str])
     assert_type(await asyncio.wait_for(promise, 1), int)
+    assert_type(await asyncio.shield(promise), int)
+    assert_type([await each for each in asyncio.as_completed([promise])], list[int])
+    done, pending = await asyncio.wait([promise])
+    assert_type(done | pending, set[Promise[int]])
     assert_type(await promise.wait(), int)
     assert_type(await promise.wait(1.5, cancel_on_abandon=True), int)
     assert_type([line.text async for line in promise.output()], list[str])

@@ -273,13 +273,13 @@ class Promise(Combinators[T]):
     def __await__(self) -> Generator[Any, None, T]:
         if self.done():
             return _await(self)
+        if hasattr(self, "_owner"):
+            in_debug_mode = self._source_traceback is not None
+            return _await(copy_of(self)) if in_debug_mode else wait(self)
         # As in add_done_callback.
-        here = _get_running_loop() is self._loop or not runs_elsewhere(self._loop)
-        if here and not hasattr(self, "_owner"):
-            return _await(self)
-        if self._source_traceback is not None:  # in asyncio's debug mode
-            return _await(copy_of(self))
-        return wait(self)
+        if _get_running_loop() is not self._loop and runs_elsewhere(self._loop):
+            return wait(self)
+        return _await(self)
 
     async def wait(self, timeout: float | None = None, *, cancel_on_abandon: bool = False) -> T:
         """Wait for the value, for a limited time; the promise goes on when that is over.

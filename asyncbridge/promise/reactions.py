@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from asyncio.events import _get_running_loop
 from functools import partial
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -181,8 +182,11 @@ def resolve_with(promise: asyncio.Future[Any], value: object) -> None:
 
 
 def _adopt(promise: asyncio.Future[Any], value: Awaitable[Any]) -> None:
+    loop = promise.get_loop()
     if isinstance(value, asyncio.Future):
-        when_done(value, promise.get_loop(), Reaction(promise))  # 2.3.2: its state, as it is
+        when_done(value, loop, Reaction(promise))  # 2.3.2: its state, as it is
+    elif _get_running_loop() is not loop:  # that one is yet to run, and tasks are made on it
+        loop.call_soon_threadsafe(resolve_with, promise, value)
     else:
         task = spawn(_await(value), name="promise handler")
         task.add_done_callback(Reaction(promise, _first))  # 2.3.3.3.1: resolve by its value

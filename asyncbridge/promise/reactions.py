@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from asyncio.events import _get_running_loop
 from functools import partial
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -226,9 +227,12 @@ def resolve_with(promise: asyncio.Future[Any], value: object) -> None:
 
 
 def _adopt(promise: asyncio.Future[Any], value: Awaitable[Any]) -> None:
+    loop = promise.get_loop()
     if isinstance(value, asyncio.Future):
         _follow(promise, value)
-        when_done(value, promise.get_loop(), Reaction(promise))  # 2.3.2: its state, as it is
+        when_done(value, loop, Reaction(promise))  # 2.3.2: its state, as it is
+    elif _get_running_loop() is not loop:  # that one is yet to run, and tasks are made on it
+        loop.call_soon_threadsafe(resolve_with, promise, value)
     else:
         # A coroutine runs as it is: a frame around it would stand in its errors' tracebacks.
         task = spawn(value if inspect.iscoroutine(value) else _await(value), name="promise handler")

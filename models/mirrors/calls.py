@@ -83,7 +83,7 @@ class Call:
         for cause in self.causes:
             if not cause._seen:
                 cause._dependents.append(self)
-        promise.add_done_callback(self._settled)
+        promise._add_own_callback(self._settled)
 
     def _settled(self, promise: Promise[Any]) -> None:
         self.holds, self._origins = (), dict

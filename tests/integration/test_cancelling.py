@@ -66,7 +66,7 @@ async def test_a_training_stops_gracefully_at_any_moment(bridge: asyncbridge.Bri
         await pass_some_time(bridge, chance)
         assert training.cancel()
         history = await training
-        assert history.state == "complete"
+        assert (history.state, training.cancelled_phase) == ("complete", "running")
         assert 0 < len(history.epochs) < FOR_EVER
         weights = await model.get_weights()
         again = await model.fit(X, Y, epochs=1, verbose=0)
@@ -85,10 +85,10 @@ class Counts(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self.after = 0
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_begin(self, batch, logs=None):
         from asyncbridge.worker import stopping
         self.after += stopping._current.asked
-    on_test_batch_end = on_train_batch_end
+    on_test_batch_begin = on_train_batch_begin
 counts = Counts()
 """)
     counting = keras.callbacks.Callback.from_binding(bridge.binding("counts"))
@@ -100,8 +100,28 @@ counts = Counts()
             break
     training.cancel(mode="graceful")
     await training
-    # The batch that ran, one of training, and one of the validation behind it.
-    assert await bridge.send("counts.after") <= 3
+    # At most one of training, and one of the validation behind it.
+    assert await bridge.send("counts.after") <= 2
+
+
+async def test_what_a_training_leads_to_takes_it_along(bridge: asyncbridge.Bridge) -> None:
+    """If nobody else waits for the training, whose progress may be read; its history is there."""
+    training = long_fit(compiled())
+    best = training.then(lambda history: history.best)
+    reader = training.progress()
+    await anext(reader)
+    assert best.cancel()
+    assert best.cancelled()
+    history = await training
+    assert (len(history.epochs) < FOR_EVER, training.cancelled_phase) == (True, "running")
+
+
+async def test_a_training_that_is_through_was_not_cut_short(bridge: asyncbridge.Bridge) -> None:
+    """A request that comes too late changes nothing."""
+    training = compiled().fit(X, Y, epochs=2, verbose=0)
+    history = await training
+    assert not training.cancel()
+    assert (len(history.epochs), training.cancelled_phase) == (2, None)
 
 
 async def test_an_interrupt_ends_a_training_at_any_moment(bridge: asyncbridge.Bridge) -> None:
@@ -118,7 +138,7 @@ async def test_an_interrupt_ends_a_training_at_any_moment(bridge: asyncbridge.Br
         training.cancel(mode="interrupt")
         with pytest.raises(asyncio.CancelledError):
             await training
-        assert training.history.state == "failed"
+        assert (training.history.state, training.cancelled_phase) == ("failed", "running")
         assert await behind == "untouched"
         assert len((await model.fit(X, Y, epochs=1, verbose=0))["loss"]) == 1
 

@@ -91,6 +91,19 @@ def test_an_interrupt_strikes_in_the_midst() -> None:
     assert was_stopped(stop, outcome.error)
 
 
+def test_an_interrupt_before_the_code_has_begun() -> None:
+    """It was asked for while the command was on its way into the thread: it never begins."""
+    stopper, stop = Stopper(lambda *_: None), Stop()
+    stopper.ask(stop, "interrupt")
+    begun: list[int] = []
+    outcome = stopper.run(stop, lambda: begun.append(1))
+    assert isinstance(outcome, Error)
+    assert isinstance(outcome.error, CommandInterrupted)
+    assert was_stopped(stop, outcome.error)
+    assert begun == []
+    assert stopper.run(Stop(), lambda: 1) == Value(1)
+
+
 def test_it_strikes_until_the_code_has_ended() -> None:
     """Code may swallow everything, now and then; what it makes of it does not count."""
     bench, inside = Bench(), threading.Semaphore(0)
@@ -131,9 +144,10 @@ def test_code_that_looks_is_left_to_itself(mode: StopMode) -> None:
 
     stop = bench.start(polite)
     assert entered.wait(WAIT_S)
+    assert not stop.told
     bench.stopper.ask(stop, mode)
     assert bench.end() == Value("a part")
-    assert (stop.heeded, stop.interrupted) == (True, False)
+    assert (stop.heeded, stop.told, stop.interrupted) == (True, True, False)
 
 
 def test_code_that_does_not_look_is_interrupted_by_default() -> None:

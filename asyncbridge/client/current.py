@@ -6,7 +6,11 @@ import weakref
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, cast
 
+from asyncbridge.promise.loops import find_by
+
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from asyncbridge.client.bridge import Bridge
     from asyncbridge.client.life import BridgeLife
 
@@ -49,3 +53,12 @@ def leave(bridge: BridgeLife, token: Token[weakref.ref[BridgeLife] | None] | Non
         entered = _entered.get()
         if entered is not None and entered() is bridge:
             _entered.set(None)
+
+
+def _script_loop() -> AbstractEventLoop | None:
+    """Return the loop of the current bridge, if that was entered by ``with``."""
+    bridge = current_bridge()
+    return None if bridge is None or bridge._loop_thread is None else bridge._loop_thread.loop
+
+
+find_by(_script_loop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
@@ -16,9 +15,9 @@ from asyncbridge.promise.combining import (
     inputs_of,
     kind,
     loop_for,
-    start_on,
 )
 from asyncbridge.promise.handle import Handle
+from asyncbridge.promise.loops import loop_here, start_on
 from asyncbridge.promise.reactions import is_awaitable, resolve_with
 from asyncbridge.promise.waiting import check_seconds
 
@@ -48,8 +47,8 @@ class Combinators(Handle[T]):
     cancel them: not when they settle early, and not when their own promise is cancelled. What
     they no longer wait for they let go of, as if it had never been given to them.
 
-    Without a running loop, as in a script with a bridge, the promise that is made belongs to
-    the loop of the first promise that is given.
+    Without a running loop the promise that is made belongs to the loop of the first promise that
+    is given, else to that of the script's bridge.
     """
 
     @overload
@@ -150,10 +149,9 @@ class Combinators(Handle[T]):
             ValueError: The time is negative.
         """
         check_seconds("the delay", seconds)
-        loop = asyncio.get_running_loop()
+        loop = loop_here()
         promise = _new(cls, loop)
-        timer = loop.call_later(seconds, resolve_with, promise, value)
-        promise._add_own_callback(lambda _: timer.cancel())
+        start_on(loop, partial(_resolve_later, promise, seconds, value))
         return promise
 
     @classmethod
@@ -173,6 +171,11 @@ class Combinators(Handle[T]):
         promise = _new(cls, loop)
         start_on(loop, partial(resolve_with, promise, awaitable))
         return promise
+
+
+def _resolve_later(promise: Promise[Any], seconds: float, value: object) -> None:
+    timer = promise.get_loop().call_later(seconds, resolve_with, promise, value)
+    promise._add_own_callback(lambda _: timer.cancel())
 
 
 def _new(cls: type[Handle[Any]], loop: AbstractEventLoop) -> Promise[Any]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from asyncbridge.outcome import Error, Outcome, Value, capture, runs_elsewhere
+from asyncbridge.outcome import Error, Outcome, Value, capture
+from asyncbridge.promise.loops import loop_here
 from asyncbridge.promise.reactions import is_awaitable, outcome_of, reject_with, resolve_with
 from asyncbridge.promise.waiting import no_longer_when_done, when_done
 
@@ -32,7 +33,6 @@ __all__ = [
     "inputs_of",
     "kind",
     "loop_for",
-    "start_on",
 ]
 
 
@@ -189,20 +189,12 @@ def inputs_of(name: str, awaitables: Iterable[Any]) -> list[Any]:
 
 
 def loop_for(values: list[Any]) -> AbstractEventLoop:
-    """Return the loop that runs here; in a script, that of the first promise."""
+    """Return the loop that runs here; where none does, that of the first promise, or a script's."""
     if _get_running_loop() is None:
         for value in values:
             if isinstance(value, asyncio.Future):
                 return value.get_loop()
-    return asyncio.get_running_loop()
-
-
-def start_on(loop: AbstractEventLoop, start: Callable[[], None]) -> None:
-    """Call it on the loop: now, or soon if that runs in another thread."""
-    if runs_elsewhere(loop):
-        loop.call_soon_threadsafe(start)
-    else:
-        start()
+    return loop_here()
 
 
 def _future_of(value: object, loop: AbstractEventLoop) -> asyncio.Future[Any]:

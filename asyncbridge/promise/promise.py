@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.events import _get_running_loop
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar, overload
 
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import runs_elsewhere
 from asyncbridge.promise.combinators import Combinators
 from asyncbridge.promise.handlers import check_handlers, split_catch
+from asyncbridge.promise.loops import loop_here, start_on
 from asyncbridge.promise.reactions import (
     Finally,
     Reaction,
@@ -64,7 +66,7 @@ class Promise(Combinators[T]):
 
         The first call of either wins; later ones are ignored (2.3.3.3.3).
         """
-        promise: Promise[T] = cls._shared_on(loop or asyncio.get_running_loop())
+        promise: Promise[T] = cls._shared_on(loop or loop_here())
         resolve, reject = settlers(promise)
         return Resolvers(promise, resolve, reject)
 
@@ -79,8 +81,8 @@ class Promise(Combinators[T]):
         """Return a promise of the value; a promise is returned as it is."""
         if isinstance(value, cls):
             return value
-        promise: Promise[Any] = cls._shared_on(asyncio.get_running_loop())
-        resolve_with(promise, value)
+        promise: Promise[Any] = cls._shared_on(loop_here())
+        start_on(promise._loop, partial(resolve_with, promise, value))
         return promise
 
     @classmethod
@@ -91,8 +93,8 @@ class Promise(Combinators[T]):
             TypeError: The reason is no exception.
         """
         error = as_exception(reason)
-        promise: Promise[T] = cls(loop=asyncio.get_running_loop())
-        reject_with(promise, error)
+        promise: Promise[T] = cls._shared_on(loop_here())
+        start_on(promise._loop, partial(reject_with, promise, error))
         return promise
 
     # --- chaining ------------------------------------------------------------------------

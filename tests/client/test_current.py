@@ -10,6 +10,9 @@ from asyncbridge.client import current
 from asyncbridge.client.bridge import Bridge
 from asyncbridge.client.current import current_bridge, enter, leave
 from asyncbridge.client.options import Options
+from asyncbridge.promise import Promise
+from asyncbridge.testing import FakeWorker
+from tests.promise.conftest import add_one
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +107,27 @@ def enter_new(context: contextvars.Context) -> Bridge:
     bridge = new_bridge()
     bridge._token = context.run(enter, bridge)
     return bridge
+
+
+def test_a_scripts_promises_belong_to_its_bridge() -> None:
+    """Its loop runs them; with no bridge they are refused as a Future is."""
+    with FakeWorker().connect():
+        promise, resolve, _ = Promise[int].with_resolvers()
+        makers = [
+            Promise.resolve(1).then(add_one),
+            Promise.delay(0, 2),
+            Promise.all([]).then(lambda _: 2),
+            Promise.reject(ValueError()).catch(ValueError, lambda _: 2),
+            Promise.resolve(to_two()),
+            promise,
+        ]
+        resolve(2)
+        assert [made.wait_for_value(10) for made in makers] == [2] * 6
+    for make in (Promise[int].with_resolvers, lambda: Promise.resolve(1), lambda: Promise.delay(1)):
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            make()
+
+
+async def to_two() -> int:
+    """Return 2."""
+    return 2

@@ -18,21 +18,11 @@ FRAMEWORKS = frozenset({"jax", "keras", "tensorflow", "torch"})
 LOOP_MAKERS = frozenset({"get_event_loop", "get_running_loop", "new_event_loop"})
 STANDARD_LIBRARY_ALONE = (
     "asyncbridge",
-    "asyncbridge.promise.callbacks",
-    "asyncbridge.promise.combinators",
-    "asyncbridge.promise.combining",
     "asyncbridge.errors",
-    "asyncbridge.promise.handle",
-    "asyncbridge.promise.handlers",
     "asyncbridge.outcome",
     "asyncbridge.parsing",
     "asyncbridge.promise",
-    "asyncbridge.promise.reactions",
-    "asyncbridge.promise.source",
     "asyncbridge.tasks",
-    "asyncbridge.promise.times",
-    "asyncbridge.promise.views",
-    "asyncbridge.promise.waiting",
     "asyncbridge.worker.supervisor",
 )
 

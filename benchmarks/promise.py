@@ -39,6 +39,11 @@ class Owner:
     code = "work()"
     times = Times()
     output = OutputLog()
+    cancelled_phase = None
+
+    def unhandled(self, error: BaseException) -> dict[str, str]:
+        """Say which command it is."""
+        return {"command": self.label, "error": str(error)}
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         """End it at once."""

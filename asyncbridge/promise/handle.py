@@ -156,12 +156,13 @@ class Handle(asyncio.Future[T]):
         _set_exception(self, exception)
         _drop_transforms(self)
         if command_of(self) is not None:
-            self.__class__ = _with_finalizer(type(self))
+            _give_finalizer(self)
 
     def _settle_cancelled(self, msg: object = None) -> bool:
         """End as cancelled without asking the source; return False if settled before."""
         _drop_transforms(self)
-        self._upstream = None
+        if self._upstream is not None:
+            self._upstream = None
         return super().cancel(msg)
 
     def cancel(self, msg: object = None, *, mode: str | None = None) -> bool:
@@ -315,6 +316,10 @@ def _cancel_command(promise: Handle[Any], msg: object, mode: str | None) -> None
             link._source.cancel(link, msg, mode)
             return
         link = link._upstream
+
+
+def _give_finalizer(promise: Handle[Any]) -> None:
+    promise.__class__ = _with_finalizer(type(promise))
 
 
 @cache

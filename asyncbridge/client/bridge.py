@@ -89,11 +89,17 @@ class Bridge(BridgeLife):
         check_name(name)
         check_timeout(timeout)
         tools = self._tools()
+        if isinstance(code, Promise):
+            raise TypeError("send() takes code, not a promise: await that for its value")
         source = code if isinstance(code, str) else tools.render(code)
         if isinstance(code, str):
             check_source(source)
         for key, value in (bindings or {}).items():
             tools.check_identifier(key)
+            if isinstance(value, Promise):
+                raise TypeError(
+                    f"{key}: a promise, whose value may not be there yet: await it first"
+                )
             if isinstance(value, Binding):
                 raise TypeError(
                     f"{key}: a binding is in the worker already: write its name, {value}, into "

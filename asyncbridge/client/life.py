@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["BridgeLife", "import_off_loop", "in_thread_of"]
 
 T = TypeVar("T")
-UNOPENED = "the bridge is not open yet: use `async with asyncbridge.connect() as bridge:`"
+UNOPENED = (
+    "the bridge is not open yet: use `async with asyncbridge.connect() as bridge:`, or `with` in a "
+    "script that has no event loop"
+)
 WRONG_LOOP = (
     "the bridge belongs to another event loop or thread: open one bridge per loop, or use the "
     "sync form, `with asyncbridge.connect() as bridge:`, which any thread may use"

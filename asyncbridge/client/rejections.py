@@ -71,7 +71,10 @@ def _call(handler: Handler, rejection: UnhandledRejection) -> None:
     try:
         result = handler(rejection)
     except Exception:
-        log.exception("on_unhandled_rejection= failed, with %r", rejection.error)
+        log.exception(
+            "the handler of unhandled rejections failed; it was told of %s",
+            type(rejection.error).__qualname__,
+        )
         return
     if inspect.isawaitable(result):
         spawn(_finish(result), name="asyncbridge-unhandled-rejection")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.events import _get_running_loop
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -180,8 +180,10 @@ def inputs_of(name: str, awaitables: Iterable[Any]) -> list[Any]:
     Raises:
         TypeError: It is not something to iterate over, or one awaitable alone.
     """
-    # A promise can be iterated over, for `yield from`; one alone is a mistake here.
-    if is_awaitable(awaitables) or not isinstance(awaitables, Iterable):
+    # A promise can be iterated over, for `yield from`; one alone is a mistake here, and so are
+    # the letters of a text and the keys of a dict.
+    one = is_awaitable(awaitables) or isinstance(awaitables, (str, bytes, Mapping))
+    if one or not isinstance(awaitables, Iterable):
         raise TypeError(
             f"{name}() takes an iterable of awaitables, such as a list, not {kind(awaitables)}"
         )

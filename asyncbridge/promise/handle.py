@@ -6,13 +6,15 @@ import asyncio
 from asyncio.events import _get_running_loop
 from contextvars import copy_context
 from functools import cache, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asyncbridge.outcome import call_on, capture, runs_elsewhere
 from asyncbridge.promise.handlers import apply_blocks, check_block
 from asyncbridge.promise.log import LogReader
 from asyncbridge.promise.reactions import Link, command_of, settle_as
-from asyncbridge.promise.source import check_mode
+from asyncbridge.promise.source import CANCEL_MODES, CancelMode, check_mode
+from asyncbridge.promise.traces import trim
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -65,6 +67,8 @@ class Handle(asyncio.Future[T]):
         """Create a promise that no waiter's cancellation ends."""
         promise = cls(loop=loop)
         promise._owner = None
+        if promise._source_traceback:
+            trim(promise)
         return promise
 
     def transform(self, block: Callable[[Any], U]) -> Promise[U]:
@@ -121,14 +125,15 @@ class Handle(asyncio.Future[T]):
         the last one of them cancels the promise.
         """
         removed = _remove_done_callback(self, fn)
-        if self._cancel_on_abandon and removed and not self.done() and not self._waiters():
+        if self._cancel_on_abandon and removed and not self.done() and not self._waiters(1):
             self.cancel("nobody waits for it any more")
         return removed
 
-    def _waiters(self) -> int:
-        """Count who waits for it: tasks, callbacks, and the promises derived from it."""
-        callbacks: list[Any] = self._callbacks or []
-        return sum(map(_waits, callbacks)) - self._own_callbacks
+    def _waiters(self, most: int) -> int:
+        """Count who waits for it, up to a number: tasks, callbacks, and what is derived from it."""
+        waiting = filter(_waits, self._callbacks or ())
+        own = self._own_callbacks
+        return sum(1 for _ in islice(waiting, own + most)) - own
 
     # --- settling ------------------------------------------------------------------------
 
@@ -165,7 +170,7 @@ class Handle(asyncio.Future[T]):
             self._upstream = None
         return super().cancel(msg)
 
-    def cancel(self, msg: object = None, *, mode: str | None = None) -> bool:
+    def cancel(self, msg: object = None, *, mode: CancelMode | None = None) -> bool:
         """Ask for the promise's end; return False if it is settled.
 
         A command's promise ends when its command does: that is taken out of the queue, or
@@ -180,8 +185,8 @@ class Handle(asyncio.Future[T]):
                 code that looks, as trainings do, and interrupts other code.
 
         Raises:
-            ValueError: There is no such mode; or ``"kill"``, of a worker that is not the
-                bridge's own.
+            ValueError: There is no such mode, or it is given as the message; or it is ``"kill"``,
+                of a worker that is not the bridge's own.
         """
         check_mode(mode)
         if runs_elsewhere(self._loop) and not self.done():
@@ -190,6 +195,8 @@ class Handle(asyncio.Future[T]):
         if self.done():
             return super().cancel(msg)
         if self._source is not None:
+            if mode is None and isinstance(msg, str) and msg in CANCEL_MODES:
+                raise ValueError(f"cancel({msg!r}) says it as a message: write mode={msg!r}")
             return self._source.cancel(self, msg, mode)
         if self._upstream is not None:
             _cancel_command(self._upstream, msg, mode)
@@ -200,6 +207,8 @@ class Handle(asyncio.Future[T]):
     def _attach(self, source: Source) -> None:
         """Name the command's owner, which then answers for ``state`` and ``cancel``."""
         self._owner = source
+        if self._source_traceback:
+            trim(self)
 
     @property
     def _source(self) -> Source | None:
@@ -231,12 +240,12 @@ class Handle(asyncio.Future[T]):
 
     @property
     def position(self) -> int | None:
-        """How many commands of this bridge come before it, while it is ``queued``; else None.
+        """How many commands of this bridge come before it, until it runs; None otherwise.
 
         The one that runs is counted, those of other clients of the worker are not.
         """
-        source = self._source
-        return source.ahead if source is not None and self.state == "queued" else None
+        source, waits = self._source, self.state in ("pending", "queued")
+        return source.ahead if source is not None and waits else None
 
     @property
     def created_at(self) -> datetime | None:
@@ -311,7 +320,7 @@ def _waits(entry: tuple[Any, Any]) -> bool:
 def _cancel_command(promise: Handle[Any], msg: object, mode: str | None) -> None:
     """Cancel the command that a promise comes from, if one alone waits for each on the way."""
     link: Handle[Any] | None = promise
-    while link is not None and not link.done() and link._waiters() == 1:
+    while link is not None and not link.done() and link._waiters(2) == 1:
         if link._source is not None:
             link._source.cancel(link, msg, mode)
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from asyncio.events import _get_running_loop
 from typing import TYPE_CHECKING
 
@@ -30,11 +29,16 @@ def loop_here() -> AbstractEventLoop:
     Raises:
         RuntimeError: There is none of the two, as a Future says it.
     """
-    if _get_running_loop() is None:
-        for finder in _finders:
-            if (loop := finder()) is not None:
-                return loop
-    return asyncio.get_running_loop()
+    running = _get_running_loop()
+    if running is not None:
+        return running
+    for finder in _finders:
+        if (loop := finder()) is not None:
+            return loop
+    raise RuntimeError(
+        "no running event loop: promises are made in a coroutine, or in a script within "
+        "`with asyncbridge.connect():`"
+    )
 
 
 def start_on(loop: AbstractEventLoop, start: Callable[[], object]) -> None:

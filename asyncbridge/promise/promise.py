@@ -328,14 +328,16 @@ class Promise(Combinators[T]):
         """Refuse: a forgotten ``await`` would always be true."""
         raise TypeError(
             "a Promise is neither true nor false: its value may not be there yet. Write "
-            "`if await promise:` for its value, `promise.done()` for whether it is settled, "
+            "`if await promise:` for its value (in a script `promise.wait_for_value()`), "
+            "`promise.done()` for whether it is settled, "
             "`promise is not None` for whether there is one"
         )
 
     def __array__(self, *_: object, **__: object) -> NoReturn:
         """Refuse: numpy would make an array of the promise itself."""
         raise TypeError(
-            "a Promise is no array: its value may not be there yet. Write `await promise`"
+            "a Promise is no array: its value may not be there yet. Write `await promise`, in a "
+            "script `promise.wait_for_value()`"
         )
 
 

@@ -14,7 +14,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.outcome import Error, Outcome, Value, capture, runs_elsewhere, without_top_frame
-from asyncbridge.promise.traces import chained_at
+from asyncbridge.promise.traces import chained_at, in_context, note_call
 from asyncbridge.promise.waiting import when_done
 from asyncbridge.tasks import spawn
 
@@ -100,7 +100,7 @@ class Reaction(Link):
             handler = self._on_rejected if isinstance(error, self._catches) else None
             argument = error
         if handler is not None:
-            _settle_by(derived, handler, argument)
+            _settle_by(derived, handler, argument, handling=error)
         elif error is None:
             derived.set_result(argument)
         else:
@@ -132,11 +132,23 @@ class Finally(Link):
     def __call__(self, source: asyncio.Future[Any]) -> None:
         """Run the handler, which settles the derived promise once it is done."""
         self.let_go()
-        # Where the handler fails, the source's own error stays unretrieved: logged, not lost.
         handled = type(self.derived)(loop=self.derived.get_loop())
-        handled.add_done_callback(Reaction(self.derived, partial(_first, source)))
-        _settle_by(handled, self._handler)
+        handled.add_done_callback(partial(_end_as, self.derived, source))
+        _settle_by(handled, self._handler, handling=source._exception)
         del self, source, handled  # see _settle_by
+
+
+def _end_as(
+    derived: asyncio.Future[Any], source: asyncio.Future[Any], handled: asyncio.Future[Any]
+) -> None:
+    """End a promise as its source did, or by what its handler has failed with."""
+    if not handled.cancelled() and handled._exception is None:
+        Reaction(derived, partial(_first, source))(handled)
+        return
+    if not (derived.done() or source.cancelled()):
+        source.exception()  # it has been told: it is the context of the other one
+    Reaction(derived)(handled)
+    del derived, source, handled  # see _settle_by
 
 
 class Tap(Link):
@@ -166,35 +178,46 @@ class Tap(Link):
 class Returned(Link):
     """The coroutine that a handler returned: resolves the derived promise by what it comes to."""
 
-    __slots__ = ()
+    __slots__ = ("_handling",)
+
+    def __init__(self, derived: asyncio.Future[Any], handling: BaseException | None) -> None:
+        super().__init__(derived)
+        self._handling = handling
 
     def __call__(self, task: asyncio.Future[Any]) -> None:
         """End the derived promise, if nothing else has."""
         derived = self.derived
         if derived.done():  # as in Reaction
             return
+        error = None if task.cancelled() else task.exception()
         if task.cancelled():
             _cancel(derived, _message(task))
-        elif (error := task.exception()) is not None:
-            reject_with(derived, chained_at(derived, error))
+        elif error is not None:
+            reject_with(derived, chained_at(derived, in_context(error, self._handling)))
         else:
-            resolve_with(derived, task.result())
-        del self, task, derived  # see _settle_by
+            resolve_with(derived, task.result(), self._handling)
+        del self, task, derived, error  # see _settle_by
 
 
-def _settle_by(promise: asyncio.Future[Any], handler: Callable[..., object], *args: object) -> None:
+def _settle_by(
+    promise: asyncio.Future[Any],
+    handler: Callable[..., object],
+    *args: object,
+    handling: BaseException | None = None,
+) -> None:
     # By hand what capture() does: this is each link of a chain, and the outcome would double it.
     try:
         value = handler(*args)
     except BaseException as error:  # noqa: BLE001 - whatever the handler raises rejects (2.2.7.2)
-        reject_with(promise, chained_at(promise, without_top_frame(error)))
+        note_call(without_top_frame(error), handler, args)
+        reject_with(promise, chained_at(promise, in_context(error, handling)))
         _let_exits_out(error)
     else:
-        resolve_with(promise, value)
+        resolve_with(promise, value, handling)
         del value
     # An error's traceback holds the handler's frame, and that one the frames it was called
     # from: their locals would be reference cycles, and keep the promises until a collection.
-    del promise, args
+    del promise, args, handling
 
 
 def settle_as(promise: asyncio.Future[Any], outcome: Outcome[Any]) -> None:
@@ -214,29 +237,39 @@ def _let_exits_out(error: BaseException) -> None:
         raise error  # to the loop, which ends: what asyncio's Task does
 
 
-def resolve_with(promise: asyncio.Future[Any], value: object) -> None:
-    """Run the Promise Resolution Procedure (2.3)."""
+def resolve_with(
+    promise: asyncio.Future[Any], value: object, handling: BaseException | None = None
+) -> None:
+    """Run the Promise Resolution Procedure (2.3).
+
+    Args:
+        promise: What is resolved.
+        value: What with.
+        handling: The error in whose handler the value came up.
+    """
     if value is promise:
         reject_with(promise, TypeError("a promise cannot be resolved with itself"))  # 2.3.1
     elif is_awaitable(value):
-        outcome = capture(_adopt, promise, value)
+        outcome = capture(_adopt, promise, value, handling)
         if isinstance(outcome, Error):
             reject_with(promise, outcome.error)
     elif not promise.done():
         promise.set_result(value)
 
 
-def _adopt(promise: asyncio.Future[Any], value: Awaitable[Any]) -> None:
+def _adopt(
+    promise: asyncio.Future[Any], value: Awaitable[Any], handling: BaseException | None
+) -> None:
     loop = promise.get_loop()
     if isinstance(value, asyncio.Future):
         _follow(promise, value)
         when_done(value, loop, Reaction(promise))  # 2.3.2: its state, as it is
     elif _get_running_loop() is not loop:  # that one is yet to run, and tasks are made on it
-        loop.call_soon_threadsafe(resolve_with, promise, value)
+        loop.call_soon_threadsafe(resolve_with, promise, value, handling)
     else:
         # A coroutine runs as it is: a frame around it would stand in its errors' tracebacks.
         task = spawn(value if inspect.iscoroutine(value) else _await(value), name="promise handler")
-        task.add_done_callback(Returned(promise))  # 2.3.3.3.1: resolve by its value
+        task.add_done_callback(Returned(promise, handling))  # 2.3.3.3.1: resolve by its value
 
 
 def _follow(promise: asyncio.Future[Any], value: asyncio.Future[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from asyncbridge.promise.output import OutputLog
     from asyncbridge.promise.times import Times
 
-__all__ = ["CANCEL_MODES", "Source", "check_mode"]
+__all__ = ["CANCEL_MODES", "CancelMode", "Source", "check_mode"]
 
-CANCEL_MODES = ("graceful", "interrupt", "kill")
+CancelMode = Literal["graceful", "interrupt", "kill"]
+CANCEL_MODES = get_args(CancelMode)
 """How hard ``cancel`` may be; None leaves it to the command's owner."""
 
 

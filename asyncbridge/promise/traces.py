@@ -1,7 +1,8 @@
-"""Where a promise was chained, in the tracebacks of asyncio's debug mode."""
+"""What is put into the errors of handlers, for whoever reads them: context, calls, places."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from traceback import FrameSummary
 
-__all__ = ["chained_at"]
+__all__ = ["chained_at", "in_context", "note_call", "trim"]
 
 PACKAGE_FOLDER = str(Path(__file__).parent.parent) + "/"
 
@@ -32,6 +33,43 @@ def _place_of(promise: asyncio.Future[Any]) -> FrameSummary | None:
     stack: list[FrameSummary] = promise._source_traceback or []  # type: ignore[attr-defined] # untyped
     frames = (frame for frame in reversed(stack) if not frame.filename.startswith(PACKAGE_FOLDER))
     return next(frames, None)
+
+
+def in_context(error: BaseException, handling: BaseException | None) -> BaseException:
+    """Have the error tell in the handling of which one it came up, as ``except`` does; return it."""
+    if handling is not None and _get(error, "__context__") is None:
+        # As Python does it: a chain of contexts never leads back to its beginning.
+        other: BaseException | None = handling
+        while other is not None and other is not error:
+            other = _get(other, "__cause__") or _get(other, "__context__")
+        if other is None:
+            BaseException.__dict__["__context__"].__set__(error, handling)
+    return error
+
+
+def _get(error: BaseException, name: str) -> Any:
+    # Past the class's own attributes, which may be hostile.
+    return BaseException.__dict__[name].__get__(error)
+
+
+def note_call(error: BaseException, handler: object, arguments: tuple[object, ...]) -> None:
+    """Have an error tell that a function does not take what a handler is given, if it is that."""
+    function: Any = handler
+    while isinstance(function, partial):
+        function, arguments = function.func, (*function.args, *arguments)
+    code = getattr(function, "__code__", None)
+    if type(error) is not TypeError or error.__traceback__ is not None or code is None:
+        return  # it came up in the function, or in one that is written in C
+    given = f"{len(arguments)} argument" + "s" * (len(arguments) != 1)
+    where = f"{code.co_filename}:{code.co_firstlineno}"
+    error.add_note(f"the handler of {where} is called with {given if arguments else 'nothing'}")
+
+
+def trim(promise: asyncio.Future[Any]) -> None:
+    """Take this package's frames off the end of what asyncio has noted in debug mode."""
+    stack: list[FrameSummary] | None = promise._source_traceback  # type: ignore[attr-defined] # untyped
+    while stack and stack[-1].filename.startswith(PACKAGE_FOLDER):
+        stack.pop()
 
 
 def _stand_in() -> Generator[None]:

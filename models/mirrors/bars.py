@@ -78,7 +78,7 @@ class Bar:
         """Draw the end, and give the terminal back with the last bar."""
         fields = {"time": _span(self._elapsed), "step": ""}
         if history.state != "complete":
-            fields["step"] = "cut off" if history.state == "running" else "failed"
+            fields["step"] = "cut off" if history.state == "running" else history.state
         total = done = None
         if history.state == "complete":
             total = done = 1

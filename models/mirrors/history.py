@@ -142,9 +142,10 @@ class TrainingHistory(Mapping[str, list[Any]]):
 
     @property
     def state(self) -> State:
-        """Whether the training is ``"running"``, ``"complete"`` or ``"failed"``.
+        """Whether the training is ``"running"``, ``"complete"``, ``"stopped"`` or ``"failed"``.
 
-        One that a callback stopped early is complete; one that was cancelled has failed.
+        One that a callback stopped early is complete; one that ``cancel`` ended after a batch is
+        stopped; one that was interrupted has failed.
         """
         return self._record.state
 
@@ -346,18 +347,9 @@ class TrainingHistory(Mapping[str, list[Any]]):
         """Append an epoch that has ended."""
         self._record.note(epoch, logs)
 
-    def _complete(
-        self,
-        history: Mapping[str, list[Any]],
-        *,
-        epochs: list[int],
-        params: Mapping[str, object],
-        validation_epochs: list[int],
-    ) -> None:
+    def _complete(self, whole: TrainingHistory) -> None:
         """Put Keras's own record in the place of what was noted."""
-        record = TrainingHistory(
-            history, epochs=epochs, params=params, validation_epochs=validation_epochs
-        )._record
+        record = whole._record
         record.noted = {
             name: seen
             for name, seen in self._record.noted.items()

@@ -11,7 +11,7 @@ from asyncbridge.models.mirrors.curves import Point, number
 
 __all__ = ["VALIDATION", "Line", "Record", "State", "plain"]
 
-State = Literal["running", "complete", "failed"]
+State = Literal["running", "complete", "stopped", "failed"]
 VALIDATION = "val_"
 
 

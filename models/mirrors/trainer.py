@@ -298,7 +298,18 @@ def _complete(
         validated = [epoch for epoch in epochs if (epoch + 1) % validation_freq == 0]
     else:
         validated = [epoch for epoch in epochs if epoch + 1 in validation_freq]
+    # The validation of an epoch that was stopped in the middle may be missing.
+    count = max(
+        (len(v) for name, v in raw["history"].items() if name.startswith("val_")), default=0
+    )
+    stopped = raw.get("stopped", False)
     history._complete(
-        raw["history"], epochs=epochs, params=raw["params"], validation_epochs=validated
+        TrainingHistory(
+            raw["history"],
+            epochs=epochs,
+            params=raw["params"],
+            validation_epochs=validated[:count] if stopped else validated,
+            state="stopped" if stopped else "complete",
+        )
     )
     return history

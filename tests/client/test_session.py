@@ -436,7 +436,7 @@ async def test_the_times_of_a_command_are_those_of_its_notifications(rig: Rig) -
     """It began when the worker says so; its place in the queue is told while it waits there."""
     first, second = rig.send(), rig.send()
     await turns()
-    assert (second.state, second.position) == ("pending", None)
+    assert (second.state, second.position) == ("pending", 1)
     rig.channel.say(m.Accepted(ids=(1, 2)))
     await turns()
     assert [(each.state, each.position) for each in (first, second)] == [

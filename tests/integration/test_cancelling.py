@@ -66,7 +66,7 @@ async def test_a_training_stops_gracefully_at_any_moment(bridge: asyncbridge.Bri
         await pass_some_time(bridge, chance)
         assert training.cancel()
         history = await training
-        assert (history.state, training.cancelled_phase) == ("complete", "running")
+        assert (history.state, training.cancelled_phase) == ("stopped", "running")
         assert 0 < len(history.epochs) < FOR_EVER
         weights = await model.get_weights()
         again = await model.fit(X, Y, epochs=1, verbose=0)
@@ -102,6 +102,33 @@ counts = Counts()
     await training
     # At most one of training, and one of the validation behind it.
     assert await bridge.send("counts.after") <= 2
+
+
+async def test_a_validation_that_is_cut_off_leaves_no_value(bridge: asyncbridge.Bridge) -> None:
+    """Neither in the history nor for what chooses the best weights by it."""
+    model, rows = compiled(), np.zeros((20_000, 4))
+    await bridge.send("""
+import keras
+class Sees(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.logs = []
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append(sorted(logs))
+    def on_test_begin(self, logs=None):
+        print("validating")
+sees = Sees()
+""")
+    training = model.fit(
+        X, Y, epochs=2, validation_data=(rows, rows[:, :1]), validation_batch_size=1, verbose=0,
+        callbacks=[keras.callbacks.Callback.from_binding(bridge.binding("sees"))],
+    )  # fmt: skip
+    assert (await anext(training.output())).text == "validating"
+    training.cancel()
+    history = await training
+    assert (history.state, history.metrics) == ("stopped", ["loss"])
+    assert "val_loss" not in history.history
+    assert await bridge.send("sees.logs") == [["loss"]]
 
 
 async def test_what_a_training_leads_to_takes_it_along(bridge: asyncbridge.Bridge) -> None:
@@ -204,5 +231,5 @@ async def test_an_unknown_mode_is_refused(bridge: asyncbridge.Bridge) -> None:
     """With the names that there are."""
     promise = bridge.send("1")
     with pytest.raises(ValueError, match="'graceful', 'interrupt', 'kill'"):
-        promise.cancel(mode="gently")
+        promise.cancel(mode="gently")  # type: ignore[arg-type] # pyright: ignore - what is tested
     assert await promise == 1

@@ -9,6 +9,7 @@ import pytest
 from asyncbridge.client.pending import INTERRUPT_SECONDS
 from asyncbridge.errors import RemoteError, WorkerLost
 from asyncbridge.promise import Promise
+from asyncbridge.promise.source import CancelMode
 from asyncbridge.promise.times import Times
 from asyncbridge.testing import FakeWorker, ManualClock
 
@@ -59,7 +60,7 @@ async def test_what_is_queued_is_taken_out() -> None:
 
 @pytest.mark.parametrize("mode", [None, "graceful", "interrupt"])
 async def test_code_that_does_not_look_is_interrupted_unless_it_is_asked_alone(
-    mode: str | None,
+    mode: CancelMode | None,
 ) -> None:
     """``graceful`` waits for code to look, however long that takes."""
     worker = FakeWorker(stepwise=True)
@@ -151,6 +152,6 @@ async def test_a_mode_that_is_none_is_refused(mode: str) -> None:
         command = bridge.send("1")
         for promise in (command, command.then(str), Promise[int].with_resolvers().promise):
             with pytest.raises(ValueError, match="one of None, 'graceful', 'interrupt', 'kill'"):
-                promise.cancel(mode=mode)
+                promise.cancel(mode=mode)  # type: ignore[arg-type]
             assert not promise.done()
         worker.resume()

@@ -27,6 +27,13 @@ class StopCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
     # Backends that run callbacks beside the training need not wait for this one.
     async_safe = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped = False
+        """Whether it has ended a training."""
+        self.cut_validation = False
+        """Whether it has ended the validation of one, whose metrics are of a part then."""
+
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Look once more: a validation may have come in between."""
         self._look("stop_training")
@@ -37,16 +44,41 @@ class StopCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """End the evaluation, and the training that it validates."""
-        self._look("stop_evaluating")
+        self.cut_validation |= self._look("stop_evaluating")
         self._look("stop_training")
 
     def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """End the prediction."""
         self._look("stop_predicting")
 
-    def _look(self, name: str) -> None:
-        if stop_asked():
-            setattr(self.model, name, True)
+    def _look(self, name: str) -> bool:
+        if not stop_asked():
+            return False
+        setattr(self.model, name, True)
+        self.stopped |= name == "stop_training"
+        return True
+
+
+class CutValidationCallback(keras.callbacks.Callback):  # type: ignore[misc]  # as above
+    """Takes the metrics of a validation that was cut off out of the logs: they are of a part.
+
+    The first callback, so that no other one takes them for a value to choose the best by.
+
+    Args:
+        stop: What cuts it off.
+    """
+
+    async_safe = True
+
+    def __init__(self, stop: StopCallback) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look whether there was one; all callbacks are given the same logs."""
+        if self._stop.cut_validation and logs:
+            for name in [name for name in logs if name.startswith("val_")]:
+                del logs[name]
 
 
 class ProgressCallback(StopCallback):
@@ -91,7 +123,9 @@ class ProgressCallback(StopCallback):
             self._tell("batch_end", logs or {}, transient=True)
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Report the validation behind an epoch."""
+        """Report the validation behind an epoch, if it is whole."""
+        if self.cut_validation:
+            return
         self._tell("validation_end", {f"val_{name}": value for name, value in (logs or {}).items()})
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import keras
 
-from asyncbridge.worker.models.reporting import StopCallback
+from asyncbridge.worker.models.reporting import CutValidationCallback, StopCallback
 from asyncbridge.worker.stopping import CommandStopped, heed_stop, is_interrupted, stop_asked
 
 if TYPE_CHECKING:
@@ -42,13 +42,18 @@ def interruptible(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def with_callback(callbacks: Any, callback: StopCallback | None = None) -> Any:
-    """Return a call's callbacks with one more, the last: it sees what the others have done."""
+    """Return a call's callbacks with one more, the last: it sees what the others have done.
+
+    Of a training that is given one, another stands before them: what is cut off is not for them.
+    """
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks  # whoever makes one sees to everything in it
     # Not before: with a list that is left alone nobody would look.
     heed_stop()
     given = keras.tree.flatten(callbacks) if callbacks else []
-    return [*given, callback or StopCallback()]
+    if callback is None:
+        return [*given, StopCallback()]
+    return [CutValidationCallback(callback), *given, callback]
 
 
 def check_stopped(what: str) -> None:

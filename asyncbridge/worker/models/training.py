@@ -22,8 +22,8 @@ def fit(model: Any, *, callbacks: Any = None, **arguments: Any) -> dict[str, Any
 
     Returns:
         ``history``: for each metric its values, one for each epoch, floats (or lists of floats,
-        for a metric with one value for each class); ``epoch``: the epochs, counted from 0; and
-        ``params``, as Keras has them.
+        for a metric with one value for each class); ``epoch``: the epochs, counted from 0;
+        ``params``, as Keras has them; and whether it was ``stopped``.
     """
     epochs, begin = arguments.get("epochs", 1), arguments.get("initial_epoch", 0)
     reporting = ProgressCallback(epochs=int(epochs), initial_epoch=int(begin))
@@ -35,6 +35,7 @@ def fit(model: Any, *, callbacks: Any = None, **arguments: Any) -> dict[str, Any
         },
         "epoch": [int(epoch) for epoch in history.epoch],
         "params": dict(history.params),
+        "stopped": reporting.stopped,
     }
 
 

@@ -92,7 +92,9 @@ def test_the_repr_tells_what_is_missing(changes: dict[str, Any], text: str) -> N
 
 def test_an_unknown_state_is_named() -> None:
     """The error lists the states."""
-    with pytest.raises(ValueError, match="state='done' is none of running, complete, failed"):
+    with pytest.raises(
+        ValueError, match="state='done' is none of running, complete, stopped, failed"
+    ):
         history(state="done")
 
 
@@ -129,12 +131,13 @@ def test_a_live_history_grows() -> None:
 def test_a_complete_history_is_keras_own() -> None:
     """At its end the values that Keras kept take the place of those that were noted."""
     trained = running()
-    trained._complete(
+    whole = TrainingHistory(
         {"loss": [3.0, 2.25], "val_loss": [2.5], "lr": [0.1, 0.1]},
         epochs=[0, 1],
         params={"epochs": 2, "steps": 7},
         validation_epochs=[1],
     )
+    trained._complete(whole)
     assert trained.history == {"loss": [3.0, 2.25], "val_loss": [2.5], "lr": [0.1, 0.1]}
     assert (trained.state, trained.params) == ("complete", {"epochs": 2, "steps": 7})
     assert trained.best() == Epoch(1, {"loss": 2.25, "val_loss": 2.5, "lr": 0.1})
@@ -146,9 +149,8 @@ def test_a_complete_history_remembers_which_epochs_had_a_metric() -> None:
     trained = TrainingHistory({}, state="running")
     trained._note(0, {"loss": 3.0, "rate": 0.1})
     trained._note(1, {"loss": 2.0})
-    trained._complete(
-        {"loss": [3.0, 2.0], "rate": [0.1]}, epochs=[0, 1], params={}, validation_epochs=[]
-    )
+    history = {"loss": [3.0, 2.0], "rate": [0.1]}
+    trained._complete(TrainingHistory(history, epochs=[0, 1], validation_epochs=[]))
     assert trained.best("rate", mode="max") == Epoch(0, {"loss": 3.0, "rate": 0.1})
 
 

@@ -48,7 +48,7 @@ async def shown(
         WatchedPromise._report(training, one, transient=False)
         training._show(one)
     await loaded()
-    history._complete({}, epochs=[0, 1, 2], params={"epochs": 3}, validation_epochs=[])
+    history._complete(TrainingHistory({}, epochs=[0, 1, 2], params={"epochs": 3}))
     asyncio.get_running_loop().call_soon(training.set_result, history)
     await training  # whoever waits finds the last line written
     return screen.getvalue()

@@ -331,3 +331,16 @@ async def test_many_fits_are_sent_without_waiting(bridge: RecordingBridge) -> No
     assert [promise.done() for promise in promises] == [False] * 3
     await bridge.work(value=RAW)
     assert len(await asyncio.gather(*promises)) == 3
+
+
+async def test_a_stopped_training_is_marked(bridge: RecordingBridge) -> None:
+    """Its last epoch is of a part, and has no values of a validation that was cut off."""
+    model = keras.Sequential([keras.layers.Dense(1)])
+    rows = np.zeros((8, 4))
+    training = model.fit(rows, rows, epochs=9, validation_split=0.5)
+    history = {"loss": [2.0, 1.0], "val_loss": [3.0]}
+    raw = {"history": history, "epoch": [0, 1], "params": {"epochs": 9}, "stopped": True}
+    await bridge.work(value=raw)
+    done = await training
+    assert (done.state, done.best().epoch) == ("stopped", 0)
+    assert "epochs=2 of 9 (stopped)" in repr(done)

@@ -178,8 +178,8 @@ async def test_an_input_may_come_twice() -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("combinator", COMBINATORS, ids=lambda each: each.__name__)
 async def test_what_is_no_iterable_is_refused(combinator: Combinator) -> None:
-    """A promise alone, too, though `yield from` can iterate over it; the text says what to write."""
-    for wrong in (pending(), 5, None):
+    """Nor a promise alone, a text, or a dict, though one can iterate over them."""
+    for wrong in (pending(), 5, None, "abc", {"a": pending()}):
         with pytest.raises(TypeError, match=rf"{combinator.__name__}\(\) takes an iterable"):
             combinator(wrong)
 

@@ -6,12 +6,13 @@ import asyncio
 import gc
 import traceback
 import weakref
+from functools import partial
 from typing import Any
 
 import pytest
 
 from asyncbridge.promise import Promise
-from tests.promise.conftest import pending, turns
+from tests.promise.conftest import add_one, pending, raiser, turns
 
 pytestmark = pytest.mark.asyncio
 
@@ -87,3 +88,94 @@ async def test_a_traceback_keeps_no_promise_alive() -> None:
         assert isinstance(error, LookupError)
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("chain", ["then", "catch", "finally_"])
+async def test_an_error_in_a_handler_tells_which_one_it_was_handling(chain: str) -> None:
+    """As an ``except`` and a ``finally`` have it; of plain and of coroutine functions."""
+    for handler in (fail_of_any, fail_of_any_later):
+        promise = pending()
+        chained = (
+            promise.then(None, handler) if chain == "then" else getattr(promise, chain)(handler)
+        )
+        first = OSError("the first")
+        promise.set_exception(first)
+        await asyncio.wait([chained])
+        error = chained.exception()
+        assert isinstance(error, LookupError)
+        assert error.__context__ is first
+        await turns()
+        assert not promise._log_traceback
+
+
+def fail_of_any(*_: object) -> None:
+    """Fail, whatever is given."""
+    raise LookupError
+
+
+async def fail_of_any_later(*_: object) -> None:
+    """Fail in the next turn."""
+    await asyncio.sleep(0)
+    raise LookupError
+
+
+async def test_a_context_that_is_there_stays_and_none_leads_back() -> None:
+    """An error that is raised again, or that the first one came from, has no context of its own."""
+    cause = LookupError("the cause")
+    first = OSError("the first")
+    first.__cause__ = cause
+    for raised in (first, cause):
+        promise = pending()
+        chained = promise.catch(raiser(raised))
+        promise.set_exception(first)
+        await asyncio.wait([chained])
+        assert chained.exception() is raised
+        assert raised.__context__ is None
+
+
+def takes_nothing() -> None:
+    """Do nothing."""
+
+
+MISFITS: list[tuple[Any, str]] = [
+    (takes_nothing, "1 argument"),
+    (lambda a, b: None, "1 argument"),
+    (partial(takes_nothing, 1), "2 arguments"),  # type: ignore[call-arg] # what is tested
+]
+
+
+@pytest.mark.parametrize(("handler", "given"), MISFITS)
+async def test_a_function_that_does_not_fit_is_named(handler: Any, given: str) -> None:
+    """Python's own text tells neither the file nor the line."""
+    chained = Promise.resolve(1).then(handler)
+    await asyncio.wait([chained])
+    (note,) = chained.exception().__notes__  # type: ignore[union-attr]
+    assert note.startswith(f"the handler of {__file__}:")
+    assert note.endswith(f" is called with {given}")
+
+
+async def test_a_finally_that_takes_an_argument_is_told_that_there_is_none() -> None:
+    """Other type errors are left as they are, and so are those of C code."""
+    needs_one: Any = add_one
+    chained = Promise.resolve(1).finally_(needs_one)
+    await asyncio.wait([chained])
+    assert "is called with nothing" in chained.exception().__notes__[0]  # type: ignore[union-attr]
+    others: list[Any] = [len, lambda value: value + ""]
+    for handler in others:
+        other = Promise.resolve(1).then(handler)
+        await asyncio.wait([other])
+        assert isinstance(other.exception(), TypeError)
+        assert not hasattr(other.exception(), "__notes__")
+
+
+async def test_a_promise_says_where_it_was_made() -> None:
+    """In its repr and in asyncio's own reports: the user's line, not one of ours."""
+    line = f"{__file__}:"
+    made: list[Promise[Any]] = [
+        pending().then(str),
+        Promise.delay(0),
+        Promise.all([]),
+        Promise.resolve(1).tap(None),
+    ]
+    assert all(f"created at {line}" in repr(promise) for promise in made)
+    await asyncio.wait(made[1:])

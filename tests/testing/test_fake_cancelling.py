@@ -155,3 +155,26 @@ async def test_a_mode_that_is_none_is_refused(mode: str) -> None:
                 promise.cancel(mode=mode)  # type: ignore[arg-type]
             assert not promise.done()
         worker.resume()
+
+
+async def test_a_mode_that_is_given_as_the_message_is_refused() -> None:
+    """It would be cancelled in another way than was meant; a bare promise takes any message."""
+    worker = FakeWorker(stepwise=True)
+    async with worker.connect() as bridge:
+        command = bridge.send("1")
+        with pytest.raises(ValueError, match="write mode='kill'"):
+            command.cancel("kill")
+        assert not command.done()
+        assert Promise[int].with_resolvers().promise.cancel("kill")
+        worker.resume()
+
+
+async def test_a_promise_where_a_value_belongs_is_refused() -> None:
+    """With what to do about it."""
+    async with FakeWorker().connect() as bridge:
+        promise = bridge.send("1")
+        with pytest.raises(TypeError, match="a: a promise, .* await it first"):
+            bridge.send("a", {"a": promise})
+        with pytest.raises(TypeError, match="takes code, not a promise"):
+            bridge.send(promise)  # type: ignore[arg-type]
+        assert await promise == 1

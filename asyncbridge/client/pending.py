@@ -41,6 +41,7 @@ STOP_MODES: Mapping[str | None, StopMode] = {
     None: "auto",
     "graceful": "graceful",
     "interrupt": "interrupt",
+    "kill": "interrupt",  # of one that has begun by the time that the worker is told
 }
 """What the worker is told, by the mode of ``promise.cancel``."""
 INTERRUPT_SECONDS = 1.0
@@ -179,9 +180,9 @@ class Pending:
         if self.session is None:
             return False
         self.message = msg
-        if mode == "kill":
+        if mode == "kill" and self.state not in ("pending", "queued"):
             return self._kill(self.session)
-        if mode == "interrupt" and self.interrupted_at is None:
+        if mode in ("interrupt", "kill") and self.interrupted_at is None:
             self.interrupted_at = self.times.clock()
         self.cancelling = True
         return self.session.cancel(self, STOP_MODES[mode])

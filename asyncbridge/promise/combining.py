@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbridge.outcome import Error, Outcome, Value, capture
 from asyncbridge.promise.loops import loop_here
-from asyncbridge.promise.reactions import is_awaitable, outcome_of, reject_with, resolve_with
+from asyncbridge.promise.reactions import (
+    command_of,
+    is_awaitable,
+    outcome_of,
+    reject_with,
+    resolve_with,
+)
 from asyncbridge.promise.waiting import no_longer_when_done, when_done
 
 if TYPE_CHECKING:
@@ -91,6 +97,8 @@ class Combination:
             return
         self._waiting.discard(waiting)
         self._outcomes[waiting.index] = outcome
+        if isinstance(outcome, Error):
+            self._promise._root = command_of(waiting.future) or self._promise._root
         self._left -= 1
         self._rule.each(self._promise, outcome)
         if self._left == 0 and not self._promise.done():

@@ -58,6 +58,7 @@ class Handle(asyncio.Future[T]):
     # Of one that is derived from a command's:
     _root: Source | None = None
     _upstream: Handle[Any] | None = None
+    _link: Link | None = None
     _transforms: list[Callable[[Any], Any]] | None = None
     _cancel_on_abandon = False
     _own_callbacks = 0
@@ -129,6 +130,10 @@ class Handle(asyncio.Future[T]):
             self.cancel("nobody waits for it any more")
         return removed
 
+    def _abandon(self) -> None:
+        """Have the promise cancelled when its last waiter leaves; on its loop."""
+        self._cancel_on_abandon = True
+
     def _waiters(self, most: int) -> int:
         """Count who waits for it, up to a number: tasks, callbacks, and what is derived from it."""
         waiting = filter(_waits, self._callbacks or ())
@@ -167,7 +172,7 @@ class Handle(asyncio.Future[T]):
         """End as cancelled without asking the source; return False if settled before."""
         _drop_transforms(self)
         if self._upstream is not None:
-            self._upstream = None
+            _let_go(self, self._upstream)
         return super().cancel(msg)
 
     def cancel(self, msg: object = None, *, mode: CancelMode | None = None) -> bool:
@@ -312,6 +317,15 @@ def _drop_transforms(promise: Handle[Any]) -> None:
         promise._transforms = None
 
 
+def _let_go(derived: Handle[Any], upstream: Handle[Any]) -> None:
+    """Have a promise that was cancelled, and its source, keep nothing of each other."""
+    derived._upstream = None
+    link: Any = derived._link
+    if link is not None:
+        _remove_done_callback(upstream, link)
+        derived._link = None
+
+
 def _waits(entry: tuple[Any, Any]) -> bool:
     callback = entry[0]
     return not (isinstance(callback, Link) and callback.derived.done())
@@ -337,8 +351,14 @@ def _with_finalizer(cls: type[Handle[Any]]) -> type[Handle[Any]]:
 
     A class of its own, for a finalizer in Python would cost each promise a quarter of a Future.
     """
+    inherited = cls.__del__  # a Future's, if nothing else
+
+    def __del__(promise: Handle[Any]) -> None:  # noqa: N807 - a method's name
+        _report(promise)
+        inherited(promise)
+
     namespace = {"__slots__": (), "__module__": cls.__module__, "__doc__": cls.__doc__}
-    return type(cls.__name__, (cls,), {**namespace, "__del__": _report})
+    return type(cls.__name__, (cls,), {**namespace, "__del__": __del__})
 
 
 def _report(promise: Handle[Any]) -> None:
@@ -355,3 +375,4 @@ def _report(promise: Handle[Any]) -> None:
     if promise._source_traceback:
         context["source_traceback"] = promise._source_traceback
     promise._loop.call_exception_handler(context)
+    promise._log_traceback = False

@@ -248,7 +248,10 @@ class Promise(Combinators[T]):
         catches: tuple[type[BaseException], ...],
     ) -> Promise[Any]:
         derived = self._next()
-        self.add_done_callback(Reaction(derived, on_fulfilled, on_rejected, catches))
+        reaction = Reaction(derived, on_fulfilled, on_rejected, catches)
+        if derived._root is not None:
+            derived._link = reaction  # a finally_ has none: it runs in any case
+        self.add_done_callback(reaction)
         return derived
 
     def _next(self) -> Promise[Any]:
@@ -298,10 +301,8 @@ class Promise(Combinators[T]):
             WrongLoopError: The promise is of another loop, which does not run.
         """
         check_seconds("timeout", timeout)
-        if cancel_on_abandon:
-            self._cancel_on_abandon = True
         try:
-            await wait_at_most(self, timeout)
+            await wait_at_most(self, timeout, self._abandon if cancel_on_abandon else None)
             return self.result()
         finally:
             del self  # as in __await__

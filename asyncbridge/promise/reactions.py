@@ -11,7 +11,7 @@ import inspect
 from asyncio.events import _get_running_loop
 from functools import partial
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asyncbridge.outcome import Error, Outcome, Value, capture, runs_elsewhere, without_top_frame
 from asyncbridge.promise.traces import chained_at, in_context, note_call
@@ -59,8 +59,9 @@ class Link:
 
     def let_go(self) -> None:
         """Let the derived promise keep nothing of its source, which has ended."""
-        if getattr(self.derived, "_upstream", None) is not None:  # it may be a plain future
-            self.derived._upstream = None  # type: ignore[attr-defined] # a promise's own
+        derived: Any = self.derived
+        if getattr(derived, "_upstream", None) is not None:  # it may be a plain future
+            derived._upstream = derived._link = None
 
 
 class Reaction(Link):
@@ -97,7 +98,7 @@ class Reaction(Link):
         if error is None:
             handler, argument = self._on_fulfilled, source.result()
         else:
-            handler = self._on_rejected if isinstance(error, self._catches) else None
+            handler = self._on_rejected if issubclass(type(error), self._catches) else None
             argument = error
         if handler is not None:
             _settle_by(derived, handler, argument, handling=error)
@@ -133,6 +134,8 @@ class Finally(Link):
         """Run the handler, which settles the derived promise once it is done."""
         self.let_go()
         handled = type(self.derived)(loop=self.derived.get_loop())
+        if self.derived._source_traceback:  # type: ignore[attr-defined] # untyped
+            handled._source_traceback[:] = self.derived._source_traceback  # type: ignore[attr-defined]
         handled.add_done_callback(partial(_end_as, self.derived, source))
         _settle_by(handled, self._handler, handling=source._exception)
         del self, source, handled  # see _settle_by
@@ -233,7 +236,7 @@ def settle_as(promise: asyncio.Future[Any], outcome: Outcome[Any]) -> None:
 
 
 def _let_exits_out(error: BaseException) -> None:
-    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+    if issubclass(type(error), (KeyboardInterrupt, SystemExit)):
         raise error  # to the loop, which ends: what asyncio's Task does
 
 
@@ -247,10 +250,15 @@ def resolve_with(
         value: What with.
         handling: The error in whose handler the value came up.
     """
+    try:
+        must_wait = value is not promise and is_awaitable(value)
+    except BaseException as error:  # noqa: BLE001 - what a proxy raises when it is looked at
+        reject_with(promise, without_top_frame(error))  # as 2.3.3.2
+        return
     if value is promise:
         reject_with(promise, TypeError("a promise cannot be resolved with itself"))  # 2.3.1
-    elif is_awaitable(value):
-        outcome = capture(_adopt, promise, value, handling)
+    elif must_wait:
+        outcome = capture(_adopt, promise, cast("Awaitable[Any]", value), handling)
         if isinstance(outcome, Error):
             reject_with(promise, outcome.error)
     elif not promise.done():
@@ -276,7 +284,7 @@ def _follow(promise: asyncio.Future[Any], value: asyncio.Future[Any]) -> None:
     """Have what is told of the promise, and its cancellation, reach the other one's command."""
     root = command_of(value)
     if root is not None and hasattr(promise, "_upstream"):
-        promise._upstream, promise._root = value, promise._root or root  # type: ignore[attr-defined]
+        promise._upstream, promise._root = value, root  # type: ignore[attr-defined]
 
 
 def command_of(future: asyncio.Future[Any]) -> Source | None:
@@ -296,10 +304,11 @@ def reject_with(promise: asyncio.Future[Any], reason: BaseException | type[BaseE
     """End the promise by the exception: a ``CancelledError`` cancels it; a settled one stays."""
     if promise.done():
         return
-    error = reason() if isinstance(reason, type) else reason
-    if isinstance(error, asyncio.CancelledError):
+    # By their types: an exception's own attributes may be hostile.
+    error: Any = cast("Any", reason)() if issubclass(type(reason), type) else reason
+    if issubclass(type(error), asyncio.CancelledError):
         _cancel(promise, *error.args[:1])
-    elif isinstance(error, StopIteration):  # a Future refuses it: awaiting would swallow it
+    elif issubclass(type(error), StopIteration):  # a Future refuses it: awaiting would swallow it
         wrapped = RuntimeError(f"a handler or its promise raised {type(error).__qualname__}")
         wrapped.__cause__ = error
         promise.set_exception(wrapped)

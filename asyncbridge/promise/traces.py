@@ -24,7 +24,7 @@ def chained_at(promise: asyncio.Future[Any], error: BaseException) -> BaseExcept
     """
     place = _place_of(promise)
     if place is not None:
-        error.__traceback__ = _entry(place, error.__traceback__)
+        _set(error, "__traceback__", _entry(place, _get(error, "__traceback__")))
     return error
 
 
@@ -43,13 +43,17 @@ def in_context(error: BaseException, handling: BaseException | None) -> BaseExce
         while other is not None and other is not error:
             other = _get(other, "__cause__") or _get(other, "__context__")
         if other is None:
-            BaseException.__dict__["__context__"].__set__(error, handling)
+            _set(error, "__context__", handling)
     return error
 
 
+# Past the class's own attributes, which may be hostile, or those of a frozen dataclass.
 def _get(error: BaseException, name: str) -> Any:
-    # Past the class's own attributes, which may be hostile.
     return BaseException.__dict__[name].__get__(error)
+
+
+def _set(error: BaseException, name: str, value: object) -> None:
+    BaseException.__dict__[name].__set__(error, value)
 
 
 def note_call(error: BaseException, handler: object, arguments: tuple[object, ...]) -> None:

@@ -15,8 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.errors import WrongLoopError
-from asyncbridge.outcome import block_until
+from asyncbridge.outcome import LOOK_EVERY, Error, block_until, capture, check_running
 from asyncbridge.promise.callbacks import CallbackQueue
+from asyncbridge.promise.loops import start_on
 from asyncbridge.promise.views import short
 
 if TYPE_CHECKING:
@@ -157,14 +158,19 @@ def wait_elsewhere(promise: asyncio.Future[Any]) -> Generator[Any, None, None]:
     woken: asyncio.Future[None] = loop.create_future()
     relay = _Relay(loop, partial(_wake, woken))
     promise.add_done_callback(relay)
+    _look_after(promise.get_loop(), woken)
     try:
         yield from woken
     finally:
         _when_open(promise.get_loop(), promise.remove_done_callback, relay)
 
 
-async def wait_at_most(promise: asyncio.Future[Any], timeout: float | None) -> None:
+async def wait_at_most(
+    promise: asyncio.Future[Any], timeout: float | None, registered: Callable[[], None] | None
+) -> None:
     """Wait on the running loop until the promise, of any loop, is settled.
+
+    On the promise's loop ``registered`` is called once it knows of this waiter.
 
     No cancellation is used to end the wait, so none can be taken for another.
 
@@ -179,6 +185,9 @@ async def wait_at_most(promise: asyncio.Future[Any], timeout: float | None) -> N
     wake = partial(_wake, woken)
     timer = None if timeout is None else loop.call_later(timeout, wake, None)
     when_done(promise, loop, wake)
+    _look_after(promise.get_loop(), woken)
+    if registered is not None:
+        start_on(promise.get_loop(), registered)
     try:
         await woken
         in_time = promise.done()  # asked here, for to leave may be what ends it
@@ -195,6 +204,23 @@ def _check_loop(promise: asyncio.Future[Any]) -> AbstractEventLoop:
     if home is not loop and not home.is_running():
         raise WrongLoopError(f"{promise!r} belongs to an event loop that does not run")
     return loop
+
+
+def _look_after(home: AbstractEventLoop, woken: asyncio.Future[None]) -> None:
+    """End a wait by an error when the loop that it waits for stops; nothing else would."""
+    loop = woken.get_loop()
+
+    def look() -> None:
+        if woken.done():
+            return
+        outcome = capture(check_running, home, running=home.is_running())
+        if isinstance(outcome, Error):
+            woken.set_exception(outcome.error)
+        else:
+            loop.call_later(LOOK_EVERY, look)
+
+    if home is not loop:
+        loop.call_later(LOOK_EVERY, look)
 
 
 def _leave(

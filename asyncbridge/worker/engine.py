@@ -223,8 +223,9 @@ class Engine:
 
     def _tell_outcome(self, job: Job, outcome: Outcome[tuple[Payload, dict[str, Buffer]]]) -> None:
         self._drain(job)
-        if isinstance(outcome, Error) and was_stopped(job.stop, outcome.error):
-            release(outcome.error)
+        if was_stopped(job.stop, outcome.error if isinstance(outcome, Error) else None):
+            if isinstance(outcome, Error):
+                release(outcome.error)
             job.failures.add(job.command.id, CANCELLED)
             self._post(lambda: self._cancelled(job))
             return

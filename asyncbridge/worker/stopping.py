@@ -28,6 +28,7 @@ __all__ = [
     "Stopper",
     "heed_stop",
     "is_interrupted",
+    "shield",
     "stop_asked",
     "was_stopped",
 ]
@@ -36,6 +37,9 @@ T = TypeVar("T")
 
 REPEAT_SECONDS: Final = 0.05
 """Seconds from one exception to the next, until the code has ended."""
+
+SHIELD_SECONDS: Final = 10.0
+"""How long code may put an exception off, while it makes what would be of no use half made."""
 
 
 class CommandInterrupted(BaseException):
@@ -53,20 +57,24 @@ class Stop:
         asked: Whether the command is to stop.
         heeded: Whether its code looks at that.
         told: Whether its code has seen it.
+        shielded: Whether its code puts exceptions off.
         interrupted: Whether it was to be interrupted.
     """
 
-    __slots__ = ("asked", "heeded", "interrupted", "told")
+    __slots__ = ("asked", "heeded", "interrupted", "shielded", "told")
 
     def __init__(self) -> None:
-        self.asked = self.heeded = self.told = self.interrupted = False
+        self.asked = self.heeded = self.told = self.interrupted = self.shielded = False
 
 
-def was_stopped(stop: Stop, error: BaseException) -> bool:
-    """Tell whether a command's error is the end that was wished for.
+def was_stopped(stop: Stop, error: BaseException | None) -> bool:
+    """Tell whether a command's end, by an error or by a value, is that of a cancelled one.
 
-    Code may make any other error of an interruption, so its class does not count.
+    Code may make any other error of an interruption, so its class does not count; nor does a
+    value that it gives when it is to be interrupted, and has seen that before it was.
     """
+    if error is None:
+        return stop.interrupted and stop.told
     return stop.interrupted or (stop.asked and isinstance(error, CommandStopped))
 
 
@@ -85,6 +93,16 @@ def stop_asked() -> bool:
     stop.heeded = True
     stop.told |= stop.asked
     return stop.asked
+
+
+def shield(*, up: bool) -> None:
+    """Put exceptions off, or let them come; from any thread of the running command.
+
+    It is for a model's first batch: one that is cut off while it is built and traced, and its
+    optimizer with it, is of no use afterwards. Past ``SHIELD_SECONDS`` it holds no longer.
+    """
+    if _current is not None:
+        _current.shielded = up
 
 
 def is_interrupted() -> bool:
@@ -135,7 +153,7 @@ class Stopper:
         # Once: two exceptions in one moment would meet the handler of the first.
         if wanted and not stop.interrupted:
             stop.interrupted = True
-            self._strike(stop)
+            self._strike(stop, round(SHIELD_SECONDS / REPEAT_SECONDS))
 
     def _arm(self, stop: Stop) -> None:
         self._thread = threading.get_ident()
@@ -150,12 +168,13 @@ class Stopper:
             self._armed = None
             _set_exception(self._thread, None)
 
-    def _strike(self, stop: Stop) -> None:
+    def _strike(self, stop: Stop, patience: int) -> None:
         with self._lock:
             if self._armed is not stop:
                 return
-            _set_exception(self._thread, CommandInterrupted)
-        self._later(REPEAT_SECONDS, lambda: self._strike(stop))
+            if not (stop.shielded and patience):
+                _set_exception(self._thread, CommandInterrupted)
+        self._later(REPEAT_SECONDS, lambda: self._strike(stop, max(0, patience - 1)))
 
 
 @contextmanager

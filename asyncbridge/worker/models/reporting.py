@@ -10,7 +10,7 @@ import numpy as np
 
 from asyncbridge.worker.models.values import plain
 from asyncbridge.worker.progress import report
-from asyncbridge.worker.stopping import stop_asked
+from asyncbridge.worker.stopping import shield, stop_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,15 +40,18 @@ class StopCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """End the training."""
+        shield(up=False)
         self._look("stop_training")
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """End the evaluation, and the training that it validates."""
+        shield(up=False)
         self.cut_validation |= self._look("stop_evaluating")
         self._look("stop_training")
 
     def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """End the prediction."""
+        shield(up=False)
         self._look("stop_predicting")
 
     def _look(self, name: str) -> bool:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import keras
 
 from asyncbridge.worker.models.reporting import CutValidationCallback, StopCallback
-from asyncbridge.worker.stopping import CommandStopped, heed_stop, is_interrupted, stop_asked
+from asyncbridge.worker.stopping import (
+    CommandStopped,
+    heed_stop,
+    is_interrupted,
+    shield,
+    stop_asked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +31,18 @@ FUNCTIONS = ("train_function", "test_function", "predict_function")
 def interruptible(function: Callable[P, T]) -> Callable[P, T]:
     """Leave the model, the first argument, usable when the call is interrupted.
 
-    A function that was being traced is half made: the next call would fail in it.
+    A function that was being traced is half made: the next call would fail in it. What is made for
+    the first batch, as the optimizer's variables are, is not made anew so easily: until that is
+    over no interrupt comes.
     """
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        shield(up=True)
         try:
             return function(*args, **kwargs)
         except BaseException:
+            shield(up=False)
             if is_interrupted():
                 for name in FUNCTIONS:
                     setattr(args[0], name, None)
@@ -47,6 +57,7 @@ def with_callback(callbacks: Any, callback: StopCallback | None = None) -> Any:
     Of a training that is given one, another stands before them: what is cut off is not for them.
     """
     if isinstance(callbacks, keras.callbacks.CallbackList):
+        shield(up=False)  # nobody would tell when the first batch is over
         return callbacks  # whoever makes one sees to everything in it
     # Not before: with a list that is left alone nobody would look.
     heed_stop()

@@ -68,8 +68,6 @@ class Handle(asyncio.Future[T]):
         """Create a promise that no waiter's cancellation ends."""
         promise = cls(loop=loop)
         promise._owner = None
-        if promise._source_traceback:
-            trim(promise)
         return promise
 
     def transform(self, block: Callable[[Any], U]) -> Promise[U]:
@@ -165,6 +163,7 @@ class Handle(asyncio.Future[T]):
         """Reject the promise; see ``asyncio.Future``."""
         _set_exception(self, exception)
         _drop_transforms(self)
+        trim(self)
         if command_of(self) is not None:
             _give_finalizer(self)
 
@@ -212,8 +211,6 @@ class Handle(asyncio.Future[T]):
     def _attach(self, source: Source) -> None:
         """Name the command's owner, which then answers for ``state`` and ``cancel``."""
         self._owner = source
-        if self._source_traceback:
-            trim(self)
 
     @property
     def _source(self) -> Source | None:
@@ -291,6 +288,7 @@ class Handle(asyncio.Future[T]):
     def __repr__(self) -> str:
         """Return a Future's; also where that of the exception fails, for errors show it."""
         try:
+            trim(self)
             return _repr(self)
         except Exception:  # noqa: BLE001 - an exception's __repr__ may raise anything
             name = type(self._exception).__qualname__

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from asyncio.events import _get_running_loop
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar, cast, overload
 
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import runs_elsewhere
@@ -79,8 +79,8 @@ class Promise(Combinators[T]):
     @classmethod
     def resolve(cls, value: object) -> Promise[Any]:
         """Return a promise of the value; a promise is returned as it is."""
-        if isinstance(value, cls):
-            return value
+        if issubclass(type(value), cls):  # by its type: a proxy's attributes may be hostile
+            return cast("Promise[Any]", value)
         promise: Promise[Any] = cls._shared_on(loop_here())
         start_on(promise._loop, partial(resolve_with, promise, value))
         return promise

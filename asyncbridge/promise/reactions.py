@@ -100,6 +100,7 @@ class Reaction(Link):
         else:
             handler = self._on_rejected if issubclass(type(error), self._catches) else None
             argument = error
+            _inherit(source, derived)
         if handler is not None:
             _settle_by(derived, handler, argument, handling=error)
         elif error is None:
@@ -107,6 +108,13 @@ class Reaction(Link):
         else:
             reject_with(derived, error)
         del self, source, derived, error, argument  # see _settle_by
+
+
+def _inherit(source: asyncio.Future[Any], derived: Any) -> None:
+    """Have an error that came by way of a combinator keep the command that it is of."""
+    root = command_of(source)
+    if root is not None and getattr(derived, "_root", root) is None:
+        derived._root = root
 
 
 def _message(cancelled: asyncio.Future[Any]) -> object:

@@ -70,7 +70,10 @@ def note_call(error: BaseException, handler: object, arguments: tuple[object, ..
 
 
 def trim(promise: asyncio.Future[Any]) -> None:
-    """Take this package's frames off the end of what asyncio has noted in debug mode."""
+    """Take this package's frames off the end of what asyncio has noted in debug mode.
+
+    Not as soon as it is noted: it would cost each promise a look, in debug mode or not.
+    """
     stack: list[FrameSummary] | None = promise._source_traceback  # type: ignore[attr-defined] # untyped
     while stack and stack[-1].filename.startswith(PACKAGE_FOLDER):
         stack.pop()

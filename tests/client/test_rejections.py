@@ -11,6 +11,7 @@ import pytest
 
 from asyncbridge.client.rejections import UnhandledRejection
 from asyncbridge.errors import BridgeClosed, RemoteError
+from asyncbridge.promise import Promise
 from asyncbridge.testing import FakeWorker
 from tests.promise.conftest import add_one, reports, turns
 
@@ -56,6 +57,22 @@ async def test_the_leaf_of_a_chain_is_reported_with_the_command_at_its_root() ->
     assert isinstance(rejection.error, TypeError)
     assert (rejection.command, rejection.command_id) == ("text", 2)
     assert context["command"] == "text (number 2)"
+
+
+async def test_the_command_that_failed_is_named() -> None:
+    """Not the one before it in the chain; also of one that a combinator was given."""
+    reports()
+    seen: list[UnhandledRejection] = []
+    async with FakeWorker().connect() as bridge:
+        bridge.on_unhandled_rejection(seen.append)
+        bridge.send("1", name="load").then(lambda _: bridge.send("5 / 0", name="train"))
+        await told(seen)
+        Promise.all([bridge.send("7 / 0", name="one of all")]).then(str)
+        await told(seen, 2)
+    assert [(rejection.command, rejection.code) for rejection in seen] == [
+        ("train", "5 / 0"),
+        ("one of all", "7 / 0"),
+    ]
 
 
 async def test_a_coroutine_function_may_take_them() -> None:

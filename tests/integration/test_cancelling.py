@@ -162,6 +162,9 @@ async def test_an_interrupt_ends_a_training_at_any_moment(bridge: asyncbridge.Br
         await anext(training.progress())
         if number % 3:
             await pass_some_time(bridge, chance)
+        else:  # while it is built and traced
+            for _ in range(chance.randrange(200)):
+                await bridge.info()
         training.cancel(mode="interrupt")
         with pytest.raises(asyncio.CancelledError):
             await training

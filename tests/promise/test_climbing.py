@@ -11,7 +11,7 @@ import pytest
 
 from asyncbridge.promise import Promise
 from asyncbridge.tasks import spawn
-from tests.promise.conftest import Token, add_one, never, outcome, pending, turns
+from tests.promise.conftest import Token, add_one, never, outcome, pending, reports, turns
 from tests.promise.test_source import Owner
 
 pytestmark = pytest.mark.asyncio
@@ -107,6 +107,41 @@ async def test_it_climbs_to_what_a_handler_returned() -> None:
     assert (first_owner.asked, second_owner.asked) == ([], [(second, None, None)])
     second._settle(2)
     await turns()
+
+
+async def test_a_cancelled_link_is_taken_off_its_source() -> None:
+    """A long command keeps nothing of those that gave up; a finally_ runs all the same."""
+    promise, owner = commanded()
+    before = len(promise._callbacks or ())
+    promise.add_done_callback(lambda _: None)
+    ran: list[str] = []
+    for _ in range(100):
+        promise.then(never).cancel()
+        promise.catch(never).cancel()
+    promise.finally_(lambda: ran.append("finally")).cancel()
+    assert (len(promise._callbacks), owner.asked) == (before + 2, [])
+    promise._settle(1)
+    await turns()
+    assert ran == ["finally"]
+
+
+async def test_a_rejected_promise_of_a_class_of_its_own_is_finalized_as_that_has_it() -> None:
+    """Ours does not take the place of a subclass's finalizer."""
+    gone: list[str] = []
+
+    class Mine(Promise[Any]):
+        def __del__(self) -> None:
+            gone.append(type(self).__name__)
+
+    promise = Mine(loop=asyncio.get_running_loop())
+    owner = Owner()
+    promise._attach(owner)
+    promise.set_exception(LookupError())
+    reports()
+    del promise
+    gc.collect()
+    assert gone == ["Mine"]
+    assert len(owner.unhandled_errors) == 1
 
 
 async def test_without_a_command_nothing_climbs() -> None:

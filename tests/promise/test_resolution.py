@@ -20,8 +20,10 @@ from tests.promise.conftest import (
     CustomAwaitable,
     Token,
     give,
+    never,
     outcome,
     pending,
+    raiser,
     settle,
     turns,
 )
@@ -214,3 +216,36 @@ def test_every_rule_of_this_section_is_shown() -> None:
         *("2.3.3.3", "2.3.3.3.1", "2.3.3.3.2", "2.3.3.3.3", "2.3.3.3.4"),
         *("2.3.3.3.4.1", "2.3.3.3.4.2", "2.3.3.4", "2.3.4"),
     }
+
+
+class Lazy:
+    """A proxy of something that is not set up."""
+
+    @property  # type: ignore[misc] # what is tested
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - as above
+        """Fail, as what it stands for would."""
+        raise LookupError("not set up")
+
+
+class Hostile(Exception):
+    """An error that must not be looked at."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """Fail, whatever is asked."""
+        raise LookupError(name)
+
+
+@pytest.mark.asyncio
+async def test_a_value_that_cannot_be_looked_at_rejects() -> None:
+    """Rule 2.3.3.2: where looking for its ``__await__`` fails, that error is the reason."""
+    assert isinstance(await outcome(Promise.resolve(1).then(lambda _: Lazy())), LookupError)
+    assert isinstance(await outcome(Promise.resolve(Lazy())), LookupError)
+
+
+@pytest.mark.asyncio
+async def test_an_error_that_cannot_be_looked_at_rejects() -> None:
+    """Also on its way down a chain."""
+    error = Hostile()
+    chained = Promise.resolve(1).then(raiser(error)).catch(ValueError, never).then(str)
+    await asyncio.wait([chained])
+    assert chained.exception() is error

@@ -135,3 +135,37 @@ async def test_a_future_of_a_closed_loop_rejects() -> None:
     dead.close()
     with pytest.raises(RuntimeError, match="closed"):
         await settled("after").then(lambda _: inner)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("how", ["await", "wait"])
+async def test_a_wait_ends_when_the_other_loop_stops(how: str) -> None:
+    """Nothing would ever end it; the error says so."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    promise = Promise[int].with_resolvers(loop=loop).promise
+
+    async def wait() -> int:
+        return await promise if how == "await" else await promise.wait()
+
+    task = spawn(wait(), name="waiter")
+    await turns()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    with pytest.raises(RuntimeError, match="the event loop does not run"):
+        await task
+    loop.close()
+
+
+@pytest.mark.asyncio
+async def test_a_waiter_of_another_loop_is_not_abandoned_by_itself(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """What it asks for holds from when it waits, though the one before it leaves just then."""
+    for _ in range(100):
+        promise = Promise[int].with_resolvers(loop=loop).promise
+        with pytest.raises(TimeoutError):
+            await promise.wait(0)
+        with pytest.raises(TimeoutError):
+            await promise.wait(0.001, cancel_on_abandon=True)

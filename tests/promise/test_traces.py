@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import traceback
 import weakref
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from asyncbridge.promise import Promise
-from tests.promise.conftest import add_one, pending, raiser, turns
+from tests.promise.conftest import add_one, outcome, pending, raiser, turns
 
 pytestmark = pytest.mark.asyncio
 
@@ -55,6 +56,36 @@ async def test_it_shows_where_then_was_called_and_none_of_our_frames(handler: An
         (handler.__name__, "deeper()"),
         ("deeper", 'raise LookupError("not there")'),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("chain", ["tap", "finally_"])
+async def test_handlers_that_run_beside_the_value_have_their_place(chain: str) -> None:
+    """Though it is another promise that they settle."""
+    promise = pending()
+    chained = getattr(promise, chain)(fail_of_any)
+    promise.set_result(1)
+    here = test_handlers_that_run_beside_the_value_have_their_place.__name__
+    assert [name for name, _ in await frames_of(chained)] == ["frames_of", here, "fail_of_any"]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+async def test_an_error_that_cannot_be_changed_ends_its_promise(debug: bool) -> None:
+    """As those of frozen dataclasses."""
+    asyncio.get_running_loop().set_debug(debug)
+    for method in ("then", "finally_", "tap"):
+        chained = getattr(Promise.resolve(1), method)(raiser(Frozen(7)))
+        assert await outcome(chained) == Frozen(7)
+    promise = pending()
+    caught = promise.catch(raiser(Frozen(8)))
+    promise.set_exception(Frozen(7))
+    assert await outcome(caught) == Frozen(8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    """An error whose attributes cannot be set."""
+
+    code: int
 
 
 async def test_an_error_that_passes_by_has_the_place_of_its_own_handler() -> None:

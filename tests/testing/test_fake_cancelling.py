@@ -124,6 +124,20 @@ async def test_kill_ends_the_worker() -> None:
         worker.step()
 
 
+async def test_a_kill_of_what_is_queued_kills_nothing() -> None:
+    """It is taken out of the queue, as by any other mode."""
+    worker = FakeWorker(stepwise=True)
+    async with worker.connect() as bridge:
+        first, second = bridge.send("1"), bridge.send("2")
+        await begin(worker, first)
+        assert second.cancel(mode="kill")
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert second.cancelled_phase == "queued"
+        worker.run_all()
+        assert await first == 1
+
+
 async def test_an_interrupt_that_takes_long_is_said() -> None:
     """Only past a deadline, for most take effect at once."""
     worker, clock = FakeWorker(stepwise=True), ManualClock()

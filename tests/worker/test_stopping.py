@@ -10,12 +10,15 @@ import pytest
 
 from asyncbridge.outcome import Error, Value
 from asyncbridge.worker.stopping import (
+    REPEAT_SECONDS,
+    SHIELD_SECONDS,
     CommandInterrupted,
     CommandStopped,
     Stop,
     Stopper,
     heed_stop,
     is_interrupted,
+    shield,
     stop_asked,
     was_stopped,
 )
@@ -102,6 +105,59 @@ def test_an_interrupt_before_the_code_has_begun() -> None:
     assert was_stopped(stop, outcome.error)
     assert begun == []
     assert stopper.run(Stop(), lambda: 1) == Value(1)
+
+
+def test_code_may_put_an_interrupt_off() -> None:
+    """While it makes what would be of no use half made; it comes as soon as that is done."""
+    bench, entered, leave = Bench(), threading.Event(), threading.Event()
+
+    def build() -> None:
+        shield(up=True)
+        entered.set()
+        leave.wait(WAIT_S)
+        built.append(True)
+        shield(up=False)
+        spin(threading.Event())
+
+    built: list[bool] = []
+    stop = bench.start(build)
+    assert entered.wait(WAIT_S)
+    bench.stopper.ask(stop, "interrupt")
+    bench.strike_again()
+    leave.set()
+    while stop.shielded:
+        pass
+    bench.strike_again()
+    assert isinstance(bench.end(), Error)
+    assert built == [True]
+
+
+def test_it_cannot_be_put_off_for_ever() -> None:
+    """Past the time for it the exception comes all the same."""
+    bench, entered = Bench(), threading.Event()
+
+    def build() -> None:
+        shield(up=True)
+        spin(entered)
+
+    stop = bench.start(build)
+    assert entered.wait(WAIT_S)
+    bench.stopper.ask(stop, "interrupt")
+    for _ in range(round(SHIELD_SECONDS / REPEAT_SECONDS)):
+        assert bench.outcome is None
+        bench.strike_again()
+    assert isinstance(bench.end(), Error)
+
+
+def test_a_value_of_code_that_was_to_be_interrupted_and_saw_it_does_not_count() -> None:
+    """It was cancelled; code that looks by itself gives its value, if it is only asked."""
+    interrupted, asked, unseen = Stop(), Stop(), Stop()
+    interrupted.interrupted = interrupted.told = asked.told = unseen.interrupted = True
+    assert [was_stopped(stop, None) for stop in (interrupted, asked, unseen)] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_it_strikes_until_the_code_has_ended() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client.rejections import UnhandledRejection
@@ -13,6 +12,7 @@ from asyncbridge.errors import DecodeError, RemoteError
 from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.promise.times import Times
+from asyncbridge.promise.traces import PACKAGE_FOLDERS
 from asyncbridge.protocol.messages import Command, Started
 from asyncbridge.protocol.states import CommandState
 from asyncbridge.serialization.codec import decode
@@ -48,16 +48,6 @@ INTERRUPT_SECONDS = 1.0
 """How long an interrupted command may take to end before its state says that it is late."""
 _logs_made = threading.RLock()
 """One for all: a log is made seldom. A collection within may run code that asks for another."""
-PACKAGE_FOLDERS = tuple(
-    str(folder) + "/"
-    for folder in {
-        Path(__file__).parent.parent,
-        Path(__file__).parent.parent.resolve(),
-        # Where the two rooms that stand beside the package really are.
-        (Path(__file__).parent.parent / "models").resolve(),
-        (Path(__file__).parent.parent / "serialization").resolve(),
-    }
-)
 
 
 class Pending:

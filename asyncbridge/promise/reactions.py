@@ -13,7 +13,8 @@ from functools import partial
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from asyncbridge.outcome import Error, Outcome, Value, capture, runs_elsewhere, without_top_frame
+from asyncbridge.outcome import Error, Outcome, Value, capture, without_top_frame
+from asyncbridge.promise.loops import start_on
 from asyncbridge.promise.traces import chained_at, in_context, note_call
 from asyncbridge.promise.waiting import when_done
 from asyncbridge.tasks import spawn
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Finally",
+    "Link",
     "Reaction",
     "Tap",
     "as_exception",
@@ -308,12 +310,11 @@ def _first(value: U, *_: object) -> U:
     return value
 
 
-def reject_with(promise: asyncio.Future[Any], reason: BaseException | type[BaseException]) -> None:
+def reject_with(promise: asyncio.Future[Any], error: BaseException) -> None:
     """End the promise by the exception: a ``CancelledError`` cancels it; a settled one stays."""
     if promise.done():
         return
-    # By their types: an exception's own attributes may be hostile.
-    error: Any = cast("Any", reason)() if issubclass(type(reason), type) else reason
+    # By its type: an exception's own attributes may be hostile.
     if issubclass(type(error), asyncio.CancelledError):
         _cancel(promise, *error.args[:1])
     elif issubclass(type(error), StopIteration):  # a Future refuses it: awaiting would swallow it
@@ -353,10 +354,11 @@ def as_exception(reason: object) -> BaseException:
     Raises:
         TypeError: It is neither.
     """
-    error = reason() if isinstance(reason, type) else reason
-    if not isinstance(error, BaseException):
+    # By its type, as in reject_with.
+    error: Any = cast("Any", reason)() if issubclass(type(reason), type) else reason
+    if not issubclass(type(error), BaseException):
         raise TypeError(f"a promise is rejected with an exception, not {type(error).__qualname__}")
-    return error
+    return cast("BaseException", error)
 
 
 def _settle_once(
@@ -369,10 +371,7 @@ def _settle_once(
         unused.pop()  # atomic: of two threads, one wins
     except IndexError:
         return
-    if runs_elsewhere(promise.get_loop()):
-        promise.get_loop().call_soon_threadsafe(settle, promise, argument)
-    else:
-        settle(promise, argument)
+    start_on(promise.get_loop(), partial(settle, promise, argument))
 
 
 def is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:

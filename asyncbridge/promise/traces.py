@@ -12,9 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from traceback import FrameSummary
 
-__all__ = ["chained_at", "in_context", "note_call", "trim"]
+__all__ = ["PACKAGE_FOLDERS", "chained_at", "in_context", "note_call", "trim"]
 
-PACKAGE_FOLDER = str(Path(__file__).parent.parent) + "/"
+_PACKAGE = Path(__file__).parent.parent
+PACKAGE_FOLDERS = tuple(
+    f"{folder}/"
+    for folder in {
+        _PACKAGE,
+        _PACKAGE.resolve(),
+        # Where the two rooms that stand beside the package really are.
+        (_PACKAGE / "models").resolve(),
+        (_PACKAGE / "serialization").resolve(),
+    }
+)
+"""Where this package's own frames are, in the ways that they may be written."""
 
 
 def chained_at(promise: asyncio.Future[Any], error: BaseException) -> BaseException:
@@ -31,7 +42,7 @@ def chained_at(promise: asyncio.Future[Any], error: BaseException) -> BaseExcept
 def _place_of(promise: asyncio.Future[Any]) -> FrameSummary | None:
     """Return the innermost frame outside this package of those that made the promise."""
     stack: list[FrameSummary] = promise._source_traceback or []  # type: ignore[attr-defined] # untyped
-    frames = (frame for frame in reversed(stack) if not frame.filename.startswith(PACKAGE_FOLDER))
+    frames = (frame for frame in reversed(stack) if not frame.filename.startswith(PACKAGE_FOLDERS))
     return next(frames, None)
 
 
@@ -58,12 +69,14 @@ def _set(error: BaseException, name: str, value: object) -> None:
 
 def note_call(error: BaseException, handler: object, arguments: tuple[object, ...]) -> None:
     """Have an error tell that a function does not take what a handler is given, if it is that."""
+    if type(error) is not TypeError or error.__traceback__ is not None:
+        return  # it came up in the function
     function: Any = handler
     while isinstance(function, partial):
         function, arguments = function.func, (*function.args, *arguments)
     code = getattr(function, "__code__", None)
-    if type(error) is not TypeError or error.__traceback__ is not None or code is None:
-        return  # it came up in the function, or in one that is written in C
+    if code is None:
+        return  # it came up in one that is written in C
     given = f"{len(arguments)} argument" + "s" * (len(arguments) != 1)
     where = f"{code.co_filename}:{code.co_firstlineno}"
     error.add_note(f"the handler of {where} is called with {given if arguments else 'nothing'}")
@@ -75,7 +88,7 @@ def trim(promise: asyncio.Future[Any]) -> None:
     Not as soon as it is noted: it would cost each promise a look, in debug mode or not.
     """
     stack: list[FrameSummary] | None = promise._source_traceback  # type: ignore[attr-defined] # untyped
-    while stack and stack[-1].filename.startswith(PACKAGE_FOLDER):
+    while stack and stack[-1].filename.startswith(PACKAGE_FOLDERS):
         stack.pop()
 
 

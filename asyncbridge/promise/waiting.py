@@ -133,6 +133,7 @@ def copy_of(promise: asyncio.Future[T]) -> asyncio.Future[T]:
     copy = _Copy[T](promise, loop=loop)
     pass_on = partial(_pass_on, copy)
     when_done(promise, loop, pass_on)
+    _look_after(promise.get_loop(), copy)
     copy.add_done_callback(lambda _: _leave(promise, loop, pass_on))
     return copy
 
@@ -170,9 +171,12 @@ async def wait_at_most(
 ) -> None:
     """Wait on the running loop until the promise, of any loop, is settled.
 
-    On the promise's loop ``registered`` is called once it knows of this waiter.
-
     No cancellation is used to end the wait, so none can be taken for another.
+
+    Args:
+        promise: What to wait for.
+        timeout: Seconds to wait at most; None waits for ever.
+        registered: Called on the promise's loop once the promise knows of this waiter.
 
     Raises:
         TimeoutError: The time is over.
@@ -206,21 +210,20 @@ def _check_loop(promise: asyncio.Future[Any]) -> AbstractEventLoop:
     return loop
 
 
-def _look_after(home: AbstractEventLoop, woken: asyncio.Future[None]) -> None:
+def _look_after(home: AbstractEventLoop, woken: asyncio.Future[Any]) -> None:
     """End a wait by an error when the loop that it waits for stops; nothing else would."""
-    loop = woken.get_loop()
+    if home is not woken.get_loop():
+        woken.get_loop().call_later(LOOK_EVERY, _look, home, woken)
 
-    def look() -> None:
-        if woken.done():
-            return
-        outcome = capture(check_running, home, running=home.is_running())
-        if isinstance(outcome, Error):
-            woken.set_exception(outcome.error)
-        else:
-            loop.call_later(LOOK_EVERY, look)
 
-    if home is not loop:
-        loop.call_later(LOOK_EVERY, look)
+def _look(home: AbstractEventLoop, woken: asyncio.Future[Any]) -> None:
+    if woken.done():
+        return
+    outcome = capture(check_running, home, running=home.is_running())
+    if isinstance(outcome, Error):
+        woken.set_exception(outcome.error)
+    else:
+        _look_after(home, woken)
 
 
 def _leave(

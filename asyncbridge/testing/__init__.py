@@ -22,19 +22,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from asyncbridge.testing.clocks import ManualClock as ManualClock
+    from asyncbridge.testing.clocks import clock_loop as clock_loop
     from asyncbridge.testing.fakes import FakeWorker as FakeWorker
-    from asyncbridge.testing.fakes import ManualClock as ManualClock
     from asyncbridge.testing.fakes import StepExecutor as StepExecutor
-    from asyncbridge.testing.fakes import clock_loop as clock_loop
     from asyncbridge.testing.killing import kill_worker as kill_worker
     from asyncbridge.testing.lending import RealWorker as RealWorker
 
 _HOME_OF = {
     "FakeWorker": "asyncbridge.testing.fakes",
-    "ManualClock": "asyncbridge.testing.fakes",
+    "ManualClock": "asyncbridge.testing.clocks",
     "RealWorker": "asyncbridge.testing.lending",
     "StepExecutor": "asyncbridge.testing.fakes",
-    "clock_loop": "asyncbridge.testing.fakes",
+    "clock_loop": "asyncbridge.testing.clocks",
     "kill_worker": "asyncbridge.testing.killing",
 }
 

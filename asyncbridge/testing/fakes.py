@@ -1,4 +1,4 @@
-"""A worker in this process, stepped by hand or not, and a clock that a test sets.
+"""A worker in this process, stepped by hand or not.
 
 ``FakeWorker`` speaks the real protocol in real frames, through the real queue, and executes
 the real code, in this process; only the worker's process, the socket and Keras are left out. So
@@ -38,29 +38,7 @@ if TYPE_CHECKING:
     from asyncbridge.transport.contract import Channel
     from asyncbridge.worker.queue import Job
 
-__all__ = ["FakeWorker", "ManualClock", "StepExecutor", "clock_loop"]
-
-
-class ManualClock:
-    """A clock that stands still until it is told to go on; call it for the time in seconds."""
-
-    def __init__(self, start: float = 0.0) -> None:
-        self._now = start
-
-    def __call__(self) -> float:
-        """Return the time in seconds."""
-        return self._now
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass; timers of a ``clock_loop`` that are due run in its next turn."""
-        self._now += seconds
-
-
-def clock_loop(clock: ManualClock) -> asyncio.AbstractEventLoop:
-    """Return an event loop whose timers follow a manual clock."""
-    loop = asyncio.new_event_loop()
-    loop.time = clock  # type: ignore[method-assign] # the seam that asyncio itself uses
-    return loop
+__all__ = ["FakeWorker", "StepExecutor"]
 
 
 class FakeWorker(Worker):

@@ -15,7 +15,7 @@ from asyncbridge.outcome import Error, Value
 from asyncbridge.promise import Promise
 from asyncbridge.tasks import spawn
 from asyncbridge.testing import ManualClock
-from asyncbridge.testing.fakes import clock_loop
+from asyncbridge.testing.clocks import clock_loop
 from tests.promise.conftest import (
     ERROR,
     CustomAwaitable,

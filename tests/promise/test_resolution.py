@@ -247,5 +247,8 @@ async def test_an_error_that_cannot_be_looked_at_rejects() -> None:
     """Also on its way down a chain."""
     error = Hostile()
     chained = Promise.resolve(1).then(raiser(error)).catch(ValueError, never).then(str)
-    await asyncio.wait([chained])
-    assert chained.exception() is error
+    promise, _, reject = Promise[int].with_resolvers()
+    reject(error)
+    for ended in (chained, promise):
+        await asyncio.wait([ended])
+    assert chained.exception() is promise.exception() is error

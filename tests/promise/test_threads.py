@@ -138,10 +138,12 @@ async def test_a_future_of_a_closed_loop_rejects() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("how", ["await", "wait"])
-async def test_a_wait_ends_when_the_other_loop_stops(how: str) -> None:
+async def test_a_wait_ends_when_the_other_loop_stops(how: str, debug: bool) -> None:
     """Nothing would ever end it; the error says so."""
     loop = asyncio.new_event_loop()
+    loop.set_debug(debug)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     promise = Promise[int].with_resolvers(loop=loop).promise

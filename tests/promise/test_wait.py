@@ -16,7 +16,7 @@ from asyncbridge.promise import Promise
 from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.tasks import spawn
 from asyncbridge.testing import FakeWorker, ManualClock
-from asyncbridge.testing.fakes import clock_loop
+from asyncbridge.testing.clocks import clock_loop
 from tests.promise.conftest import ERROR, outcome, pending, settled, turns
 
 pytestmark = pytest.mark.usefixtures("in_both_modes")

@@ -20,7 +20,7 @@ from asyncbridge.errors import (
     WrongLoopError,
 )
 from asyncbridge.protocol.limits import Bound
-from asyncbridge.testing import FakeWorker, ManualClock, StepExecutor, clock_loop
+from asyncbridge.testing import FakeWorker, ManualClock, StepExecutor
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 
@@ -290,29 +290,6 @@ async def test_the_clock_gives_the_durations_of_info() -> None:
         clock.advance(2.5)
         assert clock() == 102.5
         assert (await bridge.info()).running is None
-
-
-async def test_a_clock_loop_waits_for_the_clock_alone() -> None:
-    """An hour passes in no time."""
-    clock = ManualClock()
-
-    async def main() -> list[str]:
-        seen: list[str] = []
-        loop = asyncio.get_running_loop()
-        loop.call_later(3600, seen.append, "an hour")
-        for _ in range(3):
-            await asyncio.sleep(0)
-        assert seen == []
-        clock.advance(3600)
-        for _ in range(3):
-            await asyncio.sleep(0)
-        return seen
-
-    def run() -> list[str]:
-        with asyncio.Runner(loop_factory=lambda: clock_loop(clock)) as runner:
-            return runner.run(main())
-
-    assert await asyncio.to_thread(run) == ["an hour"]
 
 
 async def test_a_step_executor_is_the_workers_own() -> None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
+import ml_dtypes
 import numpy as np
 import orjson
 import pytest
 
+import asyncbridge
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import decode, encode, pack, unpack
@@ -18,6 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors"
+
+
+@asyncbridge.serializable(name="vectors.Point", version=3)
+@dataclass
+class Point:
+    x: object
+    y: object
+
 
 VALUES: dict[str, object] = {
     "None": None,
@@ -57,6 +73,29 @@ VALUES: dict[str, object] = {
     "scalar, timedelta64[ms]": np.timedelta64(-1, "ms"),
     "scalar, text": np.str_("a"),
     "scalar, bytes": np.bytes_(b"a"),
+    "date": date(2024, 2, 29),
+    "datetime, zone by key": datetime(2024, 10, 27, 2, 30, 0, 7, ZoneInfo("Europe/Berlin"), fold=1),
+    "datetime, without zone": datetime(2024, 1, 1),  # noqa: DTZ001 - that is the case
+    "time, UTC": time(1, 2, 3, 4, UTC),
+    "timedelta": timedelta(microseconds=-1),
+    "timezone with a name": timezone(timedelta(hours=-3), "here"),
+    "Decimal": Decimal("-1.50E+7"),
+    "Decimal, signalling NaN": Decimal("sNaN12"),
+    "Fraction": Fraction(-1, 2**64),
+    "UUID": UUID(int=258),
+    "PurePosixPath": PurePosixPath("/a/b"),
+    "PureWindowsPath": PureWindowsPath("c:/a"),
+    "array, structured": np.array(
+        [(1, [2, 3], "a")],
+        np.dtype([("x", "<i2"), ("y", ">f4", (2,)), (("title", "z"), "<U1")], align=True),
+    ),
+    "array, void": np.array([b"\1\2", b"\0\3"], "V2"),
+    "array, bfloat16": np.array([1, -2], ml_dtypes.bfloat16),
+    "scalar, float8_e5m2": ml_dtypes.float8_e5m2(1),
+    "scalar, structured": np.array([(1, True)], [("a", "<i4"), ("b", "?")])[0],
+    "masked array": np.ma.array([1, 2], mask=[True, False], fill_value=9, dtype="<i2"),
+    "masked constant": np.ma.masked,
+    "registered, version 3": Point(1, (2,)),
 }
 
 FRAMES: dict[str, list[m.Message]] = {

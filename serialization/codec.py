@@ -122,6 +122,9 @@ def _refuse(value: object, buffers: Sink, depth: int) -> object:
 
 def _refusal(kind: type) -> str:
     text = f"object of type {kind.__name__} has no wire form"
+    advice = extras.advice(kind)
+    if advice is not None:
+        return f"{text}; {advice}"
     base = next((base for base in kind.__mro__[1:] if base in _ENCODERS), None)
     if base is not None:
         make = _CONVERSIONS.get(base.__name__, base.__name__)
@@ -358,7 +361,7 @@ def _put_together(
         raise Unreadable(tree, str(error)) from error.__cause__
     except Exception as error:
         raise Unreadable(tree, f"the decoder of {entry.raised(error)}") from error
-    if type(value) is not entry.kind:
+    if type(value) is not entry.kind and not entry.is_own:
         made = type(value).__name__
         raise Unreadable(tree, f"the decoder of {entry.name!r} made a {made} of it")
     sources.remember(value)

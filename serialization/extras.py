@@ -23,6 +23,21 @@ _NEEDED: Final = {"sparse": "scipy"}
 """The package that a tag needs."""
 
 
+_ADVICE: Final = {
+    "lil_matrix": "send value.tocsr()",
+    "lil_array": "send value.tocsr()",
+    "dok_matrix": "send value.tocoo()",
+    "dok_array": "send value.tocoo()",
+}
+
+
+def advice(kind: type) -> str | None:
+    """Return what to send instead of one of a package's objects that have no form."""
+    if kind.__module__.partition(".")[0] not in PACKAGES:
+        return None
+    return _ADVICE.get(kind.__name__)
+
+
 def load_for(kind: type) -> bool:
     """Tell whether a type is one of a package's whose forms are known, once they are loaded."""
     package = kind.__module__.partition(".")[0]

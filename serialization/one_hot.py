@@ -127,7 +127,8 @@ def decode(body: dict[str, object], sources: Sources) -> Array:
     if len(shape) != 2 or order not in ("C", "F") or not _is_number(dtype):
         malformed("one-hot", "numbers in two dimensions, in the order 'C' or 'F'")
     rows, sides = shape
-    size = rows * sides * dtype.itemsize
+    # Where one side is 0 the other one may still be too long for numpy.
+    size = max(1, rows) * max(1, sides) * dtype.itemsize
     if size > sources.room:
         malformed("one-hot", f"at most {sources.room} more bytes of them in one value, got {size}")
     columns = _read_columns(body, sources, rows, sides)

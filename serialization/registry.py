@@ -42,6 +42,11 @@ class Entry:
     head: Mapping[str, object]
     version: int = 1
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the room's own; such a one looks itself at what it makes."""
+        return self.head[TAG] != "registered"
+
     def raised(self, error: Exception) -> str:
         """Describe an error of one of the two functions; ``str()`` of it may raise, too."""
         try:

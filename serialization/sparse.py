@@ -36,11 +36,15 @@ def _put_together(parts: Any) -> Any:
     kind = _KINDS.get(name) if type(name) is str else None
     if kind is None:
         malformed("sparse", "a kind of scipy.sparse")
-    if type(shape) is not list or not all(type(side) is int and 0 <= side < 2**63 for side in shape):
+    if type(shape) is not list or not all(
+        type(side) is int and 0 <= side < 2**63 for side in shape
+    ):
         malformed("sparse", "a shape of integers from 0 up")
     for part in (data, *indices):
         if type(part) is not np.ndarray:
             malformed("sparse", "numpy arrays for its parts")
+    if data.dtype.kind not in "biufc":
+        malformed("sparse", "numbers for its values")
     for part in indices:
         if part.ndim != 1 or part.dtype.kind != "i" or not part.dtype.isnative:
             malformed("sparse", "signed integers for its indices")
@@ -49,12 +53,12 @@ def _put_together(parts: Any) -> Any:
 
 
 def _make_compressed(kind: Any, shape: tuple[int, ...], data: Any, *rest: Any) -> Any:
-    if len(shape) not in _DIMENSIONS[kind] or len(rest) != 2 or data.ndim != 1:
+    if len(shape) != 2 and kind is not sparse.csr_array:
+        malformed("sparse", "two dimensions")
+    if len(shape) not in (1, 2) or len(rest) != 2 or data.ndim != 1:
         malformed("sparse", "two dimensions, with data, indices and their starts")
     indices, starts = rest
-    major, minor = shape if kind.__name__[:3] == "csr" else shape[::-1]
-    if len(shape) == 1:
-        major, minor = 1, shape[0]
+    minor, major = shape if kind.__name__[:3] == "csc" else ((1, *shape)[-1], (1, *shape)[-2])
     _check_compressed(data, indices, starts, major, minor)
     return _exact(kind, shape, data, indices, starts)
 
@@ -93,8 +97,10 @@ def _exact(kind: Any, shape: tuple[int, ...], data: Any, indices: Any, starts: A
 
 
 def _make_coordinates(kind: Any, shape: tuple[int, ...], data: Any, *coords: Any) -> Any:
-    if data.ndim != 1 or len(coords) != len(shape) or not _fits(kind, shape):
+    if data.ndim != 1 or not shape or len(coords) != len(shape):
         malformed("sparse", "values, and their places in each dimension")
+    if len(shape) != 2 and kind is not sparse.coo_array:
+        malformed("sparse", "two dimensions")
     for places, side in zip(coords, shape, strict=True):
         if len(places) != len(data):
             malformed("sparse", "as many places as values")
@@ -102,10 +108,6 @@ def _make_coordinates(kind: Any, shape: tuple[int, ...], data: Any, *coords: Any
     matrix = kind((data[:0], tuple(places[:0] for places in coords)), shape=shape)
     matrix.data, matrix.coords = data, coords
     return matrix
-
-
-def _fits(kind: Any, shape: tuple[int, ...]) -> bool:
-    return len(shape) == 2 or (len(shape) == 1 and kind is sparse.coo_array)
 
 
 def _make_diagonals(kind: Any, shape: tuple[int, ...], data: Any, *rest: Any) -> Any:

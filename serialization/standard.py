@@ -156,19 +156,19 @@ def _decode_date(body: dict[str, object], sources: Sources, depth: int) -> date:
 
 
 def _decode_datetime(body: dict[str, object], sources: Sources, depth: int) -> datetime:
-    parts = _integers(body, 7)
+    year, month, day, hour, minute, second, micro = _integers(body, 7)
     zone = _read_zone(body, sources, depth)
     try:
-        return datetime(*parts, zone, fold=_fold(body))
+        return datetime(year, month, day, hour, minute, second, micro, zone, fold=_fold(body))
     except (ValueError, OverflowError):
         malformed("datetime", "a moment of the calendar")
 
 
 def _decode_time(body: dict[str, object], sources: Sources, depth: int) -> time:
-    parts = _integers(body, 4)
+    hour, minute, second, micro = _integers(body, 4)
     zone = _read_zone(body, sources, depth)
     try:
-        return time(*parts, zone, fold=_fold(body))
+        return time(hour, minute, second, micro, zone, fold=_fold(body))
     except (ValueError, OverflowError):
         malformed("time", "a time of day")
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import orjson
 import pytest
+from scipy import sparse
 
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import decode, encode
@@ -56,6 +57,10 @@ def fingerprint(value: Any) -> Any:
         return kind, value.hex, value.is_safe
     if kind is memoryview:
         return kind, value.readonly, value.format, value.tobytes()
+    if sparse.issparse(value):
+        names = ("data", "indices", "indptr", "offsets", "coords")
+        arrays = [getattr(value, name) for name in names if hasattr(value, name)]
+        return kind, value.shape, fingerprint(arrays)
     if dataclasses.is_dataclass(kind):
         return kind, fingerprint(vars(value))
     return kind, value

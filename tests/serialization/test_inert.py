@@ -24,6 +24,8 @@ HOSTILE: list[object] = [
     {"$": "zone", "v": "this.antigravity"},
     {"$": "path", "k": "open", "v": "/etc/passwd"},
     {"$": "same", "n": 0},
+    {"$": "sparse", "v": ["os.system", [1], 2, 3]},
+    {"$": "masked", "v": ["os.system", None, None, False]},
     {"$": "set", "v": [[1]]},
     {"$": "dict", "v": [{}, 1]},
 ]
@@ -34,7 +36,8 @@ from pathlib import Path
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Payload
 import collections, zoneinfo
-import ml_dtypes, numpy.ma
+import ml_dtypes, numpy.ma, scipy.sparse
+import asyncbridge.serialization.sparse
 import asyncbridge
 from asyncbridge.serialization import decode, unpack
 

@@ -16,6 +16,7 @@ import ml_dtypes
 import numpy as np
 import orjson
 import pytest
+from scipy import sparse
 
 import asyncbridge
 from asyncbridge.protocol import messages as m
@@ -35,6 +36,7 @@ class Point:
     y: object
 
 
+SHARED = np.arange(2, dtype="<i2")
 VALUES: dict[str, object] = {
     "None": None,
     "True": True,
@@ -95,6 +97,13 @@ VALUES: dict[str, object] = {
     "scalar, structured": np.array([(1, True)], [("a", "<i4"), ("b", "?")])[0],
     "masked array": np.ma.array([1, 2], mask=[True, False], fill_value=9, dtype="<i2"),
     "masked constant": np.ma.masked,
+    "one-hot, float32": np.tile(np.eye(64, dtype="<f4"), (4, 1)),
+    "one-hot, big-endian int16, Fortran order": np.asfortranarray(np.eye(300, dtype=">i2")[::-1]),
+    "sparse, csr_matrix": sparse.csr_matrix(np.array([[0, 1.5], [0, 0]], "<f4")),
+    "sparse, coo_array": sparse.coo_array(np.array([[0, 1], [2, 0]], "<i2")),
+    "sparse, dia_array": sparse.dia_array(np.eye(2)),
+    "sparse, bsr_array": sparse.bsr_array(np.eye(2, dtype="?"), blocksize=(1, 2)),
+    "an array in three places": [SHARED, {"a": SHARED}, np.ma.array([1], mask=[True]), SHARED],
     "registered, version 3": Point(1, (2,)),
 }
 

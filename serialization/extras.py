@@ -15,11 +15,19 @@ from asyncbridge.serialization import registry
 from asyncbridge.serialization.dtypes import MACHINE_LEARNING
 
 _ADAPTERS: Final = {
+    "pandas": ("asyncbridge.serialization.dataframes", "pandas"),
+    "pyarrow": ("asyncbridge.serialization.arrow", "arrow"),
     "scipy": ("asyncbridge.serialization.sparse", "sparse"),
 }
 """By package: the module that registers its types, and the extra that installs it."""
 PACKAGES: Final = frozenset(_ADAPTERS)
-_NEEDED: Final = {"sparse": "scipy"}
+_NEEDED: Final = {
+    "sparse": "scipy",
+    **dict.fromkeys(("arrow-table", "arrow-batch"), "pyarrow"),
+    **dict.fromkeys(
+        ("frame", "series", "index", "range-index", "multi-index", "pd.NA", "pd.NaT"), "pandas"
+    ),
+}
 """The package that a tag needs."""
 
 
@@ -28,6 +36,8 @@ _ADVICE: Final = {
     "lil_array": "send value.tocsr()",
     "dok_matrix": "send value.tocoo()",
     "dok_array": "send value.tocoo()",
+    "Timestamp": "send value.to_pydatetime(), or value.asm8",
+    "Timedelta": "send value.to_pytimedelta(), or value.asm8",
 }
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -61,6 +62,8 @@ def fingerprint(value: Any) -> Any:
         names = ("data", "indices", "indptr", "offsets", "coords")
         arrays = [getattr(value, name) for name in names if hasattr(value, name)]
         return kind, value.shape, fingerprint(arrays)
+    if isinstance(value, pd.Index | pd.Series | pd.DataFrame):
+        return kind, fingerprint(orjson.loads(orjson.dumps(encode(value).header))), repr(value)
     if dataclasses.is_dataclass(kind):
         return kind, fingerprint(vars(value))
     return kind, value

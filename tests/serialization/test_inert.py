@@ -37,7 +37,7 @@ from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Payload
 import collections, zoneinfo
 import ml_dtypes, numpy.ma, scipy.sparse
-import asyncbridge.serialization.sparse
+import asyncbridge.serialization.dataframes, asyncbridge.serialization.sparse
 import asyncbridge
 from asyncbridge.serialization import decode, unpack
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import ml_dtypes
 import numpy as np
 import orjson
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -104,6 +105,19 @@ VALUES: dict[str, object] = {
     "sparse, dia_array": sparse.dia_array(np.eye(2)),
     "sparse, bsr_array": sparse.bsr_array(np.eye(2, dtype="?"), blocksize=(1, 2)),
     "an array in three places": [SHARED, {"a": SHARED}, np.ma.array([1], mask=[True]), SHARED],
+    "series, float64": pd.Series([0.5], index=pd.RangeIndex(1), name="s"),
+    "series, nullable Int64": pd.Series([1, None], dtype="Int64"),
+    "frame, one dtype": pd.DataFrame([[1, 2]], columns=pd.Index(["a", "b"], dtype="object")),
+    "frame, several dtypes": pd.DataFrame(
+        {1: [1.5], 2: pd.Series(["x"], dtype="string[python]"), 3: pd.Categorical(["y"])}
+    ).astype({3: pd.CategoricalDtype(pd.Index(["y"], dtype="object"), ordered=True)}),
+    "index, zone and frequency": pd.date_range(
+        "2024-01-01", periods=2, freq="h", tz=UTC, unit="ms", name=("a", 1)
+    ),
+    "multi-index": pd.MultiIndex.from_product([[1], [2, 3]], names=["k", None]),
+    "column of periods": pd.Series(pd.period_range("2024-01", periods=1, freq="M")),
+    "column of intervals": pd.Series(pd.interval_range(0, 1)),
+    "column of objects": pd.Series([1, pd.NA, pd.NaT], dtype=object),
     "registered, version 3": Point(1, (2,)),
 }
 

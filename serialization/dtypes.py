@@ -226,8 +226,9 @@ def read_shape(shape: object, tag: str) -> list[int]:
     """
     if type(shape) is not list or len(shape) > MAX_DIMENSIONS:
         malformed(tag, f"a shape of at most {MAX_DIMENSIONS} dimensions")
-    if any(type(side) is not int or side < 0 for side in shape):
-        malformed(tag, "a shape of integers from 0 up")
+    for side in shape:
+        if type(side) is not int or side < 0:
+            malformed(tag, "a shape of integers from 0 up")
     return shape
 
 
@@ -282,6 +283,10 @@ def _text_dtype(name: str) -> DType | None:
 
 
 # --- the bytes of elements ---------------------------------------------------------------
+
+
+CHECKED: Final = "bUV"
+"""The kinds whose bytes may mean nothing."""
 
 
 def check_content(array: Array, tag: str) -> None:

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from asyncbridge.serialization import codec
+from asyncbridge.serialization.encoders import has_own_form
 from asyncbridge.serialization.registry import MAX_VERSION, Entry, Unfit, add
 from asyncbridge.serialization.values import TAG, is_plain_text, malformed
 
@@ -109,7 +109,7 @@ def serializable(*, name: str, version: int = 1) -> Callable[[Class], Class]:
 def _check(kind: object, name: object, version: object) -> None:
     if not isinstance(kind, type):
         raise TypeError(f"a type is registered, not {kind!r:.80}")
-    if codec.has_own_form(kind):
+    if has_own_form(kind):
         raise TypeError(f"{kind.__name__} has a wire form already")
     if not isinstance(name, str) or not 0 < len(name) <= NAME_CHARS or not is_plain_text(name):
         raise ValueError(f"a name of 1 to {NAME_CHARS} characters, not {name!r:.80}")

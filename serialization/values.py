@@ -16,6 +16,9 @@ from asyncbridge.protocol.messages import Buffer, BulkRef
 
 TAG: Final = "$"
 """The key that marks an object as a tagged form."""
+MAX_DEPTH: Final = 100
+"""Containers inside one another. A level is at most two of JSON's, and orjson writes 254."""
+TOO_DEEP: Final = f"more than {MAX_DEPTH} containers stand inside one another"
 ONE_HOT_TOTAL: Final = 2**30
 """Bytes that the one-hot matrices of one value may have together when they are dense.
 

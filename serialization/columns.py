@@ -30,6 +30,8 @@ _MASKED: Final = {
         pd.Float64Dtype(),
     )
 }
+MAX_RANGE: Final = 2**22
+"""Labels of a range that stands for categories, levels or columns: pandas writes those out."""
 _MISSING: Final = -1
 """The length of a text that is missing."""
 
@@ -189,8 +191,15 @@ def _read_categorical(codes: Any, categories: object, ordered: object) -> Any:
         malformed("column", "integers for its codes")
     if not isinstance(categories, pd.Index) or type(ordered) is not bool:
         malformed("column", "an index of its categories, and whether they are ordered")
+    check_range(categories)
     # It checks the codes against the categories.
     return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories, ordered))
+
+
+def check_range(index: object) -> None:
+    """Refuse a range that takes a few bytes on the wire, and any amount of memory in use."""
+    if isinstance(index, pd.RangeIndex) and len(index) > MAX_RANGE:
+        malformed("range-index", f"at most {MAX_RANGE} labels here, got {len(index)}")
 
 
 def _read_zoned(unit: object, zone: Any, values: Any) -> Any:
@@ -211,6 +220,8 @@ def _read_period(freq: object, values: Any) -> Any:
 def _read_interval(closed: object, left: Any, right: Any) -> Any:
     if not isinstance(left, pd.Index) or not isinstance(right, pd.Index):
         malformed("column", "an index for each side of its intervals")
+    check_range(left)
+    check_range(right)
     return pd.arrays.IntervalArray.from_arrays(left, right, closed=closed)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from asyncbridge.serialization.columns import pack_column, read_column
+from asyncbridge.serialization.columns import check_range, pack_column, read_column
 from asyncbridge.serialization.registry import Entry, own
 from asyncbridge.serialization.values import malformed
 
@@ -79,6 +79,8 @@ def _take_multi(value: pd.MultiIndex) -> object:
 
 def _put_multi(data: object) -> pd.MultiIndex:
     levels, codes, names, sortorder = _parts("multi-index", data, _MULTI)
+    for level in levels if type(levels) is list else ():
+        check_range(level)
     if not type(levels) is type(codes) is type(names) is list:
         malformed("multi-index", "lists of levels, codes and names")
     if not all(isinstance(level, pd.Index) for level in levels):
@@ -143,6 +145,7 @@ def _put_frame(data: object) -> pd.DataFrame:
     values, index, columns, attrs, duplicates = _parts("frame", data, _FRAME)
     if not isinstance(index, pd.Index) or not isinstance(columns, pd.Index):
         malformed("frame", "an index for its rows, and one for its columns")
+    check_range(columns)
     if type(values) is np.ndarray:
         if values.shape != (len(index), len(columns)):
             malformed("frame", "a matrix as large as its indexes")

@@ -42,14 +42,10 @@ def encode(value: object, *, path: str = "value", one_hot: bool = True) -> Paylo
         return _NONE
     if type(value) is dict and not value:
         return _EMPTY
-    buffers = Sink()
-    if not one_hot:
-        buffers.dense = True
     try:
-        tree = ENCODERS[type(value)](value, buffers, 0)
+        header, buffers = _write(value, one_hot=one_hot, careful=False)
     except Refused as refused:
         raise explain(refused, value, path) from refused.__cause__
-    header = orjson.dumps(tree)
     size = len(header)
     if not buffers:
         return Payload(header=orjson.Fragment(header), size=size)
@@ -75,6 +71,21 @@ def decode(payload: Payload) -> object:
     if sources:
         _check_all_taken(sources)
     return value
+
+
+def _write(value: object, *, one_hot: bool, careful: bool) -> tuple[bytes, Sink]:
+    buffers = Sink()
+    if not one_hot:
+        buffers.dense = True
+    if careful:
+        buffers.careful = True
+    tree = ENCODERS[type(value)](value, buffers, 0)
+    try:
+        return orjson.dumps(tree), buffers
+    except TypeError:
+        if careful:
+            raise
+    return _write(value, one_hot=one_hot, careful=True)
 
 
 def _size(buffer: Buffer) -> int:

@@ -18,7 +18,7 @@ from asyncbridge.serialization.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
 _BULK_CHECK: Final = 8
 """Items from which looking at all their types at once is quicker than one by one."""
@@ -76,7 +76,7 @@ def explain(refused: Refused, root: object, path: str) -> SerializationError:
 def _encode_list(value: list[object], buffers: Sink, depth: int) -> object:
     if depth >= MAX_DEPTH:
         raise Refused(value, TOO_DEEP, depth)
-    if len(value) >= _BULK_CHECK and _all_plain(value):
+    if len(value) >= _BULK_CHECK and _all_plain(value, buffers):
         return value
     depth += 1
     return [ENCODERS[type(item)](item, buffers, depth) for item in value]
@@ -85,11 +85,12 @@ def _encode_list(value: list[object], buffers: Sink, depth: int) -> object:
 def _encode_dict(value: dict[object, object], buffers: Sink, depth: int) -> object:
     if depth >= MAX_DEPTH:
         raise Refused(value, TOO_DEEP, depth)
+    bulk = len(value) >= _BULK_CHECK
+    if bulk and _all_texts(value, buffers) and _all_plain(value.values(), buffers):
+        return value
     if not _plain_keys(value):
         items = (part for item in value.items() for part in item)
         return {TAG: "dict", "v": _encode_items(items, buffers, depth)}
-    if len(value) >= _BULK_CHECK and _all_plain(value.values()):
-        return value
     depth += 1
     return {key: ENCODERS[type(item)](item, buffers, depth) for key, item in value.items()}
 
@@ -173,24 +174,28 @@ def _plain_keys(value: dict[object, object]) -> bool:
     return True
 
 
-def _all_plain(items: Collection[Any]) -> bool:
-    """Whether the items are of one scalar type, and stand for themselves: all in C loops."""
+def _all_texts(keys: dict[object, object], buffers: Sink) -> bool:
+    """Whether a large dict's keys seem to be a JSON object's: all in C loops."""
+    return not buffers.careful and set(map(type, keys)) == _TEXT and TAG not in keys
+
+
+def _all_plain(items: Collection[Any], buffers: Sink) -> bool:
+    """Whether the items seem to stand for themselves: all in C loops.
+
+    What orjson refuses by itself is not looked for: integers of more than 64 bits, and lone
+    surrogates. Then the value is walked again, with care.
+    """
     kinds = set(map(type, items))
-    check = _PLAIN_CHECKS.get(kinds.pop()) if len(kinds) == 1 else None
-    return check is not None and check(items)
+    if buffers.careful or not kinds <= _SCALARS:
+        return False
+    if float not in kinds:
+        return True
+    floats = items if len(kinds) == 1 else [item for item in items if type(item) is float]
+    return all(map(isfinite, floats))
 
 
-def _all_64_bit(items: Collection[int]) -> bool:
-    return min(items) >= -(2**63) and max(items) < 2**64
-
-
-_PLAIN_CHECKS: Final[Mapping[type, Callable[[Collection[Any]], bool]]] = {
-    bool: lambda items: True,
-    int: _all_64_bit,
-    float: lambda items: all(map(isfinite, items)),
-    str: lambda items: all(map(str.isascii, items)),
-}
-
+_TEXT: Final = {str}
+_SCALARS: Final = frozenset[type]((type(None), bool, int, float, str))
 ENCODERS: Final = _Encoders(
     {
         **values.ENCODERS,

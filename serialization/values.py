@@ -33,6 +33,7 @@ class Sink(list[Buffer]):
         seen: The objects that a later place may refer to, by their address, with their number.
             They are held, so that no other object gets the address meanwhile.
         dense: Whether one-hot matrices are written like any others.
+        careful: Whether each scalar is looked at, for orjson has refused one that was not.
         numbered: How many objects have a number.
         room: Bytes that the one-hot matrices still to be written may have when they are dense.
     """
@@ -40,6 +41,7 @@ class Sink(list[Buffer]):
     # Of the class until they are set: most values hold no array at all.
     seen: dict[int, tuple[object, int]] | None = None
     dense: bool = False
+    careful: bool = False
     numbered: int = 0
     room: int = ONE_HOT_TOTAL
 

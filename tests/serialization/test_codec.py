@@ -54,7 +54,7 @@ OBJECTS = st.one_of(
     ARRAYS.map(lambda array: np.ma.MaskedArray(array, mask=array > 0)),
     ARRAYS.map(lambda array: sparse.coo_array(np.atleast_2d(array))),
     ARRAYS.map(lambda array: np.array([(item, True) for item in array], "f8,?")),
-    ARRAYS.map(lambda array: array.astype(ml_dtypes.bfloat16)),
+    ARRAYS.map(lambda array: array.view(np.uint16).view(ml_dtypes.bfloat16)),
 )
 VALUES = st.recursive(
     LEAVES | OBJECTS,

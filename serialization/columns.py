@@ -165,7 +165,7 @@ def _read_texts(parts: Any) -> list[str | None]:
     return items
 
 
-def _is_plain(part: Any, dtype: str) -> bool:
+def _is_plain(part: Any, dtype: str | np.dtype[Any]) -> bool:
     return type(part) is np.ndarray and part.ndim == 1 and part.dtype == dtype
 
 
@@ -217,7 +217,7 @@ def _read_period(freq: object, values: Any) -> Any:
     return pd.PeriodIndex.from_ordinals(values, freq=freq).array
 
 
-def _read_interval(closed: object, left: Any, right: Any) -> Any:
+def _read_interval(closed: Any, left: Any, right: Any) -> Any:
     if not isinstance(left, pd.Index) or not isinstance(right, pd.Index):
         malformed("column", "an index for each side of its intervals")
     check_range(left)

@@ -47,7 +47,7 @@ def _take_index(value: Any) -> object:
     return dict(zip(_INDEX, parts, strict=True))
 
 
-def _put_index(data: object) -> pd.Index[Any]:
+def _put_index(data: object) -> pd.Index:
     name, column, label, freq = _parts("index", data, _INDEX)
     kind = _INDEXES.get(name) if type(name) is str else None
     if kind is None or (freq is not None and type(freq) is not str):
@@ -99,7 +99,7 @@ _SERIES: Final = ("values", "index", "name", "attrs", "duplicates")
 _FRAME: Final = ("values", "index", "columns", "attrs", "duplicates")
 
 
-def _take_series(value: pd.Series[Any]) -> object:
+def _take_series(value: pd.Series) -> object:
     parts = (pack_column(value.array), value.index, value.name, *_marks(value))
     return dict(zip(_SERIES, parts, strict=True))
 
@@ -116,12 +116,12 @@ def _set_marks(value: Any, attrs: object, duplicates: object) -> Any:
     return value if duplicates else value.set_flags(allows_duplicate_labels=False)
 
 
-def _put_series(data: object) -> pd.Series[Any]:
+def _put_series(data: object) -> pd.Series:
     column, index, name, attrs, duplicates = _parts("series", data, _SERIES)
     return _set_marks(_series(read_column(column), index, name), attrs, duplicates)
 
 
-def _series(values: Any, index: object, name: Any) -> pd.Series[Any]:
+def _series(values: Any, index: object, name: Any) -> pd.Series:
     if not isinstance(index, pd.Index) or len(index) != len(values):
         malformed("series", "an index as long as its values")
     return pd.Series(values, index=index, dtype=values.dtype, name=name, copy=False)

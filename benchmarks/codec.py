@@ -212,7 +212,9 @@ def against_copy(
         buffers = []
         for place, buffer in enumerate(payload.buffers):
             raw = np.frombuffer(memoryview(buffer), np.uint8)  # type: ignore[arg-type]  # no BulkRef
-            target = kept.setdefault(place, bytearray(len(raw)))
+            if place not in kept:
+                kept[place] = bytearray(len(raw))
+            target = kept[place]
             np.copyto(np.frombuffer(target, np.uint8), raw)
             buffers.append(target)
         header = orjson.loads(orjson.dumps(payload.header))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import (
+    codec,
     import_cost,
     killing,
     loop_lag,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "predicting": predicting.measure,
     "progress": progress.measure,
     "promise": promise.measure,
+    "codec": codec.measure,
     "killing": killing.measure,
     "web-app": web_app.measure,
 }

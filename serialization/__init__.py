@@ -8,5 +8,16 @@ if __name__ != "asyncbridge.serialization":
 
 from asyncbridge.serialization.codec import MAX_DEPTH, decode, encode
 from asyncbridge.serialization.frames import FRAME_VERSION, MAX_MESSAGES, pack, unpack
+from asyncbridge.serialization.registration import serializable, serializes
 
-__all__ = ["FRAME_VERSION", "MAX_DEPTH", "MAX_MESSAGES", "decode", "encode", "pack", "unpack"]
+__all__ = [
+    "FRAME_VERSION",
+    "MAX_DEPTH",
+    "MAX_MESSAGES",
+    "decode",
+    "encode",
+    "pack",
+    "serializable",
+    "serializes",
+    "unpack",
+]

@@ -1,24 +1,35 @@
-"""Plain numpy arrays and scalars as raw little-endian bytes and back.
-
-A dtype travels by its name in a fixed table; a peer's text never reaches ``numpy.dtype``.
-"""
+"""Numpy arrays and scalars as raw little-endian bytes and back."""
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
+import sys
 from math import prod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.limits import BULK_THRESHOLD
+from asyncbridge.serialization import one_hot
+from asyncbridge.serialization.dtypes import (
+    CHECKED,
+    CODES,
+    EXTENDED,
+    Array,
+    DType,
+    check_content,
+    describe,
+    has_holes,
+    read_dtype,
+    read_shape,
+    wire_dtype,
+    without_holes,
+)
 from asyncbridge.serialization.values import (
     TAG,
     Encoder,
     Form,
     Refused,
+    Sink,
     Sources,
     add_buffer,
     decode_str,
@@ -29,14 +40,10 @@ from asyncbridge.serialization.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from asyncbridge.protocol.messages import Buffer
 
-Array = np.ndarray[Any, Any]
-DType = np.dtype[Any]
-
-MAX_DIMENSIONS: Final = 64
 COPY_BELOW: Final = BULK_THRESHOLD
 """Bytes below which a read-only buffer is copied, so that small results are writable arrays.
 
@@ -44,123 +51,38 @@ Larger ones come in memory of their own; who fetches one says, by handing over a
 buffer or not, whether the array may be written.
 """
 
-_MAX_ITEM: Final = 2**31 - 1
-_MAX_CODE_POINT: Final = 0x10FFFF
-_EXTENDED_BYTES: Final = 10
-"""Significant bytes of an x87 extended float; the other six of its sixteen are padding."""
-
-# By scalar type, not by dtype.char or dtype equality: long and long long are equal dtypes of
-# different scalar types, and third-party dtypes reuse the characters.
-_CODES: dict[type[np.generic], str] = {
-    np.bool_: "b1",
-    np.int8: "i1",
-    np.int16: "i2",
-    np.int32: "i4",
-    np.int64: "i8",
-    np.uint8: "u1",
-    np.uint16: "u2",
-    np.uint32: "u4",
-    np.uint64: "u8",
-    np.float16: "f2",
-    np.float32: "f4",
-    np.float64: "f8",
-    np.complex64: "c8",
-    np.complex128: "c16",
-}
-# Where they are types of their own; elsewhere they are int64 and uint64 themselves.
-_CODES.setdefault(np.longlong, "q8")
-_CODES.setdefault(np.ulonglong, "Q8")
-_EXTENDED: Final = frozenset[type]((np.longdouble, np.clongdouble))
-if np.finfo(np.longdouble).nmant == 63 and np.dtype(np.longdouble).itemsize == 16:
-    # Its bytes mean the same only where long double is the x87 format: elsewhere unknown.
-    _CODES.update({np.longdouble: "x16", np.clongdouble: "x32"})
-
-_UNITS: Final = "Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as"
-_MOMENT: Final = re.compile(rf"([<>])([Mm]8)(?:\[([1-9][0-9]*)?({_UNITS})\])?", re.ASCII)
-_TEXT: Final = re.compile(r"(?:\|(S)|([<>]U))([1-9][0-9]*)", re.ASCII)
-_TEXT_WIDTHS: Final = {"S": 1, "U": 4}
-
-
-# --- dtypes ------------------------------------------------------------------------------
-
-
-def _fixed_dtypes() -> Iterator[tuple[str, DType]]:
-    for kind, code in _CODES.items():
-        dtype = np.dtype(kind)
-        if dtype.itemsize == 1:
-            yield f"|{code}", dtype
-        else:
-            yield f"<{code}", dtype.newbyteorder("<")
-            yield f">{code}", dtype.newbyteorder(">")
-
-
-_DTYPES: Final = dict(_fixed_dtypes())
-
-
-def dtype_name(dtype: DType) -> str | None:
-    """Return a dtype's name on the wire, None when it has none.
-
-    A dtype's metadata is no part of the name, as it is none of numpy's equality.
-    """
-    code = _CODES.get(dtype.type)
-    if code is not None:
-        return dtype.str[0] + code
-    if dtype.kind not in "MmSU" or dtype.itemsize == 0:
-        return None
-    return dtype.str
-
-
-def wire_dtype(dtype: DType) -> DType:
-    """Return the little-endian dtype whose bytes stand on the wire."""
-    return dtype.newbyteorder("<") if dtype.byteorder in "=>" else dtype
-
-
-@lru_cache(maxsize=256)
-def named_dtype(name: str) -> DType:
-    """Return the dtype of a name on the wire.
-
-    Raises:
-        DecodeError: No dtype has this name here.
-    """
-    dtype = _DTYPES.get(name)
-    if dtype is None:
-        dtype = _moment_dtype(name) or _text_dtype(name)
-    if dtype is None:
-        raise DecodeError(f"unknown dtype {name!r:.40}")
-    return dtype
-
-
-def _moment_dtype(name: str) -> DType | None:
-    match = _MOMENT.fullmatch(name)
-    if match is None:
-        return None
-    order, kind, count, unit = match.groups()
-    if count is not None and (len(count) > 10 or int(count) > _MAX_ITEM):
-        return None
-    return np.dtype(f"{order}{kind}" + (f"[{count or ''}{unit}]" if unit else ""))
-
-
-def _text_dtype(name: str) -> DType | None:
-    match = _TEXT.fullmatch(name)
-    if match is None:
-        return None
-    kind, digits = match[1] or match[2], match[3]
-    if len(digits) > 10 or int(digits) * _TEXT_WIDTHS[kind[-1]] > _MAX_ITEM:
-        return None
-    return np.dtype(f"{kind}{digits}")
-
-
 # --- to the wire -------------------------------------------------------------------------
 
 
-def _encode_array(value: Array, buffers: list[Buffer], depth: int) -> object:
-    name = dtype_name(value.dtype)
-    if name is None:
+def encode_array(value: Array, buffers: Sink, depth: int) -> object:
+    """Write an array; where it stood before in the value, write which one it is."""
+    known = buffers.known(value)
+    if known is not None:
+        return known
+    dtype = value.dtype
+    form = _AS_THEY_LIE.get(dtype.type) if dtype.isnative else None
+    plain = value.ndim != 2 or value.nbytes < one_hot.SMALLEST
+    if form is not None and plain and value.size and value.flags.c_contiguous:
+        # Most arrays by number are such: half the time of the general way.
+        buffers.append(value.data.cast("B"))
+        buffers.remember(value)
+        return {TAG: "array", "t": form, "s": value.shape, "o": "C", "b": len(buffers) - 1}
+    return _encode_any(value, describe(dtype), buffers, depth)
+
+
+def _encode_any(value: Array, form: object, buffers: Sink, depth: int) -> object:
+    if form is None:
         raise Refused(value, _refusal(value.dtype), depth)
+    tree = one_hot.encode(value, form, buffers) or _encode_dense(value, form, buffers)
+    buffers.remember(value)
+    return tree
+
+
+def _encode_dense(value: Array, form: object, buffers: Sink) -> object:
     fortran = value.flags.f_contiguous and not value.flags.c_contiguous
     return {
         TAG: "array",
-        "t": name,
+        "t": form,
         "s": list(value.shape),
         "o": "F" if fortran else "C",
         "b": add_buffer(_raw(value, fortran=fortran), buffers),
@@ -170,17 +92,12 @@ def _encode_array(value: Array, buffers: list[Buffer], depth: int) -> object:
 def _raw(value: Array, *, fortran: bool) -> memoryview:
     """View an array's elements as bytes, without a copy where they lie as the wire has them."""
     straight = value.T if fortran else value
-    flat = straight.astype(wire_dtype(value.dtype), order="C", copy=False).reshape(-1)
-    if value.dtype.type in _EXTENDED:
-        return _without_padding(flat).data
+    dtype = wire_dtype(value.dtype)
+    if has_holes(dtype):
+        straight = without_holes(straight.astype(dtype, copy=False))
+    flat = straight.astype(dtype, order="C", copy=False).reshape(-1)
     # As uint8, because datetime64 and others export no buffer of their own.
     return flat.view(np.uint8).data
-
-
-def _without_padding(flat: Array) -> Array:
-    raw = flat.copy().view(np.uint8)
-    raw.reshape(-1, 16)[:, _EXTENDED_BYTES:] = 0
-    return raw
 
 
 def _refusal(dtype: DType) -> str:
@@ -193,25 +110,35 @@ def _refusal(dtype: DType) -> str:
     return f"array of dtype {dtype} has no wire form; {advice}"
 
 
-def _encode_scalar(value: np.generic, buffers: list[Buffer], depth: int) -> object:
+def encode_scalar(value: np.generic, buffers: Sink, depth: int) -> object:
+    """Write a numpy scalar that is no text and no bytes."""
     dtype = value.dtype
-    flat = np.asarray(value).astype(wire_dtype(dtype), copy=False).reshape(1)
-    raw = _without_padding(flat) if dtype.type in _EXTENDED else flat
-    return {TAG: "scalar", "t": dtype_name(dtype), "v": raw.tobytes().hex()}
+    form = describe(dtype)
+    if form is None:
+        raise Refused(value, _refusal(dtype).replace("array", "scalar", 1), depth)
+    flat = np.asarray(value).reshape(1).astype(wire_dtype(dtype), copy=False)
+    raw = without_holes(flat) if has_holes(dtype) else flat
+    return {TAG: "scalar", "t": form, "v": raw.tobytes().hex()}
 
 
-def _encode_text_scalar(value: np.str_, buffers: list[Buffer], depth: int) -> object:
+def _encode_text_scalar(value: np.str_, buffers: Sink, depth: int) -> object:
     # str.__str__ would return the same numpy scalar; joining makes plain text of it.
     return {TAG: "np.str", "v": encode_str("".join(value), buffers, depth)}
 
 
-def _encode_bytes_scalar(value: np.bytes_, buffers: list[Buffer], depth: int) -> object:
+def _encode_bytes_scalar(value: np.bytes_, buffers: Sink, depth: int) -> object:
     return {TAG: "np.bytes", "b": add_buffer(bytes(value), buffers)}
 
 
+_AS_THEY_LIE: Final = {
+    kind: f"{np.dtype(kind).str[0]}{code}"
+    for kind, code in CODES.items()
+    # Those of which Python has views, and whose bytes are the wire's.
+    if np.dtype(kind).kind in "biuf" and kind not in EXTENDED and sys.byteorder == "little"
+}
 ENCODERS: Final[Mapping[type, Encoder]] = {
-    np.ndarray: _encode_array,
-    **dict.fromkeys((*_CODES, np.datetime64, np.timedelta64), _encode_scalar),
+    np.ndarray: encode_array,
+    **dict.fromkeys((*CODES, np.datetime64, np.timedelta64, np.void), encode_scalar),
     np.str_: _encode_text_scalar,
     np.bytes_: _encode_bytes_scalar,
 }
@@ -220,65 +147,54 @@ ENCODERS: Final[Mapping[type, Encoder]] = {
 
 
 def _decode_array(body: dict[str, object], sources: Sources, depth: int) -> Array:
-    dtype = _declared_dtype(body, "array")
-    shape = _declared_shape(body["s"])
+    dtype = read_dtype(body["t"], "array")
+    shape = read_shape(body["s"], "array")
     order = body["o"]
     if order not in ("C", "F"):
         malformed("array", "'C' or 'F' for its order")
-    raw = memoryview(take_buffer(body["b"], sources))
+    raw = take_buffer(body["b"], sources)
+    size = raw.nbytes if type(raw) is memoryview else len(raw)
     expected = prod(shape) * dtype.itemsize
-    if raw.nbytes != expected:
-        malformed("array", f"{expected} bytes of {dtype} for its shape, got {raw.nbytes}")
-    return _build(raw, shape, dtype, "F" if order == "F" else "C")
+    if size != expected:
+        malformed("array", f"{expected} bytes of {dtype} for its shape, got {size}")
+    if size < COPY_BELOW and _is_read_only(raw):
+        raw = bytearray(raw)
+    array = _build(raw, shape, dtype, fortran=order == "F")
+    sources.remember(array)
+    return array
 
 
-def _build(raw: memoryview, shape: list[int], dtype: DType, order: str) -> Array:
+def _is_read_only(raw: Buffer) -> bool:
+    return raw.readonly if type(raw) is memoryview else type(raw) is bytes
+
+
+def _build(raw: Buffer, shape: list[int], dtype: DType, *, fortran: bool) -> Array:
     wire = wire_dtype(dtype)
-    layout: Any = order
     try:
-        array: Array = np.ndarray(shape, wire, raw, order=layout)
+        # Without an order where it can be: to give one takes a third of the time.
+        array: Array = (
+            np.ndarray(shape, wire, raw, order="F") if fortran else np.ndarray(shape, wire, raw)
+        )
     except (ValueError, OverflowError):
         # The size is right, so only an empty array gets here: its other sides are too long.
         malformed("array", f"a shape that numpy can hold, got {shape!r:.80}")
-    _check_content(array)
-    if wire != dtype:
-        return array.astype(dtype)
-    return array.copy(order="K") if raw.readonly and raw.nbytes < COPY_BELOW else array
+    if dtype.kind in CHECKED:
+        check_content(array, "array")
+    return array if wire is dtype or wire == dtype else array.astype(dtype)
 
 
-def _check_content(array: Array) -> None:
-    """Refuse bytes that are no bool, or no character: numpy itself trusts them blindly."""
-    if array.size == 0:
-        return
-    if array.dtype.kind == "b" and int(array.view(np.uint8).max()) > 1:
-        malformed("array", "bytes 0 and 1 alone for its bools")
-    if array.dtype.kind == "U":
-        points: Array = array.reshape(-1, order="A").view("<u4")
-        if int(points.max()) > _MAX_CODE_POINT:
-            malformed("array", "code points of Unicode for its text")
-
-
-def _declared_dtype(body: dict[str, object], tag: str) -> DType:
-    name = body["t"]
-    if type(name) is not str:
-        malformed(tag, "a dtype's name")
-    return named_dtype(name)
-
-
-def _declared_shape(shape: object) -> list[int]:
-    if type(shape) is not list or len(shape) > MAX_DIMENSIONS:
-        malformed("array", f"a shape of at most {MAX_DIMENSIONS} dimensions")
-    if any(type(side) is not int or side < 0 for side in shape):
-        malformed("array", "a shape of integers from 0 up")
-    return shape
+def _decode_one_hot(body: dict[str, object], sources: Sources, depth: int) -> Array:
+    array = one_hot.decode(body, sources)
+    sources.remember(array)
+    return array
 
 
 def _decode_scalar(body: dict[str, object], sources: Sources, depth: int) -> object:
-    dtype = _declared_dtype(body, "scalar")
+    dtype = read_dtype(body["t"], "scalar")
     if dtype.kind in "SU" or dtype.str[0] == ">":
         malformed("scalar", "a native number or moment")
-    array: Array = np.frombuffer(unhex(body["v"], dtype.itemsize, "scalar"), dtype)
-    _check_content(array)
+    array: Array = np.frombuffer(bytearray(unhex(body["v"], dtype.itemsize, "scalar")), dtype)
+    check_content(array, "scalar")
     return array[0]
 
 
@@ -295,11 +211,20 @@ def _decode_bytes_scalar(body: dict[str, object], sources: Sources, depth: int) 
     return np.bytes_(bytes(take_buffer(body["b"], sources)))
 
 
+def _decode_same(body: dict[str, object], sources: Sources, depth: int) -> object:
+    number, objects = body["n"], sources.objects or ()
+    if type(number) is not int or not 0 <= number < len(objects):
+        malformed("same", f"one of the {len(objects)} objects before it")
+    return objects[number]
+
+
 _B: Final = frozenset((TAG, "b"))
 
 FORMS: Final[Mapping[str, Form]] = {
     "array": (frozenset((TAG, "t", "s", "o", "b")), _decode_array),
+    "one-hot": (one_hot.KEYS, _decode_one_hot),
     "scalar": (frozenset((TAG, "t", "v")), _decode_scalar),
     "np.str": (frozenset((TAG, "v")), _decode_text_scalar),
     "np.bytes": (_B, _decode_bytes_scalar),
+    "same": (frozenset((TAG, "n")), _decode_same),
 }

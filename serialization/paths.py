@@ -80,3 +80,47 @@ def _short(key: Any) -> str:
     else:
         text = repr(key) if kind in _PLAIN else f"<{kind.__name__}>"
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+def find_tree(root: object, target: object, depth: int = 300) -> str:
+    """Return the path from a JSON tree down to a part of it, as that of the values they are."""
+    path = _find_tree(root, target, depth)
+    return "" if path is None else path
+
+
+def _find_tree(tree: object, target: object, depth: int) -> str | None:
+    if tree is target:
+        return ""
+    if depth == 0:
+        return None
+    for step, child in _tree_children(tree):
+        path = _find_tree(child, target, depth - 1)
+        if path is not None:
+            return step + path
+    return None
+
+
+def _tree_children(tree: Any) -> Iterator[tuple[str, object]]:
+    if type(tree) is list:
+        for index, item in enumerate(tree):
+            yield f"[{index}]", item
+    elif type(tree) is dict and "$" not in tree:
+        for key, item in tree.items():
+            yield f"[{_short(key)}]", item
+    elif type(tree) is dict and "v" in tree:
+        yield from _tagged_children(tree)
+
+
+def _tagged_children(tree: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    items = tree["v"]
+    if tree["$"] == "dict" and type(items) is list:
+        for place, item in enumerate(items):
+            key = items[place & ~1]
+            yield f"[{_short(key)}]" if place % 2 else f"{{key {_short(key)}}}", item
+    elif type(tree["$"]) is str and tree["$"] in _PLAIN_TAGS:
+        yield "", items
+    else:
+        yield f"<{_short(tree.get('n', tree['$']))[1:-1]}>", items
+
+
+_PLAIN_TAGS: Final = frozenset(("tuple", "set", "frozenset", "slice"))

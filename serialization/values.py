@@ -16,13 +16,79 @@ from asyncbridge.protocol.messages import Buffer, BulkRef
 
 TAG: Final = "$"
 """The key that marks an object as a tagged form."""
+MAX_DEPTH: Final = 100
+"""Containers inside one another. A level is at most two of JSON's, and orjson writes 254."""
+TOO_DEEP: Final = f"more than {MAX_DEPTH} containers stand inside one another"
+ONE_HOT_TOTAL: Final = 2**30
+"""Bytes that the one-hot matrices of one value may have together when they are dense.
+
+It bounds what a reader allocates for a few indices; a matrix beyond it goes as it is.
+"""
+
+
+class Sink(list[Buffer]):
+    """The buffers of the payload that is being written, and what else is known of it.
+
+    Attributes:
+        seen: The objects that a later place may refer to, by their address, with their number.
+            They are held, so that no other object gets the address meanwhile.
+        dense: Whether one-hot matrices are written like any others.
+        careful: Whether each scalar is looked at, for orjson has refused one that was not.
+        numbered: How many objects have a number.
+        room: Bytes that the one-hot matrices still to be written may have when they are dense.
+    """
+
+    # Of the class until they are set: most values hold no array at all.
+    seen: dict[int, tuple[object, int]] | None = None
+    dense: bool = False
+    careful: bool = False
+    numbered: int = 0
+    room: int = ONE_HOT_TOTAL
+
+    def known(self, value: object) -> object:
+        """Return what refers to an object that was written before, else None."""
+        if self.seen is None:
+            return None
+        entry = self.seen.get(id(value))
+        return None if entry is None else {TAG: "same", "n": entry[1]}
+
+    def remember(self, value: object) -> None:
+        """Number an object that has just been written."""
+        seen = self.seen
+        if seen is None:
+            seen = self.seen = {}
+        seen[id(value)] = (value, self.numbered)
+        self.numbered += 1
+
+    def alias(self, value: object, data: object) -> None:
+        """Let an object be referred to as what it was turned into, if that has a number."""
+        if self.seen is not None and id(data) in self.seen:
+            # The number alone, not the entry: that holds the data, and both must live.
+            self.seen[id(value)] = ((value, data), self.seen[id(data)][1])
+
+
+class Sources(list[Buffer | BulkRef | None]):
+    """A payload's buffers; None stands for one that a value has taken.
+
+    Attributes:
+        objects: What a later place may refer to, by number.
+        room: Bytes that one-hot matrices may still become.
+    """
+
+    objects: list[object] | None = None
+    room: int = ONE_HOT_TOTAL
+
+    def remember(self, value: object) -> None:
+        """Number an object that has just been read."""
+        if self.objects is None:
+            self.objects = []
+        self.objects.append(value)
+
 
 # A row's function takes exactly its key's type, which no type of a table can say: hence Any.
-Encoder = Callable[[Any, list[Buffer], int], object]
+Encoder = Callable[[Any, Sink, int], object]
 """From a value, the payload's buffers so far and the depth, to a JSON tree."""
 
-Sources = list[Buffer | BulkRef | None]
-"""A payload's buffers; None stands for one that a value has taken."""
 Decoder = Callable[[dict[str, object], Sources, int], object]
 """From a tagged object, the payload's buffers and the depth, to a value."""
 Form = tuple[frozenset[str], Decoder]
@@ -42,16 +108,34 @@ class Refused(Exception):
         value: The value itself, to find its path by.
         reason: What is wrong, and what to do.
         depth: How many containers stand around it.
+        trail: The steps from there on, through what the value was turned into.
     """
 
-    def __init__(self, value: object, reason: str, depth: int) -> None:
+    def __init__(
+        self, value: object, reason: str, depth: int, trail: list[tuple[str, object]] | None = None
+    ) -> None:
         super().__init__(reason)
         self.value = value
         self.reason = reason
         self.depth = depth
+        self.trail = trail or []
 
 
-def add_buffer(buffer: Buffer, buffers: list[Buffer]) -> int:
+class Unreadable(Exception):
+    """A tagged object that its decoder refuses; ``codec.decode`` turns it into the public error.
+
+    Attributes:
+        tree: The object itself, to find its path by.
+        reason: What is wrong, and what to do.
+    """
+
+    def __init__(self, tree: dict[str, object], reason: str) -> None:
+        super().__init__(reason)
+        self.tree = tree
+        self.reason = reason
+
+
+def add_buffer(buffer: Buffer, buffers: Sink) -> int:
     """Put a buffer last and return its index."""
     buffers.append(buffer)
     return len(buffers) - 1
@@ -105,12 +189,12 @@ def unhex(text: object, size: int, tag: str) -> bytes:
 # --- to the wire -------------------------------------------------------------------------
 
 
-def encode_itself(value: object, buffers: list[Buffer], depth: int) -> object:
+def encode_itself(value: object, buffers: Sink, depth: int) -> object:
     """Return a value that JSON carries as it is."""
     return value
 
 
-def encode_int(value: int, buffers: list[Buffer], depth: int) -> object:
+def encode_int(value: int, buffers: Sink, depth: int) -> object:
     """Return a 64-bit integer itself, and any other one in hex.
 
     Decimal digits would be quadratic in time and capped by the interpreter at 4,300.
@@ -120,7 +204,7 @@ def encode_int(value: int, buffers: list[Buffer], depth: int) -> object:
     return {TAG: "int", "v": format(value, "x")}
 
 
-def encode_str(value: str, buffers: list[Buffer], depth: int) -> object:
+def encode_str(value: str, buffers: Sink, depth: int) -> object:
     """Return text itself, unless it holds lone surrogates, which UTF-8 does not carry."""
     if is_plain_text(value):
         return value
@@ -138,27 +222,27 @@ def is_plain_text(value: str) -> bool:
     return True
 
 
-def _encode_float(value: float, buffers: list[Buffer], depth: int) -> object:
+def _encode_float(value: float, buffers: Sink, depth: int) -> object:
     # The difference is zero for finite numbers alone; JSON carries those exactly.
     if value - value == 0.0:
         return value
     return {TAG: "float", "v": _DOUBLE.pack(value).hex()}
 
 
-def _encode_complex(value: complex, buffers: list[Buffer], depth: int) -> object:
+def _encode_complex(value: complex, buffers: Sink, depth: int) -> object:
     return {TAG: "complex", "v": _TWO_DOUBLES.pack(value.real, value.imag).hex()}
 
 
-def _encode_bytes(value: bytes, buffers: list[Buffer], depth: int) -> object:
+def _encode_bytes(value: bytes, buffers: Sink, depth: int) -> object:
     return {TAG: "bytes", "b": add_buffer(value, buffers)}
 
 
-def _encode_bytearray(value: bytearray, buffers: list[Buffer], depth: int) -> object:
+def _encode_bytearray(value: bytearray, buffers: Sink, depth: int) -> object:
     # A copy: a view would forbid its owner to resize it for as long as the payload lives.
     return {TAG: "bytearray", "b": add_buffer(bytes(value), buffers)}
 
 
-def _encode_memoryview(value: memoryview, buffers: list[Buffer], depth: int) -> object:
+def _encode_memoryview(value: memoryview, buffers: Sink, depth: int) -> object:
     try:
         flat = value.ndim == 1 and value.format == "B"
         if not flat:
@@ -171,12 +255,12 @@ def _encode_memoryview(value: memoryview, buffers: list[Buffer], depth: int) -> 
     return {TAG: "memoryview", "b": add_buffer(buffer, buffers), "w": writable}
 
 
-def _encode_range(value: range, buffers: list[Buffer], depth: int) -> object:
+def _encode_range(value: range, buffers: Sink, depth: int) -> object:
     parts = (value.start, value.stop, value.step)
     return {TAG: "range", "v": [encode_int(int(part), buffers, depth) for part in parts]}
 
 
-def _encode_ellipsis(value: object, buffers: list[Buffer], depth: int) -> object:
+def _encode_ellipsis(value: object, buffers: Sink, depth: int) -> object:
     return {TAG: "ellipsis"}
 
 

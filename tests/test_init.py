@@ -15,6 +15,8 @@ PUBLIC = {
     "Binding", "LogReader", "ProgressReader", "Promise", "WatchedPromise",
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
     "ValidationEnd",
+    # types of one's own
+    "serializable", "serializes",
     # errors
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
     "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",

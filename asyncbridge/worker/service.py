@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from asyncbridge.serialization.registry import add_converter
 from asyncbridge.transport.loops import new_event_loop
+from asyncbridge.worker import tensors
 from asyncbridge.worker.app import WorkerApp
 from asyncbridge.worker.engine import Engine
 from asyncbridge.worker.executor import GpuThread
@@ -49,6 +51,7 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
     )
     gpu_thread = GpuThread(on_crash=report_crash)
     gpu_thread.start()
+    add_converter(tensors.find)
     # Only the supervisor of a worker that is a client's own has somebody to show it to.
     journal = Journal(config["folder"] if config.get("journal") else None)
     engine = Engine(loop=loop, executor=gpu_thread, backend=backend, output=output, journal=journal)

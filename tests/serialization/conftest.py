@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
+from datetime import datetime, time, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
+import pandas as pd
 import pytest
+from scipy import sparse
 
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import decode, encode
+from asyncbridge.serialization.dtypes import without_holes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +30,8 @@ def fingerprint(value: Any) -> Any:
     if kind is np.ndarray:
         flags = (value.flags.c_contiguous, value.flags.f_contiguous)
         return kind, dtype_of(value), value.shape, flags, significant(value)
+    if value is np.ma.masked:
+        return kind
     if isinstance(value, np.generic):
         content = value.tolist() if kind in (np.str_, np.bytes_) else significant(np.asarray(value))
         return kind, dtype_of(value), content
@@ -37,22 +47,40 @@ def fingerprint(value: Any) -> Any:
         return kind, sorted((fingerprint(item) for item in value), key=repr)
     if kind in (slice, range):
         return kind, [fingerprint(part) for part in (value.start, value.stop, value.step)]
+    if kind is np.ma.MaskedArray:
+        parts = (value.data, value.mask, value._fill_value, value.hardmask)
+        return kind, [fingerprint(part) for part in parts]
+    if kind in (datetime, time):
+        return kind, value.isoformat(), value.fold, fingerprint(value.tzinfo)
+    if kind in (timezone, ZoneInfo, Decimal):
+        return kind, repr(value)
+    if kind is UUID:
+        return kind, value.hex, value.is_safe
     if kind is memoryview:
         return kind, value.readonly, value.format, value.tobytes()
+    if sparse.issparse(value):
+        names = ("data", "indices", "indptr", "offsets", "coords")
+        arrays = [getattr(value, name) for name in names if hasattr(value, name)]
+        return kind, value.shape, fingerprint(arrays)
+    if isinstance(value, pd.Index | pd.Series | pd.DataFrame):
+        return kind, fingerprint(orjson.loads(orjson.dumps(encode(value).header))), repr(value)
+    if dataclasses.is_dataclass(kind):
+        return kind, fingerprint(vars(value))
     return kind, value
 
 
-def dtype_of(value: Any) -> tuple[object, str]:
+def dtype_of(value: Any) -> tuple[object, ...]:
     """Tell apart dtypes that numpy calls equal, such as long and long long."""
-    return value.dtype.type, value.dtype.str
+    dtype = value.dtype
+    return dtype.type, dtype.str, dtype, dtype.itemsize, dtype.isalignedstruct
 
 
 def significant(value: Any) -> bytes:
     """Return the bytes in memory's order, without the padding of extended floats."""
-    if value.dtype.type not in (np.longdouble, np.clongdouble):
-        return bytes(value.tobytes("A"))
-    raw = value.astype(value.dtype.newbyteorder("<")).tobytes("A")
-    return b"".join(raw[start : start + 10] for start in range(0, len(raw), 16))
+    if value.dtype.type in (np.longdouble, np.clongdouble):
+        value = value.astype(value.dtype.newbyteorder("<"))
+    fortran = value.flags.f_contiguous and not value.flags.c_contiguous
+    return bytes(without_holes(value.T if fortran else value).tobytes())
 
 
 def over_the_wire(value: object) -> object:

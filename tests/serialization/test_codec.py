@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict, defaultdict, namedtuple
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import ml_dtypes
 import numpy as np
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from asyncbridge.errors import DecodeError, SerializationError
 from asyncbridge.protocol.messages import BulkRef, Payload
@@ -30,6 +33,13 @@ HASHABLE_LEAVES = st.one_of(
     st.builds(range, st.integers(), st.integers(), st.integers(1, 9)),
     st.just(...),
     st.builds(np.float32, st.floats(width=32)),
+    st.dates(),
+    st.datetimes(timezones=st.none() | st.timezones()),
+    st.timedeltas(),
+    st.decimals(allow_nan=False),  # a signalling NaN has no hash
+    st.fractions(),
+    st.uuids(),
+    st.builds(PurePosixPath, st.text("ab/.", max_size=6)),
     st.builds(np.int64, st.integers(-(2**63), 2**63 - 1)),
 )
 HASHABLE = st.recursive(
@@ -38,8 +48,16 @@ HASHABLE = st.recursive(
     max_leaves=6,
 )
 LEAVES = HASHABLE_LEAVES | st.builds(bytearray, st.binary(max_size=8))
+ARRAYS = st.builds(np.asarray, st.lists(st.floats(), max_size=4))
+OBJECTS = st.one_of(
+    ARRAYS,
+    ARRAYS.map(lambda array: np.ma.MaskedArray(array, mask=array > 0)),
+    ARRAYS.map(lambda array: sparse.coo_array(np.atleast_2d(array))),
+    ARRAYS.map(lambda array: np.array([(item, True) for item in array], "f8,?")),
+    ARRAYS.map(lambda array: array.view(np.uint16).view(ml_dtypes.bfloat16)),
+)
 VALUES = st.recursive(
-    LEAVES | st.builds(np.asarray, st.lists(st.floats(), max_size=4)),
+    LEAVES | OBJECTS,
     lambda inner: st.one_of(
         st.lists(inner, max_size=12),
         st.lists(inner, max_size=4).map(tuple),

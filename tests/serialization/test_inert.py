@@ -16,7 +16,16 @@ HOSTILE: list[object] = [
     {"$": "tuple", "v": [{"$": "import", "v": "this"}]},
     {"$": "array", "t": "O", "s": [1], "o": "C", "b": 0},
     {"$": "array", "t": "os.system", "s": [], "o": "C", "b": 0},
+    {"$": "array", "t": "antigravity", "s": [], "o": "C", "b": 0},
     {"$": "scalar", "t": "<M8[antigravity]", "v": ""},
+    {"$": "registered", "n": "os.system", "e": 1, "v": "true"},
+    {"$": "zone", "v": "../../../../etc/passwd"},
+    {"$": "zone", "v": "/etc/passwd"},
+    {"$": "zone", "v": "this.antigravity"},
+    {"$": "path", "k": "open", "v": "/etc/passwd"},
+    {"$": "same", "n": 0},
+    {"$": "sparse", "v": ["os.system", [1], 2, 3]},
+    {"$": "masked", "v": ["os.system", None, None, False]},
     {"$": "set", "v": [[1]]},
     {"$": "dict", "v": [{}, 1]},
 ]
@@ -26,7 +35,14 @@ import json, sys
 from pathlib import Path
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Payload
+import collections, zoneinfo
+import ml_dtypes, numpy.ma, scipy.sparse
+import asyncbridge.serialization.dataframes, asyncbridge.serialization.sparse
+import asyncbridge
 from asyncbridge.serialization import decode, unpack
+
+asyncbridge.serializable(name="vectors.Point", version=3)(collections.namedtuple("Point", "x y"))
+zoneinfo.ZoneInfo("Europe/Berlin")
 
 trees = json.loads(Path(sys.argv[1]).read_text())
 frames = [bytes.fromhex(text) for text in json.loads(sys.argv[2])]
@@ -55,7 +71,11 @@ print(json.dumps([values, failures, messages, sorted(set(events))]))
 
 
 def test_decoding_runs_opens_and_imports_nothing(tmp_path: Path) -> None:
-    """The interpreter reports no import, open, exec, compile or other event while decoding."""
+    """The interpreter reports no import, open, exec, compile or other event while decoding.
+
+    What a form needs is there already: the rules of a time zone that was used before, and the
+    packages of the values that come.
+    """
     trees = json.loads(VECTORS.read_text())
     rows = trees + [{"header": tree, "buffers": []} for tree in HOSTILE]
     source = tmp_path / "trees.json"

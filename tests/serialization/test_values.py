@@ -9,7 +9,7 @@ import pytest
 from asyncbridge.errors import DecodeError, SerializationError
 from asyncbridge.protocol.messages import Buffer, BulkRef, Payload
 from asyncbridge.serialization import decode, encode
-from asyncbridge.serialization.values import Refused, take_buffer
+from asyncbridge.serialization.values import Refused, Sources, take_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,7 +168,7 @@ def test_a_malformed_form_is_a_decode_error(
 def test_a_buffer_is_taken_once() -> None:
     """The second value that refers to a buffer is an error: no two values share memory."""
     with pytest.raises(DecodeError, match="two values refer to buffer 0"):
-        take_buffer(0, [None])
+        take_buffer(0, Sources([None]))
 
 
 def test_a_refusal_knows_its_value_and_depth() -> None:

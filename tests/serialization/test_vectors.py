@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
+import ml_dtypes
 import numpy as np
 import orjson
+import pandas as pd
 import pytest
+from scipy import sparse
 
+import asyncbridge
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import decode, encode, pack, unpack
@@ -19,6 +29,15 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors"
 
+
+@asyncbridge.serializable(name="vectors.Point", version=3)
+@dataclass
+class Point:
+    x: object
+    y: object
+
+
+SHARED = np.arange(2, dtype="<i2")
 VALUES: dict[str, object] = {
     "None": None,
     "True": True,
@@ -57,6 +76,49 @@ VALUES: dict[str, object] = {
     "scalar, timedelta64[ms]": np.timedelta64(-1, "ms"),
     "scalar, text": np.str_("a"),
     "scalar, bytes": np.bytes_(b"a"),
+    "date": date(2024, 2, 29),
+    "datetime, zone by key": datetime(2024, 10, 27, 2, 30, 0, 7, ZoneInfo("Europe/Berlin"), fold=1),
+    "datetime, without zone": datetime(2024, 1, 1),  # noqa: DTZ001 - that is the case
+    "time, UTC": time(1, 2, 3, 4, UTC),
+    "timedelta": timedelta(microseconds=-1),
+    "timezone with a name": timezone(timedelta(hours=-3), "here"),
+    "Decimal": Decimal("-1.50E+7"),
+    "Decimal, signalling NaN": Decimal("sNaN12"),
+    "Fraction": Fraction(-1, 2**64),
+    "UUID": UUID(int=258),
+    "PurePosixPath": PurePosixPath("/a/b"),
+    "PureWindowsPath": PureWindowsPath("c:/a"),
+    "array, structured": np.array(
+        [(1, [2, 3], "a")],
+        np.dtype([("x", "<i2"), ("y", ">f4", (2,)), (("title", "z"), "<U1")], align=True),
+    ),
+    "array, void": np.array([b"\1\2", b"\0\3"], "V2"),
+    "array, bfloat16": np.array([1, -2], ml_dtypes.bfloat16),
+    "scalar, float8_e5m2": ml_dtypes.float8_e5m2(1),
+    "scalar, structured": np.array([(1, True)], [("a", "<i4"), ("b", "?")])[0],
+    "masked array": np.ma.array([1, 2], mask=[True, False], fill_value=9, dtype="<i2"),
+    "masked constant": np.ma.masked,
+    "one-hot, float32": np.tile(np.eye(64, dtype="<f4"), (4, 1)),
+    "one-hot, big-endian int16, Fortran order": np.asfortranarray(np.eye(300, dtype=">i2")[::-1]),
+    "sparse, csr_matrix": sparse.csr_matrix(np.array([[0, 1.5], [0, 0]], "<f4")),
+    "sparse, coo_array": sparse.coo_array(np.array([[0, 1], [2, 0]], "<i2")),
+    "sparse, dia_array": sparse.dia_array(np.eye(2)),
+    "sparse, bsr_array": sparse.bsr_array(np.eye(2, dtype="?"), blocksize=(1, 2)),
+    "an array in three places": [SHARED, {"a": SHARED}, np.ma.array([1], mask=[True]), SHARED],
+    "series, float64": pd.Series([0.5], index=pd.RangeIndex(1), name="s"),
+    "series, nullable Int64": pd.Series([1, None], dtype="Int64"),
+    "frame, one dtype": pd.DataFrame([[1, 2]], columns=pd.Index(["a", "b"], dtype="object")),
+    "frame, several dtypes": pd.DataFrame(
+        {1: [1.5], 2: pd.Series(["x"], dtype="string[python]"), 3: pd.Categorical(["y"])}
+    ).astype({3: pd.CategoricalDtype(pd.Index(["y"], dtype="object"), ordered=True)}),
+    "index, zone and frequency": pd.date_range(
+        "2024-01-01", periods=2, freq="h", tz=UTC, unit="ms", name=("a", 1)
+    ),
+    "multi-index": pd.MultiIndex.from_product([[1], [2, 3]], names=["k", None]),
+    "column of periods": pd.Series(pd.period_range("2024-01", periods=1, freq="M")),
+    "column of intervals": pd.Series(pd.interval_range(0, 1)),
+    "column of objects": pd.Series([1, pd.NA, pd.NaT], dtype=object),
+    "registered, version 3": Point(1, (2,)),
 }
 
 FRAMES: dict[str, list[m.Message]] = {

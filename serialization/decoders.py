@@ -1,0 +1,166 @@
+"""The walk over a JSON tree to its value: tags are looked up, nothing is imported or run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, TypeVar, cast
+
+from asyncbridge.errors import DecodeError
+from asyncbridge.serialization import arrays, extras, masked, registry, standard, values
+from asyncbridge.serialization.values import (
+    MAX_DEPTH,
+    TAG,
+    TOO_DEEP,
+    Form,
+    Sources,
+    Unreadable,
+    malformed,
+    shown,
+)
+
+_Walk = Callable[[Any, Sources, int], object]
+_Hashed = TypeVar("_Hashed", bound=Collection[object])
+_LEAVES: Final = frozenset[type]((type(None), bool, int, float, str))
+
+
+class _Walks(dict[type, _Walk]):
+    """The table of JSON's types, with an error for every other one."""
+
+    def __missing__(self, kind: type) -> _Walk:
+        raise DecodeError(f"a header is a parsed JSON tree; {kind.__name__} is no part of one")
+
+
+def _walk_leaf(tree: object, sources: Sources, depth: int) -> object:
+    return tree
+
+
+def _walk_list(tree: list[object], sources: Sources, depth: int) -> list[object]:
+    if depth >= MAX_DEPTH:
+        raise DecodeError(TOO_DEEP)
+    if _LEAVES.issuperset(map(type, tree)):
+        return tree.copy()
+    depth += 1
+    return [WALKS[type(item)](item, sources, depth) for item in tree]
+
+
+def _walk_dict(tree: dict[str, object], sources: Sources, depth: int) -> object:
+    if TAG in tree:
+        return _walk_tagged(tree, sources, depth)
+    if depth >= MAX_DEPTH:
+        raise DecodeError(TOO_DEEP)
+    if _LEAVES.issuperset(map(type, tree.values())):
+        return tree.copy()
+    depth += 1
+    return {key: WALKS[type(item)](item, sources, depth) for key, item in tree.items()}
+
+
+def _walk_tagged(tree: dict[str, object], sources: Sources, depth: int) -> object:
+    tag = tree[TAG]
+    form = _FORMS.get(tag) if type(tag) is str else None
+    if form is None:
+        form = _composite_form(tag)
+    keys, read = form
+    if tree.keys() != keys:
+        malformed(cast(str, tag), f"the keys {', '.join(sorted(keys))}")
+    return read(tree, sources, depth)
+
+
+def _composite_form(tag: object) -> Form:
+    known = type(tag) is str and tag in registry.BY_TAG
+    if not known and not extras.load_tag(tag):
+        raise DecodeError(f"unknown tag: {shown(tag)}")
+    return _ITEMS, _read_composite
+
+
+def _read_composite(tree: dict[str, object], sources: Sources, depth: int) -> object:
+    return _put_together(registry.BY_TAG[cast(str, tree[TAG])], tree, sources, depth)
+
+
+def _read_registered(tree: dict[str, object], sources: Sources, depth: int) -> object:
+    try:
+        entry = registry.named(tree["n"], tree["e"])
+    except DecodeError as error:
+        raise Unreadable(tree, str(error)) from None
+    return _put_together(entry, tree, sources, depth)
+
+
+def _put_together(
+    entry: registry.Entry, tree: dict[str, Any], sources: Sources, depth: int
+) -> object:
+    """Read the data of an entry, and let the entry make its value of it."""
+    if depth >= MAX_DEPTH:
+        raise DecodeError(TOO_DEEP)
+    data = WALKS[type(tree["v"])](tree["v"], sources, depth + 1)
+    try:
+        value = entry.put_together(data, tree.get("e", entry.version))
+    except DecodeError as error:
+        raise Unreadable(tree, str(error)) from error.__cause__
+    except Exception as error:
+        raise Unreadable(tree, f"the decoder of {entry.raised(error)}") from error
+    if type(value) is not entry.kind and not entry.is_own:
+        made = type(value).__name__
+        raise Unreadable(tree, f"the decoder of {entry.name!r} made a {made} of it")
+    sources.remember(value)
+    return value
+
+
+def _read_items(tree: dict[str, object], sources: Sources, depth: int) -> list[object]:
+    items = tree["v"]
+    if type(items) is not list:
+        malformed(cast(str, tree[TAG]), "a list of items")
+    return _walk_list(items, sources, depth)
+
+
+def _read_tuple(tree: dict[str, object], sources: Sources, depth: int) -> object:
+    return tuple(_read_items(tree, sources, depth))
+
+
+def _read_set(tree: dict[str, object], sources: Sources, depth: int) -> object:
+    return _collect(set, "set", _read_items(tree, sources, depth))
+
+
+def _read_frozenset(tree: dict[str, object], sources: Sources, depth: int) -> object:
+    return _collect(frozenset, "frozenset", _read_items(tree, sources, depth))
+
+
+def _read_dict(tree: dict[str, object], sources: Sources, depth: int) -> object:
+    items = _read_items(tree, sources, depth)
+    if len(items) % 2:
+        malformed("dict", "a value for every key")
+    keys = items[::2]
+    return dict(zip(_collect(dict.fromkeys, "dict", keys), items[1::2], strict=True))
+
+
+def _collect(build: Callable[[list[object]], _Hashed], tag: str, members: list[object]) -> _Hashed:
+    try:
+        collected = build(members)
+    except (TypeError, ValueError):
+        malformed(tag, "members that are hashable")
+    if len(collected) != len(members):
+        malformed(tag, "members that all differ")
+    return collected
+
+
+def _read_slice(tree: dict[str, object], sources: Sources, depth: int) -> object:
+    items = _read_items(tree, sources, depth)
+    if len(items) != 3:
+        malformed("slice", "start, stop and step")
+    return slice(*items)
+
+
+for _entry in masked.ENTRIES:
+    registry.add_own(_entry)
+
+WALKS: Final = _Walks({list: _walk_list, dict: _walk_dict, **dict.fromkeys(_LEAVES, _walk_leaf)})
+_ITEMS: Final = frozenset((TAG, "v"))
+_FORMS: Final[Mapping[str, Form]] = {
+    **values.FORMS,
+    **standard.FORMS,
+    **arrays.FORMS,
+    "tuple": (_ITEMS, _read_tuple),
+    "set": (_ITEMS, _read_set),
+    "frozenset": (_ITEMS, _read_frozenset),
+    "dict": (_ITEMS, _read_dict),
+    "slice": (_ITEMS, _read_slice),
+    "registered": (frozenset((TAG, "n", "e", "v")), _read_registered),
+}

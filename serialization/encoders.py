@@ -1,0 +1,211 @@
+"""The walk over a value to its JSON tree: by exact type, a subclass never passes for its base."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncbridge.errors import SerializationError
+from asyncbridge.serialization import arrays, extras, paths, registry, standard, values
+from asyncbridge.serialization.values import (
+    MAX_DEPTH,
+    TAG,
+    TOO_DEEP,
+    Encoder,
+    Refused,
+    Sink,
+    is_plain_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+_BULK_CHECK: Final = 8
+"""Items from which looking at all their types at once is quicker than one by one."""
+
+
+class _Encoders(dict[type, Encoder]):
+    """The table by exact type, with a refusal for what no other table has either."""
+
+    def __missing__(self, kind: type) -> Encoder:
+        if kind in registry.BY_TYPE or extras.load_for(kind):
+            return _encode_composite
+        if extras.is_scalar(kind):
+            return arrays.encode_scalar
+        return _refuse if registry.converter(kind) is None else _encode_converted
+
+
+def has_own_form(kind: type) -> bool:
+    """Tell whether a type has a wire form that nobody registered."""
+    return kind in ENCODERS or kind.__module__.partition(".")[0] in extras.PACKAGES
+
+
+def _refuse(value: object, buffers: Sink, depth: int) -> object:
+    raise Refused(value, _refusal(type(value)), depth)
+
+
+def _refusal(kind: type) -> str:
+    text = f"object of type {kind.__name__} has no wire form"
+    advice = extras.advice(kind)
+    if advice is not None:
+        return f"{text}; {advice}"
+    base = next((base for base in kind.__mro__[1:] if base in ENCODERS), None)
+    if base is not None:
+        make = _CONVERSIONS.get(base.__name__, base.__name__)
+        return f"{text}, and does not pass for its base; send {make}(value) to send it as one{_REGISTER}"
+    return f"{text}; send its parts as dicts, lists and arrays, or make it in the worker{_REGISTER}"
+
+
+_REGISTER: Final = ", or register the type with asyncbridge.serializes"
+# As the caller spells them; a base that is not here is spelled by its own name.
+_CONVERSIONS: Final = {"ndarray": "numpy.array"}
+
+
+def explain(refused: Refused, root: object, path: str) -> SerializationError:
+    """Add to a refusal where in the value it happened."""
+    steps = [*(paths.find(root, refused.value, refused.depth) or []), *refused.trail]
+    if refused.reason is TOO_DEEP:
+        loop = paths.loop(root, steps)
+        if loop is not None:
+            inner, outer = loop
+            reason = f"cyclic value: this is {path}{outer} again; send a tree without cycles"
+            return SerializationError(reason, path=path + inner)
+    return SerializationError(refused.reason, path=path + paths.render(steps))
+
+
+def _encode_list(value: list[object], buffers: Sink, depth: int) -> object:
+    if depth >= MAX_DEPTH:
+        raise Refused(value, TOO_DEEP, depth)
+    if len(value) >= _BULK_CHECK and _all_plain(value, buffers):
+        return value
+    depth += 1
+    return [ENCODERS[type(item)](item, buffers, depth) for item in value]
+
+
+def _encode_dict(value: dict[object, object], buffers: Sink, depth: int) -> object:
+    if depth >= MAX_DEPTH:
+        raise Refused(value, TOO_DEEP, depth)
+    bulk = len(value) >= _BULK_CHECK
+    if bulk and _all_texts(value, buffers) and _all_plain(value.values(), buffers):
+        return value
+    if not _plain_keys(value):
+        items = (part for item in value.items() for part in item)
+        return {TAG: "dict", "v": _encode_items(items, buffers, depth)}
+    depth += 1
+    return {key: ENCODERS[type(item)](item, buffers, depth) for key, item in value.items()}
+
+
+def _encode_items(items: Iterable[object], buffers: Sink, depth: int) -> list[object]:
+    depth += 1
+    return [ENCODERS[type(item)](item, buffers, depth) for item in items]
+
+
+def _tagged_container(tag: str) -> Encoder:
+    def encode_container(value: Any, buffers: Sink, depth: int) -> object:
+        if depth >= MAX_DEPTH:
+            raise Refused(value, TOO_DEEP, depth)
+        return {TAG: tag, "v": _encode_items(value, buffers, depth)}
+
+    return encode_container
+
+
+def _encode_slice(value: slice, buffers: Sink, depth: int) -> object:
+    if depth >= MAX_DEPTH:
+        raise Refused(value, TOO_DEEP, depth)
+    parts = (value.start, value.stop, value.step)
+    return {TAG: "slice", "v": _encode_items(parts, buffers, depth)}
+
+
+def _encode_composite(value: object, buffers: Sink, depth: int) -> object:
+    """Write what a value's entry in the registry makes of it."""
+    known = buffers.known(value)
+    if known is not None:
+        return known
+    if depth >= MAX_DEPTH:
+        raise Refused(value, TOO_DEEP, depth)
+    entry = registry.BY_TYPE[type(value)]
+    try:
+        data = entry.take_apart(value)
+    except registry.Unfit as unfit:
+        raise Refused(value, str(unfit), depth) from None
+    except Exception as error:
+        raise Refused(value, f"the encoder of {entry.raised(error)}", depth) from error
+    tree = {**entry.head, "v": _encode_part(f"<{entry.name}>", data, value, buffers, depth)}
+    buffers.remember(value)
+    return tree
+
+
+def _encode_part(step: str, data: object, value: object, buffers: Sink, depth: int) -> object:
+    """Write what a value was turned into; errors show the way through it."""
+    try:
+        return ENCODERS[type(data)](data, buffers, depth + 1)
+    except Refused as refused:
+        inner = paths.find(data, refused.value, refused.depth - depth - 1) or []
+        trail = [(step, data), *inner, *refused.trail]
+        raise Refused(value, refused.reason, depth, trail) from refused.__cause__
+
+
+def _encode_converted(value: object, buffers: Sink, depth: int) -> object:
+    """Write what stands for a value on the other side, such as a tensor's array."""
+    if depth >= MAX_DEPTH:
+        raise Refused(value, TOO_DEEP, depth)
+    known = buffers.known(value)
+    if known is not None:
+        return known
+    convert = registry.converter(type(value))
+    assert convert is not None
+    try:
+        data = convert(value)
+    except registry.Unfit as unfit:
+        raise Refused(value, str(unfit), depth) from None
+    except Exception as error:
+        reason = f"object of type {type(value).__name__} cannot be turned into an array: {error}"
+        raise Refused(value, reason, depth) from error
+    tree = _encode_part(f"<{type(value).__name__}>", data, value, buffers, depth)
+    buffers.alias(value, data)
+    return tree
+
+
+def _plain_keys(value: dict[object, object]) -> bool:
+    """Whether a dict's keys can be a JSON object's."""
+    for key in value:  # noqa: SIM110 - all() with a generator costs every small dict 0.3 µs
+        if type(key) is not str or key == TAG or not is_plain_text(key):
+            return False
+    return True
+
+
+def _all_texts(keys: dict[object, object], buffers: Sink) -> bool:
+    """Whether a large dict's keys seem to be a JSON object's: all in C loops."""
+    return not buffers.careful and set(map(type, keys)) == _TEXT and TAG not in keys
+
+
+def _all_plain(items: Collection[Any], buffers: Sink) -> bool:
+    """Whether the items seem to stand for themselves: all in C loops.
+
+    What orjson refuses by itself is not looked for: integers of more than 64 bits, and lone
+    surrogates. Then the value is walked again, with care.
+    """
+    kinds = set(map(type, items))
+    if buffers.careful or not kinds <= _SCALARS:
+        return False
+    if float not in kinds:
+        return True
+    floats = items if len(kinds) == 1 else [item for item in items if type(item) is float]
+    return all(map(isfinite, floats))
+
+
+_TEXT: Final = {str}
+_SCALARS: Final = frozenset[type]((type(None), bool, int, float, str))
+ENCODERS: Final = _Encoders(
+    {
+        **values.ENCODERS,
+        **standard.ENCODERS,
+        **arrays.ENCODERS,
+        list: _encode_list,
+        dict: _encode_dict,
+        tuple: _tagged_container("tuple"),
+        set: _tagged_container("set"),
+        frozenset: _tagged_container("frozenset"),
+        slice: _encode_slice,
+    }
+)

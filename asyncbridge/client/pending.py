@@ -67,6 +67,7 @@ class Pending:
         "_promise",
         "after",
         "annotate",
+        "aside",
         "bindings",
         "bulk",
         "cancelled_phase",
@@ -86,6 +87,7 @@ class Pending:
         "stopped",
         "timer",
         "times",
+        "writable",
     )
 
     def __init__(
@@ -100,6 +102,8 @@ class Pending:
         home: Rejections,
         annotate: Callable[[RemoteError], None] | None,
         origin: str,
+        aside: bool = False,
+        writable: bool = False,
     ) -> None:
         self._promise: Promise[Any] | None = promise
         self._output: OutputLog | None = None
@@ -114,6 +118,8 @@ class Pending:
         self.dependents: list[Pending] = []
         self.annotate = annotate
         self.origin = origin
+        self.aside = aside
+        self.writable = writable
         self.id = 0
         self.cancelling = False
         self.message: object = None
@@ -289,6 +295,7 @@ class Pending:
             lifetime=self.lifetime,
             after=tuple(item.id for item in self.after),
             label=self.label,
+            aside=self.aside,
         )
 
 

@@ -20,6 +20,7 @@ from asyncbridge.errors import (
     WorkerLost,
     WorkerStartError,
 )
+from asyncbridge.outcome import Error, capture
 from asyncbridge.protocol.client import ClientProtocol, size_of
 from asyncbridge.protocol.journal import is_blank, parse
 from asyncbridge.protocol.limits import HEADER_BYTES
@@ -32,7 +33,9 @@ from asyncbridge.protocol.messages import (
     Info,
     InfoRequest,
     Output,
+    Placed,
     Progress,
+    Returned,
     Started,
     StateChanged,
 )
@@ -49,9 +52,11 @@ if TYPE_CHECKING:
     from asyncbridge.client.output import OutputRouter
     from asyncbridge.client.pending import Pending
     from asyncbridge.lifetime import Finalizers
+    from asyncbridge.outcome import Outcome
     from asyncbridge.promise import Promise
     from asyncbridge.protocol.limits import Bound
     from asyncbridge.protocol.messages import Message, Payload, StopMode
+    from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Link
 
 __all__ = ["Session"]
@@ -72,6 +77,7 @@ class Session:
         verdict: Tells why the worker is gone, once the connection has ended.
         ended: Called once, when the session has ended for whatever reason.
         kill: Kills the worker; None where that is not ours to do.
+        arena: This side's shared memory, if there is any; the session closes it.
     """
 
     def __init__(
@@ -86,9 +92,14 @@ class Session:
         verdict: Callable[[str], Awaitable[WorkerLost]],
         ended: Callable[[], None],
         kill: Callable[[], None] | None = None,
+        arena: Arena | None = None,
     ) -> None:
+        self._transfers = Transfers(link.bulk, self._broken, arena=arena, post=self._post)
         self.protocol = ClientProtocol(
-            session=name, client=f"asyncbridge pid {os.getpid()}", backlog=backlog
+            session=name,
+            client=f"asyncbridge pid {os.getpid()}",
+            arena=self._transfers.arena_name,
+            backlog=backlog,
         )
         self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()
         self._link = link
@@ -103,7 +114,6 @@ class Session:
         self._newest = 0
         self._questions = Questions()
         self._drained = asyncio.Event()
-        self._transfers = Transfers(link.bulk, self._broken)
         self._failure: WorkerStartError | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -124,6 +134,7 @@ class Session:
                     self._receive(message)
         except ChannelClosed as error:
             raise ConnectError(f"the worker closed the connection: {error}") from error
+        await self._transfers.meet(self.protocol.welcome)
         self._tasks = [
             spawn(self._read(), name="asyncbridge-read", on_error=self._broken),
             spawn(self._writer.run(), name="asyncbridge-write", on_error=self._broken),
@@ -148,6 +159,7 @@ class Session:
             for promise in unfinished:
                 promise._log_traceback = False
         await self._link.channel.close()
+        await self._transfers.close_arena()
 
     def end(self, error: AsyncBridgeError) -> None:
         """Reject all that is unfinished, each promise with what is known of its command."""
@@ -251,8 +263,7 @@ class Session:
         if self.closed.done():
             raise self.closed.result()
         number, answer = self._questions.ask()
-        self.protocol.control(InfoRequest(id=number))
-        self._writer.wake()
+        self._post(InfoRequest(id=number))
         return await answer
 
     def release_collected(self) -> None:
@@ -263,6 +274,10 @@ class Session:
             self._writer.wake()
 
     # --- writing ---
+
+    def _post(self, message: Message) -> None:
+        self.protocol.control(message)
+        self._writer.wake()
 
     def _written(self, messages: list[Message]) -> None:
         for message in messages:
@@ -296,32 +311,34 @@ class Session:
     def _completed(self, message: Completed) -> None:
         item = self._pending.get(message.id)
         if item is None:  # rejected already, because the backend cannot be imported
+            self._transfers.decline(message.value)
             return
         item.stopped = message.stopped
         if has_bulk(message.value):
             spawn(self._fetch(item, message.value), name=f"asyncbridge-fetch-{message.id}")
             return
-        self._fulfil(item, message.value)
+        self._fulfil(item, capture(decode, message.value))
 
     async def _fetch(self, item: Pending, value: Payload) -> None:
         try:
-            whole = await self._transfers.fetch(value)
+            whole = await self._transfers.fetch(value, writable=item.writable)
         except (ChannelClosed, DecodeError) as error:
             if item.id in self._pending:
                 self._broken(error)
             return
         finally:
             self.protocol.fetched(item.id)
+        outcome = await self._transfers.decode(whole)
         if item.id in self._pending:
-            self._fulfil(item, whole)
+            self._fulfil(item, outcome)
 
-    def _fulfil(self, item: Pending, value: Payload) -> None:
-        try:
-            result = decode(value)
-        except DecodeError as error:
-            self._reject(item, error)
-            return
-        self._forget(item)._settle(result)
+    def _fulfil(self, item: Pending, outcome: Outcome[object]) -> None:
+        if not isinstance(outcome, Error):
+            self._forget(item)._settle(outcome.value)
+        elif isinstance(outcome.error, DecodeError):
+            self._reject(item, outcome.error)
+        else:
+            outcome.unwrap()
 
     def _failed(self, message: Failed) -> None:
         if (item := self._pending.get(message.id)) is None:
@@ -389,5 +406,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     StateChanged: Session._state_changed,
     Info: lambda self, message: self._questions.answer(message),
     Output: lambda self, message: self._output.feed(message, self._pending.get(message.id)),
+    Placed: lambda self, message: self._transfers.placed(message),
+    Returned: lambda self, message: self._transfers.returned(message),
     Goodbye: lambda self, message: self.end(WorkerLost(f"the worker left: {message.reason}")),
 }

@@ -31,10 +31,12 @@ from asyncbridge.protocol.messages import (
     Info,
     Message,
     Output,
+    Placed,
     Pong,
     Progress,
     Refused,
     Release,
+    Returned,
     Started,
     StateChanged,
     Welcome,
@@ -66,6 +68,7 @@ ACKNOWLEDGE_COUNT = 256
 class _Entry:
     command: Command
     size: int
+    window_size: int
     state: CommandState = CommandState.BACKLOG
 
 
@@ -76,9 +79,17 @@ class ClientProtocol:
     now. Commands leave in the order of ``submit``; the rest of the messages pass them.
     """
 
-    def __init__(self, *, session: str, client: str = "", backlog: Bound = DEFAULT_BACKLOG) -> None:
+    def __init__(
+        self,
+        *,
+        session: str,
+        client: str = "",
+        arena: str = "",
+        backlog: Bound = DEFAULT_BACKLOG,
+    ) -> None:
         self.session = session
         self.client = client
+        self.arena = arena
         self.state = ConnectionState.IDLE
         self.worker_state: WorkerState = "importing"
         self.welcome: Welcome | None = None
@@ -124,6 +135,7 @@ class ClientProtocol:
                 newest=PROTOCOL_VERSION,
                 session=self.session,
                 client=self.client,
+                arena=self.arena,
             )
         )
 
@@ -150,7 +162,7 @@ class ClientProtocol:
                 "await bridge.drain() before sending more"
             )
         self._newest = command.id
-        entry = _Entry(command, size)
+        entry = _Entry(command, size, window_size_of(command))
         self._backlog_gauge.take(size)
         self._entries[command.id] = entry
         self._backlog.append(entry)
@@ -235,7 +247,7 @@ class ClientProtocol:
         if journal is not None and journal.session != session_digest(self.session):
             journal, told = None, False
         lost: dict[int, Phase] = {
-            number: phase_of(number, entry.state, journal, told=told)
+            number: phase_of(number, entry.state, journal, told=told, aside=entry.command.aside)
             for number, entry in self._entries.items()
         }
         self._entries.clear()
@@ -259,11 +271,11 @@ class ClientProtocol:
     def _admit(self, window: Gauge) -> list[Message]:
         admitted: list[Message] = []
         backlog = self._backlog
-        while backlog and window.fits(backlog[0].size):
+        while backlog and window.fits(backlog[0].window_size):
             entry = backlog.popleft()
             entry.state = advance_command(entry.state, CommandEvent.SEND)
             self._backlog_gauge.give(entry.size)
-            window.take(entry.size)
+            window.take(entry.window_size)
             admitted.append(entry.command)
         return admitted
 
@@ -335,7 +347,7 @@ class ClientProtocol:
         entry = self._entries.pop(command_id)
         if answered:
             assert self._window is not None
-            self._window.give(entry.size)
+            self._window.give(entry.window_size)
         if acknowledge:
             self._seen.append(command_id)
 
@@ -363,10 +375,14 @@ _HANDLERS: dict[type, Callable[[ClientProtocol, Any], Message | None]] = {
     Info: ClientProtocol._pass,
     Pong: ClientProtocol._pass,
     Progress: ClientProtocol._pass,
+    Placed: ClientProtocol._pass,
+    Returned: ClientProtocol._pass,
 }
 
 
-def phase_of(number: int, state: CommandState, journal: Entry | None, *, told: bool) -> Phase:
+def phase_of(
+    number: int, state: CommandState, journal: Entry | None, *, told: bool, aside: bool = False
+) -> Phase:
     """Return how far a command had come whose worker has ended."""
     if state is CommandState.BACKLOG:
         return "not_started"
@@ -377,7 +393,9 @@ def phase_of(number: int, state: CommandState, journal: Entry | None, *, told: b
         return "started" if state is CommandState.RUNNING else "unknown"
     if number == journal.command_id and not journal.finished:
         return "started"
-    # Commands of a session are taken up in the order of their ids.
+    if aside and number < journal.command_id:
+        return "started" if state is CommandState.RUNNING else "unknown"
+    # Other commands of a session are taken up in the order of their ids.
     return "finished_unreported" if number <= journal.command_id else "not_started"
 
 
@@ -385,3 +403,15 @@ def size_of(command: Command) -> int:
     """Return the bytes that a command counts for: its source and its bindings."""
     bindings = command.bindings
     return len(command.code) + (0 if bindings is None else bindings.size)
+
+
+def window_size_of(command: Command) -> int:
+    """Return the bytes that a command counts for in the window.
+
+    One that others may overtake must not fill it with what is still on the way: its bulk buffers
+    do not count.
+    """
+    size, bindings = size_of(command), command.bindings
+    if bindings is None or not command.aside:
+        return size
+    return size - sum(buffer.size for buffer in bindings.buffers if isinstance(buffer, BulkRef))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from asyncbridge.errors import TooLarge
 from asyncbridge.outcome import Error, capture
 from asyncbridge.protocol.messages import Fault, Output, Payload, Progress, StateChanged
-from asyncbridge.serialization.codec import decode
+from asyncbridge.serialization.codec import decode, encode
 from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.executor import Courier
 from asyncbridge.worker.faults import describe, release
@@ -27,6 +27,7 @@ from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.namespace import Namespace
 from asyncbridge.worker.progress import reporting
 from asyncbridge.worker.queue import CANCELLED, CommandQueue, Job
+from asyncbridge.worker.results import pack_up
 from asyncbridge.worker.stopping import Stopper, was_stopped
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncbridge.outcome import Outcome
-    from asyncbridge.protocol.messages import Buffer, Message, StreamName, WorkerState
+    from asyncbridge.protocol.messages import Message, StreamName, WorkerState
     from asyncbridge.worker.backend import Backend
     from asyncbridge.worker.executor import Executor
     from asyncbridge.worker.output import Capture
     from asyncbridge.worker.peer import Peer
+    from asyncbridge.worker.results import Held
 
 __all__ = ["Engine"]
 
@@ -166,7 +168,7 @@ class Engine:
         self.state = "ready" if fault is None else "failed"
         self._broadcast(StateChanged(state=self.state, fault=fault))
 
-    def _succeeded(self, job: Job, value: Payload, bulk: dict[str, Buffer]) -> None:
+    def _succeeded(self, job: Job, value: Payload, bulk: dict[str, Held]) -> None:
         self.queue.finished(job)
         job.peer.completed(job.command.id, value, bulk, stopped=job.stop.told)
 
@@ -221,7 +223,7 @@ class Engine:
             self._current = None
             self._fail(job, describe(told.error), None)
 
-    def _tell_outcome(self, job: Job, outcome: Outcome[tuple[Payload, dict[str, Buffer]]]) -> None:
+    def _tell_outcome(self, job: Job, outcome: Outcome[tuple[Payload, dict[str, Held]]]) -> None:
         self._drain(job)
         if isinstance(outcome, Error) and was_stopped(job.stop, outcome.error):
             release(outcome.error)
@@ -247,7 +249,7 @@ class Engine:
         job.failures.add(job.command.id, fault)
         self._post(lambda: self._failed(job, fault, because))
 
-    def _execute(self, job: Job) -> tuple[Payload, dict[str, Buffer]]:
+    def _execute(self, job: Job) -> tuple[Payload, dict[str, Held]]:
         command = job.command
         if self._backend_fault is not None:
             raise ImportError(
@@ -261,7 +263,9 @@ class Engine:
         except Exception as error:
             capture(self.backend.clean, error, command.code, bindings)
             raise
-        return split(freeze(result), prefix=f"{command.id}")
+        payload = encode(result, path="result")
+        del result  # what nobody names can leave without a copy
+        return pack_up(payload, prefix=f"{command.id}", place=job.peer.place)
 
     def _report(self, job: Job, value: object, *, transient: bool) -> None:
         """Send what a command's code reports; from any thread of it."""

@@ -109,7 +109,7 @@ class Session:
         self._verdict = verdict
         self._ended = ended
         self.kill = kill
-        self._writer = Writer(link.channel, self.protocol.outgoing, self._written)
+        self._writer = Writer(link.channel, self._outgoing, self._written)
         self._pending: dict[int, Pending] = {}
         self._newest = 0
         self._questions = Questions()
@@ -159,7 +159,7 @@ class Session:
             for promise in unfinished:
                 promise._log_traceback = False
         await self._link.channel.close()
-        await self._transfers.close_arena()
+        await self._transfers.closed()
 
     def end(self, error: AsyncBridgeError) -> None:
         """Reject all that is unfinished, each promise with what is known of its command."""
@@ -278,6 +278,10 @@ class Session:
     def _post(self, message: Message) -> None:
         self.protocol.control(message)
         self._writer.wake()
+
+    def _outgoing(self) -> list[Message]:
+        self._transfers.give_back()  # first: the worker can use it for what is asked for next
+        return self.protocol.outgoing()
 
     def _written(self, messages: list[Message]) -> None:
         for message in messages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from asyncbridge.errors import DecodeError
@@ -59,6 +60,7 @@ class Transfers:
         self._post = post
         self._shared: SharedMemory | None = None
         self._placed: dict[str, Placed] = {}
+        self._closing: asyncio.Future[None] | None = None
         self._uploads = asyncio.Semaphore(UPLOADS)
         self._closed = False
 
@@ -126,18 +128,28 @@ class Transfers:
                 assert self._shared is not None
                 self._shared.decline(buffer.id)
 
+    def give_back(self) -> None:
+        """Tell the worker which of its segments nobody here looks at any more."""
+        if self._shared is not None:
+            self._shared.give_back()
+
     def close(self) -> None:
-        """Start no more uploads, and lend and borrow no more."""
+        """Start no more uploads, and take this side's segments away; what is mapped stays."""
+        if self._closed:
+            return
         self._closed = True
         self._placed.clear()
         if self._shared is not None:
             self._shared.close()
-
-    async def close_arena(self) -> None:
-        """Take this side's segments away; what they are seen through stays as it is."""
-        self.close()
         if self._arena is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._arena.close)
+            loop = asyncio.get_running_loop()
+            with contextlib.suppress(RuntimeError):  # the loop ends; its process takes all along
+                self._closing = loop.run_in_executor(None, self._arena.close)
+
+    async def closed(self) -> None:
+        """Wait until the segments are gone."""
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
 
     async def _send(self, buffer_id: str, buffer: Buffer) -> None:
         async with self._uploads:

@@ -8,7 +8,7 @@ This file uses the standard library alone: the supervisor, too, takes orphans aw
 """
 
 # pathlib's import would cost a third of the supervisor's start.
-# ruff: noqa: PTH102, PTH106, PTH108, PTH116, PTH118, PTH208
+# ruff: noqa: PTH102, PTH106, PTH116, PTH118
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import os
 import re
 import secrets
 import stat
+import weakref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def is_name(text: str) -> bool:
 class Lease:
     """A new folder for one arena's segments, this process's own until it is released.
 
+    A lease that is garbage before is an orphan, as after the end of its process.
+
     Attributes:
         name: The folder's name in the user's folder.
         proof: What stands in the lease; a peer that can tell it sees the same memory.
@@ -96,18 +99,12 @@ class Lease:
             remove_orphans(user)
             os.mkdir(self.name, 0o700, dir_fd=user)
             self.folder = os.open(self.name, _FOLDER, dir_fd=user)
-            self._lease = self._take()
-
-    def _take(self) -> int:
-        lease = os.open(LEASE, _FILE | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=self.folder)
-        try:
+            closers = [weakref.finalize(self, os.close, self.folder)]
+            lease = os.open(LEASE, _FILE | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=self.folder)
+            closers.append(weakref.finalize(self, os.close, lease))
             fcntl.flock(lease, fcntl.LOCK_EX)
             os.write(lease, self.proof.encode())
-        except BaseException:
-            os.close(lease)
-            os.close(self.folder)
-            raise
-        return lease
+        self._closers = closers
 
     def release(self) -> None:
         """Take the folder away, with all that is in it; what is mapped stays mapped."""
@@ -115,8 +112,8 @@ class Lease:
             remove_folder(user, self.name, self.folder)
             remove_orphans(user)
             remove_if_empty(self.root)
-        os.close(self._lease)
-        os.close(self.folder)
+        for close in self._closers:
+            close()
 
 
 class Peering:

@@ -119,6 +119,12 @@ class SharedMemory:
         """Give a buffer back that nobody here has looked at."""
         self._post(Returned(ids=(buffer_id,)))
 
+    def give_back(self) -> None:
+        """Tell the other side what is no longer looked at."""
+        ids = self._garbage.take()
+        if ids and not self._closed:
+            self._post(Returned(ids=ids))
+
     def close(self) -> None:
         """Let go of the other side; what it may still look at is never used again."""
         if self._closed:
@@ -151,12 +157,7 @@ class SharedMemory:
     def _wake(self) -> None:
         # From within the garbage collector, in any thread.
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._give_back)
-
-    def _give_back(self) -> None:
-        ids = self._garbage.take()
-        if ids and not self._closed:
-            self._post(Returned(ids=ids))
+            self._loop.call_soon_threadsafe(self.give_back)
 
     async def _in_thread(self, function: Callable[[T], R], argument: T) -> R:
         return await self._loop.run_in_executor(self._arena.copiers, function, argument)

@@ -256,6 +256,8 @@ class Engine:
                 f"the worker could not import {self.backend.name}: {self._backend_fault.message}"
             )
         bindings = {} if job.bindings is None else decode(job.bindings)
+        # What lies in shared memory goes back with its last array, ahead of the outcome.
+        job.bindings = None
         if not isinstance(bindings, dict):
             raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
         try:

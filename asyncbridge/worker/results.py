@@ -49,7 +49,7 @@ def is_settled(buffer: Buffer) -> bool:
     """
     if isinstance(buffer, bytes):
         return True
-    view = buffer.obj if isinstance(buffer, memoryview) else None
+    view: object = buffer.obj if isinstance(buffer, memoryview) else None
     if type(view) is not np.ndarray or type(view.base) is not np.ndarray:
         return False
     return (

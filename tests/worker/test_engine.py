@@ -34,6 +34,7 @@ from asyncbridge.worker.output import Capture
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.progress import report
 from asyncbridge.worker.queue import FailureLog, Job
+from asyncbridge.worker.results import Held
 
 pytestmark = pytest.mark.asyncio
 
@@ -55,10 +56,13 @@ class Notes(Peer):
         self.told.append(("started", command_id))
 
     def completed(
-        self, command_id: int, value: Payload, bulk: dict[str, Buffer], *, stopped: bool
+        self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
     ) -> None:
         assert not stopped
         self.told.append(("completed", command_id, value, bulk))
+
+    def place(self, buffer: Buffer) -> Held:
+        return bytes(buffer)
 
     def failed(self, command_id: int, fault: Fault, because: int | None) -> None:
         self.told.append(("failed", command_id, fault, because))

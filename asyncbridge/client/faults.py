@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncbridge.errors import AsyncBridgeError, DependencyError, RemoteError, WorkerLost
+from asyncbridge.errors import (
+    AsyncBridgeError,
+    DependencyError,
+    RemoteError,
+    WorkerLost,
+    WorkerStartError,
+)
 
 if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
     from asyncbridge.errors import Phase
     from asyncbridge.protocol.messages import Failed, Fault
 
-__all__ = ["dependency_error", "remote_error", "with_phase"]
+__all__ = ["dependency_error", "remote_error", "start_error", "with_phase"]
+
+
+def start_error(fault: Fault) -> WorkerStartError:
+    """Build the exception for a worker whose backend cannot be imported."""
+    return WorkerStartError(
+        f"the worker could not import its backend: {fault.type}: {fault.message}",
+        stderr_tail=fault.text,
+    )
 
 
 def remote_error(message: Failed, *, origin: str, label: str) -> RemoteError:

@@ -13,6 +13,7 @@ from asyncbridge.errors import DecodeError, RemoteError
 from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.promise.times import Times
+from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.protocol.messages import Command, Started
 from asyncbridge.protocol.states import CommandState
 from asyncbridge.serialization.codec import decode
@@ -118,7 +119,8 @@ class Pending:
         self.dependents: list[Pending] = []
         self.annotate = annotate
         self.origin = origin
-        self.aside = aside
+        # A small value travels with its command: nothing would pass it.
+        self.aside = aside and bindings is not None and bindings.size >= BULK_THRESHOLD
         self.writable = writable
         self.id = 0
         self.cancelling = False
@@ -142,7 +144,8 @@ class Pending:
     @property
     def size(self) -> int:
         """Bytes that the command counts for."""
-        return len(self.code) + (0 if self.bindings is None else self.bindings.size)
+        counted = None if self.aside else self.bindings
+        return len(self.code) + (0 if counted is None else counted.size)
 
     @property
     def state(self) -> str:

@@ -7,7 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from asyncbridge.client.faults import dependency_error, remote_error, with_phase
+from asyncbridge.client.faults import dependency_error, remote_error, start_error, with_phase
 from asyncbridge.client.info import Questions
 from asyncbridge.client.transfers import Transfers, has_bulk
 from asyncbridge.errors import (
@@ -337,12 +337,11 @@ class Session:
             self._fulfil(item, outcome)
 
     def _fulfil(self, item: Pending, outcome: Outcome[object]) -> None:
-        if not isinstance(outcome, Error):
-            self._forget(item)._settle(outcome.value)
-        elif isinstance(outcome.error, DecodeError):
+        if isinstance(outcome, Error) and isinstance(outcome.error, DecodeError):
             self._reject(item, outcome.error)
-        else:
-            outcome.unwrap()
+            return
+        value = outcome.unwrap()
+        self._forget(item)._settle(value)
 
     def _failed(self, message: Failed) -> None:
         if (item := self._pending.get(message.id)) is None:
@@ -378,11 +377,7 @@ class Session:
     def _state_changed(self, message: StateChanged) -> None:
         if message.state != "failed" or message.fault is None:
             return
-        fault = message.fault
-        self._failure = WorkerStartError(
-            f"the worker could not import its backend: {fault.type}: {fault.message}",
-            stderr_tail=fault.text,
-        )
+        self._failure = start_error(message.fault)
         for item in list(self._pending.values()):
             self._take_back(item)
             self._reject(item, self._failure)

@@ -68,7 +68,6 @@ ACKNOWLEDGE_COUNT = 256
 class _Entry:
     command: Command
     size: int
-    window_size: int
     state: CommandState = CommandState.BACKLOG
 
 
@@ -162,7 +161,7 @@ class ClientProtocol:
                 "await bridge.drain() before sending more"
             )
         self._newest = command.id
-        entry = _Entry(command, size, window_size_of(command))
+        entry = _Entry(command, size)
         self._backlog_gauge.take(size)
         self._entries[command.id] = entry
         self._backlog.append(entry)
@@ -271,11 +270,11 @@ class ClientProtocol:
     def _admit(self, window: Gauge) -> list[Message]:
         admitted: list[Message] = []
         backlog = self._backlog
-        while backlog and window.fits(backlog[0].window_size):
+        while backlog and window.fits(backlog[0].size):
             entry = backlog.popleft()
             entry.state = advance_command(entry.state, CommandEvent.SEND)
             self._backlog_gauge.give(entry.size)
-            window.take(entry.window_size)
+            window.take(entry.size)
             admitted.append(entry.command)
         return admitted
 
@@ -347,7 +346,7 @@ class ClientProtocol:
         entry = self._entries.pop(command_id)
         if answered:
             assert self._window is not None
-            self._window.give(entry.window_size)
+            self._window.give(entry.size)
         if acknowledge:
             self._seen.append(command_id)
 
@@ -400,18 +399,9 @@ def phase_of(
 
 
 def size_of(command: Command) -> int:
-    """Return the bytes that a command counts for: its source and its bindings."""
-    bindings = command.bindings
-    return len(command.code) + (0 if bindings is None else bindings.size)
+    """Return the bytes that a command counts for: its source and its bindings.
 
-
-def window_size_of(command: Command) -> int:
-    """Return the bytes that a command counts for in the window.
-
-    One that others may overtake must not fill it with what is still on the way: its bulk buffers
-    do not count.
+    Those of one that others may overtake do not count: it holds no place that they need.
     """
-    size, bindings = size_of(command), command.bindings
-    if bindings is None or not command.aside:
-        return size
-    return size - sum(buffer.size for buffer in bindings.buffers if isinstance(buffer, BulkRef))
+    bindings = command.bindings
+    return len(command.code) + (0 if bindings is None or command.aside else bindings.size)

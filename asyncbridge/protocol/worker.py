@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from asyncbridge.errors import LocalProtocolError, RemoteProtocolError
-from asyncbridge.protocol.client import window_size_of
+from asyncbridge.protocol.client import size_of
 from asyncbridge.protocol.limits import DEFAULT_WINDOW, FRAME_BYTES, Bound, Gauge
 from asyncbridge.protocol.messages import (
     OLDEST_VERSION,
@@ -242,7 +242,7 @@ class WorkerProtocol:
             raise RemoteProtocolError(
                 f"command id {command.id} after {self._newest}: ids rise within a session"
             )
-        size = window_size_of(command)
+        size = size_of(command)
         if not self._gauge.fits(size):
             raise RemoteProtocolError(
                 f"command {command.id} of {size} bytes is beyond the window: {self._gauge!r}"

@@ -6,8 +6,10 @@ back stays as it is, mapped and warm, until its place is needed for something el
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import sys
 import threading
 from bisect import bisect_left, insort
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +47,8 @@ it, and a server's cache is some hundreds of MiB. The GIL is free meanwhile.
 """
 WASTE = 2
 """A warm segment is used for a buffer that is no smaller than this part of it."""
+NICE = 10
+"""How far a copying thread steps back: on a machine of few cores it would hold up event loops."""
 COPIERS = 2
 """Threads that copy: one can map a result while the other is at a long copy."""
 
@@ -86,7 +90,9 @@ class Arena:
         self._total = 0
         self._closed = False
         self._warned = False
-        self.copiers = ThreadPoolExecutor(COPIERS, thread_name_prefix="asyncbridge-copy")
+        self.copiers = ThreadPoolExecutor(
+            COPIERS, thread_name_prefix="asyncbridge-copy", initializer=step_back
+        )
 
     @property
     def total(self) -> int:
@@ -225,6 +231,13 @@ def copy_into(target: memoryview, source: memoryview, *, going_on: Callable[[], 
             return False
         np.copyto(to[start : start + SLICE_BYTES], given[start : start + SLICE_BYTES])
     return True
+
+
+def step_back() -> None:
+    """Let this thread's copies wait for event loops, where the system has threads' priorities."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def rounded(size: int) -> int:

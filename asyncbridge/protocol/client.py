@@ -100,6 +100,7 @@ class ClientProtocol:
         self._newest = 0
         self._releases: deque[tuple[int, tuple[str, ...]]] = deque()
         self._seen: list[int] = []
+        self._asides: set[int] = set()
 
     @property
     def unfinished(self) -> int:
@@ -164,6 +165,8 @@ class ClientProtocol:
         entry = _Entry(command, size)
         self._backlog_gauge.take(size)
         self._entries[command.id] = entry
+        if command.aside:
+            self._asides.add(command.id)
         self._backlog.append(entry)
 
     def cancel(self, command_id: int, mode: StopMode = "auto") -> bool:
@@ -246,13 +249,19 @@ class ClientProtocol:
         if journal is not None and journal.session != session_digest(self.session):
             journal, told = None, False
         lost: dict[int, Phase] = {
-            number: phase_of(number, entry.state, journal, told=told, aside=entry.command.aside)
+            number: phase_of(
+                number, entry.state, journal, told=told, ordered=self._is_ordered(number, journal)
+            )
             for number, entry in self._entries.items()
         }
         self._entries.clear()
         self._backlog.clear()
         self._backlog_gauge = Gauge(self._backlog_gauge.bound)
         return lost
+
+    def _is_ordered(self, number: int, journal: Entry | None) -> bool:
+        """Tell whether a command and the one in the journal ran in the order of their ids."""
+        return journal is None or self._asides.isdisjoint((number, journal.command_id))
 
     # --- what is to be written ---
 
@@ -380,21 +389,19 @@ _HANDLERS: dict[type, Callable[[ClientProtocol, Any], Message | None]] = {
 
 
 def phase_of(
-    number: int, state: CommandState, journal: Entry | None, *, told: bool, aside: bool = False
+    number: int, state: CommandState, journal: Entry | None, *, told: bool, ordered: bool = True
 ) -> Phase:
     """Return how far a command had come whose worker has ended."""
     if state is CommandState.BACKLOG:
         return "not_started"
     if journal is None and told:
         return "not_started"
-    if journal is None:
+    if journal is not None and number == journal.command_id:
+        return "finished_unreported" if journal.finished else "started"
+    if journal is None or not ordered:
         # Notifications may have been lost on their way: only that it started is certain.
         return "started" if state is CommandState.RUNNING else "unknown"
-    if number == journal.command_id and not journal.finished:
-        return "started"
-    if aside and number < journal.command_id:
-        return "started" if state is CommandState.RUNNING else "unknown"
-    # Other commands of a session are taken up in the order of their ids.
+    # Commands of a session are taken up in the order of their ids.
     return "finished_unreported" if number <= journal.command_id else "not_started"
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from asyncbridge.errors import (
     AsyncBridgeError,
+    DecodeError,
     DependencyError,
+    ProtocolError,
     RemoteError,
+    TooLarge,
     WorkerLost,
     WorkerStartError,
 )
@@ -17,7 +21,17 @@ if TYPE_CHECKING:
     from asyncbridge.errors import Phase
     from asyncbridge.protocol.messages import Failed, Fault
 
-__all__ = ["dependency_error", "remote_error", "start_error", "with_phase"]
+__all__ = ["broken_by", "dependency_error", "remote_error", "start_error", "with_phase"]
+
+log = logging.getLogger(__name__)
+
+
+def broken_by(error: BaseException) -> WorkerLost:
+    """Build the exception for a connection that a task of ours has ended by."""
+    if isinstance(error, DecodeError | ProtocolError | TooLarge):
+        return WorkerLost(f"the worker broke the protocol: {error}")
+    log.critical("a fault of asyncbridge's own", exc_info=error)
+    return WorkerLost(f"the connection was given up: {error!r}")
 
 
 def start_error(fault: Fault) -> WorkerStartError:

@@ -7,7 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from asyncbridge.client.faults import dependency_error, remote_error, start_error, with_phase
+from asyncbridge.client import faults
 from asyncbridge.client.info import Questions
 from asyncbridge.client.transfers import Transfers, has_bulk
 from asyncbridge.errors import (
@@ -15,30 +15,15 @@ from asyncbridge.errors import (
     BridgeClosed,
     ConnectError,
     DecodeError,
-    ProtocolError,
     TooLarge,
     WorkerLost,
     WorkerStartError,
 )
 from asyncbridge.outcome import Error, capture
+from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.client import ClientProtocol, size_of
 from asyncbridge.protocol.journal import is_blank, parse
 from asyncbridge.protocol.limits import HEADER_BYTES
-from asyncbridge.protocol.messages import (
-    Cancelled,
-    Command,
-    Completed,
-    Failed,
-    Goodbye,
-    Info,
-    InfoRequest,
-    Output,
-    Placed,
-    Progress,
-    Returned,
-    Started,
-    StateChanged,
-)
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.serialization.codec import decode
 from asyncbridge.serialization.split import split
@@ -175,7 +160,7 @@ class Session:
         pending, self._pending = self._pending, {}
         for command_id, item in pending.items():
             phase = phases.get(command_id, "finished_unreported")
-            self._reject(item, with_phase(error, phase))
+            self._reject(item, faults.with_phase(error, phase))
         self._questions.fail(error)
         self._drained.set()
         self._output.end()
@@ -203,7 +188,7 @@ class Session:
             return
         if (failed := item.failed_dependency()) is not None:
             self._released(item.size)
-            self._reject(item, dependency_error(item, failed))
+            self._reject(item, faults.dependency_error(item, failed))
             return
         if len(item.code) > HEADER_BYTES:
             raise TooLarge(f"code of {len(item.code)} characters; the limit is {HEADER_BYTES}")
@@ -245,7 +230,7 @@ class Session:
             item, failed = todo.pop()
             if item.id in self._pending and self._take_back(item):
                 todo += [(dependent, item) for dependent in item.dependents]
-                self._reject(item, dependency_error(item, failed))
+                self._reject(item, faults.dependency_error(item, failed))
 
     async def drain(self) -> None:
         """Wait until nothing is left in the backlog."""
@@ -263,7 +248,7 @@ class Session:
         if self.closed.done():
             raise self.closed.result()
         number, answer = self._questions.ask()
-        self._post(InfoRequest(id=number))
+        self._post(m.InfoRequest(id=number))
         return await answer
 
     def release_collected(self) -> None:
@@ -285,7 +270,7 @@ class Session:
 
     def _written(self, messages: list[Message]) -> None:
         for message in messages:
-            if isinstance(message, Command):
+            if isinstance(message, m.Command):
                 # Its outcome may have come before the write returned.
                 self._released(size_of(message))
                 if (item := self._pending.get(message.id)) is not None and item.bulk:
@@ -308,11 +293,11 @@ class Session:
         if wanted is not None and (handler := _HANDLERS.get(type(wanted))) is not None:
             handler(self, wanted)
 
-    def _told(self, message: Started | Progress) -> None:
+    def _told(self, message: m.Started | m.Progress) -> None:
         if (item := self._pending.get(message.id)) is not None:
             item.told(message)
 
-    def _completed(self, message: Completed) -> None:
+    def _completed(self, message: m.Completed) -> None:
         item = self._pending.get(message.id)
         if item is None:  # rejected already, because the backend cannot be imported
             self._transfers.decline(message.value)
@@ -343,16 +328,16 @@ class Session:
         value = outcome.unwrap()
         self._forget(item)._settle(value)
 
-    def _failed(self, message: Failed) -> None:
+    def _failed(self, message: m.Failed) -> None:
         if (item := self._pending.get(message.id)) is None:
             return
-        error = remote_error(message, origin=item.origin, label=item.label)
+        error = faults.remote_error(message, origin=item.origin, label=item.label)
         item.explain(error)
         dependents = item.dependents
         self._reject(item, error)
         self._fail(dependents, item)
 
-    def _cancelled(self, message: Cancelled) -> None:
+    def _cancelled(self, message: m.Cancelled) -> None:
         if (item := self._pending.get(message.id)) is not None:
             self.settle_cancelled(item)
 
@@ -374,10 +359,10 @@ class Session:
         item.settled(failed=failed, reason=reason)
         return promise
 
-    def _state_changed(self, message: StateChanged) -> None:
+    def _state_changed(self, message: m.StateChanged) -> None:
         if message.state != "failed" or message.fault is None:
             return
-        self._failure = start_error(message.fault)
+        self._failure = faults.start_error(message.fault)
         for item in list(self._pending.values()):
             self._take_back(item)
             self._reject(item, self._failure)
@@ -386,26 +371,23 @@ class Session:
         """Take the end of a task: the channel's, or the peer's breach of the protocol."""
         if isinstance(error, ChannelClosed):
             spawn(self._await_verdict(str(error)), name="asyncbridge-verdict")
-        elif isinstance(error, DecodeError | ProtocolError | TooLarge):
-            self.end(WorkerLost(f"the worker broke the protocol: {error}"))
         else:
-            log.critical("a fault of asyncbridge's own", exc_info=error)
-            self.end(WorkerLost(f"the connection was given up: {error!r}"))
+            self.end(faults.broken_by(error))
 
     async def _await_verdict(self, reason: str) -> None:
         self.end(await self._verdict(reason))
 
 
 _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
-    Started: Session._told,
-    Progress: Session._told,
-    Completed: Session._completed,
-    Failed: Session._failed,
-    Cancelled: Session._cancelled,
-    StateChanged: Session._state_changed,
-    Info: lambda self, message: self._questions.answer(message),
-    Output: lambda self, message: self._output.feed(message, self._pending.get(message.id)),
-    Placed: lambda self, message: self._transfers.placed(message),
-    Returned: lambda self, message: self._transfers.returned(message),
-    Goodbye: lambda self, message: self.end(WorkerLost(f"the worker left: {message.reason}")),
+    m.Started: Session._told,
+    m.Progress: Session._told,
+    m.Completed: Session._completed,
+    m.Failed: Session._failed,
+    m.Cancelled: Session._cancelled,
+    m.StateChanged: Session._state_changed,
+    m.Info: lambda self, message: self._questions.answer(message),
+    m.Output: lambda self, message: self._output.feed(message, self._pending.get(message.id)),
+    m.Placed: lambda self, message: self._transfers.placed(message),
+    m.Returned: lambda self, message: self._transfers.returned(message),
+    m.Goodbye: lambda self, message: self.end(WorkerLost(f"the worker left: {message.reason}")),
 }

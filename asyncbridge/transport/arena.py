@@ -7,6 +7,7 @@ back stays as it is, mapped and warm, until its place is needed for something el
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -183,13 +184,20 @@ class Arena:
             return None
         try:
             # Reserved before it is mapped: a page that cannot be had later kills the process.
-            os.posix_fallocate(file, 0, size)
+            for start in range(0, size, SLICE_BYTES):
+                self._check_open()
+                os.posix_fallocate(file, start, min(SLICE_BYTES, size - start))
             return Segment(name, size, Mapping(file, size))
         except OSError:
-            os.unlink(name, dir_fd=folder)
+            with contextlib.suppress(OSError):  # the folder went first
+                os.unlink(name, dir_fd=folder)
             return None
         finally:
             os.close(file)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise OSError(errno.ESHUTDOWN, "the arena was closed")
 
     def _made_at_any_price(self, size: int) -> Segment | None:
         """Try again with all that is free given up: the system has less room than was thought."""

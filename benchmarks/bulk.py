@@ -86,6 +86,11 @@ async def main():
             start = now(); await asyncio.sleep(0.001); lags.append((now() - start - 0.001) * 1000)
     x = np.ones(size, np.float32)
     async with asyncbridge.connect(backend=None) as bridge:
+        tasks = [asyncio.ensure_future(commands(bridge)), asyncio.ensure_future(ticks())]
+        await asyncio.sleep(2)
+        for task in tasks:
+            task.cancel()
+        idle = {"trips": trips[100:], "lags": lags[100:]}
         for number in range(rounds + 1):  # the first one is cold
             await bridge.send(MAKE)
             tasks = [asyncio.ensure_future(commands(bridge)), asyncio.ensure_future(ticks())]
@@ -101,7 +106,7 @@ async def main():
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             del put, result
-    print(json.dumps({"trips": trips, "lags": lags, "seconds": seconds, "cold": cold}))
+    print(json.dumps({"trips": trips, "lags": lags, "seconds": seconds, "cold": cold, "idle": idle}))
 asyncio.run(main())
 """
 MIB = 1024 * 1024
@@ -156,7 +161,7 @@ def meanwhile(quick: bool) -> list[Figure]:
     """Time small commands, and the loop, while a put and a result of 2 GiB go across."""
     told = run_python(MEANWHILE, str(2048 * MIB), "3" if quick else "10")
     while_ = "while 2 GiB go each way"
-    cold = told["cold"]
+    cold, idle = told["cold"], told["idle"]
     return [
         Figure(name=f"round trip {while_}, p99", unit="ms",
                values=(percentile(told["trips"], 0.99),), bar=5.0),
@@ -166,6 +171,10 @@ def meanwhile(quick: bool) -> list[Figure]:
                values=(percentile(cold["trips"], 0.99),)),
         Figure(name=f"loop lag {while_} into cold memory, p99", unit="ms",
                values=(percentile(cold["lags"], 0.99),)),
+        Figure(name="round trip with nothing else on the way, p99", unit="ms",
+               values=(percentile(idle["trips"], 0.99),)),
+        Figure(name="loop lag with nothing else on the way, p99", unit="ms",
+               values=(percentile(idle["lags"], 0.99),)),
         Figure(name=f"seconds for both, {len(told['trips'])} round trips", unit="s",
                values=tuple(told["seconds"][1:])),
     ]  # fmt: skip

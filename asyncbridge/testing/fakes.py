@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Payload
     from asyncbridge.transport.contract import Channel
     from asyncbridge.worker.queue import Job
-    from asyncbridge.worker.results import Held
 
 __all__ = ["FakeWorker", "ManualClock", "StepExecutor", "clock_loop"]
 
@@ -368,7 +367,7 @@ class _Engine(Engine):
         if self._worker._loss is None:  # as above
             self._finish(job)
 
-    def _execute(self, job: Job) -> tuple[Payload, dict[str, Held]]:
+    def _execute(self, job: Job) -> Payload:
         if self._failure is not None:
             # In the place of the command's own code: it raises.
             self.namespace.run(self._failure.code, self._failure.bindings)

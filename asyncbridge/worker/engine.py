@@ -223,7 +223,7 @@ class Engine:
             self._current = None
             self._fail(job, describe(told.error), None)
 
-    def _tell_outcome(self, job: Job, outcome: Outcome[tuple[Payload, dict[str, Held]]]) -> None:
+    def _tell_outcome(self, job: Job, outcome: Outcome[Payload]) -> None:
         self._drain(job)
         if isinstance(outcome, Error) and was_stopped(job.stop, outcome.error):
             release(outcome.error)
@@ -237,7 +237,8 @@ class Engine:
             release(outcome.error)
             self._fail(job, fault, None)
             return
-        value, bulk = outcome.unwrap()
+        # Where no interrupt strikes any more: what is copied into shared memory must not get lost.
+        value, bulk = pack_up(outcome.unwrap(), prefix=f"{job.command.id}", place=job.peer.place)
         self._post(lambda: self._succeeded(job, value, bulk))
 
     def _explain(self, error: BaseException) -> None:
@@ -249,7 +250,7 @@ class Engine:
         job.failures.add(job.command.id, fault)
         self._post(lambda: self._failed(job, fault, because))
 
-    def _execute(self, job: Job) -> tuple[Payload, dict[str, Held]]:
+    def _execute(self, job: Job) -> Payload:
         command = job.command
         if self._backend_fault is not None:
             raise ImportError(
@@ -265,9 +266,7 @@ class Engine:
         except Exception as error:
             capture(self.backend.clean, error, command.code, bindings)
             raise
-        payload = encode(result, path="result")
-        del result  # what nobody names can leave without a copy
-        return pack_up(payload, prefix=f"{command.id}", place=job.peer.place)
+        return encode(result, path="result")
 
     def _report(self, job: Job, value: object, *, transient: bool) -> None:
         """Send what a command's code reports; from any thread of it."""

@@ -200,6 +200,19 @@ async def test_large_buffers_are_set_apart() -> None:
     assert {name: bytes(buffer) for name, buffer in bulk.items()} == {"7-0": bytes(size)}
 
 
+@pytest.mark.parametrize(("code", "is_copied"), [("h.pop()", False), ("h[0]", True)])
+async def test_what_nothing_names_any_more_is_not_copied(code: str, is_copied: bool) -> None:
+    """A large value that the worker lets go of leaves as it is; any other as it is now."""
+    bench = Bench()
+    told = await bench.run(
+        Command(id=1, code="import numpy; h = [numpy.zeros(100_000)]; None"),
+        Command(id=2, code=code),
+    )
+    (held,) = next(entry for entry in told if entry[:2] == ("completed", 2))[3].values()
+    # What is copied, these notes have as bytes.
+    assert isinstance(held, bytes) is is_copied
+
+
 async def test_a_value_is_what_it_was() -> None:
     """A later command does not change the value of an earlier one that is still on its way."""
     bench = Bench()

@@ -109,7 +109,7 @@ class Transfers:
         if self._arena is None or value.size <= COPY_INLINE:
             return capture(decode, value)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._arena.copiers, capture, decode, value)
+        return await loop.run_in_executor(self._arena.copiers, lambda: capture(decode, value))
 
     def placed(self, message: Placed) -> None:
         """Note where a buffer is that a value will refer to."""

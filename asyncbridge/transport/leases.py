@@ -23,7 +23,7 @@ import weakref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = [
     "DEFAULT_ROOT",
@@ -187,7 +187,7 @@ def user_folder(root: str) -> str:
 
 
 @contextlib.contextmanager
-def locked(root: str, *, make: bool = False) -> Iterator[int]:
+def locked(root: str, *, make: bool = False) -> Generator[int, None, None]:
     """Open the user's folder, and keep out others that make or remove arenas.
 
     Raises:

@@ -50,9 +50,8 @@ def test_what_comes_back_is_used_again(arena: Arena) -> None:
     first = arena.place(bytes(MIB))
     assert first is not None
     arena.give_back(first)
-    again = arena.place(bytes(MIB - 1))
-    assert again is first
-    assert again.used == MIB - 1
+    assert arena.place(bytes(MIB - 1)) is first
+    assert first.used == MIB - 1
     assert arena.warm(MIB) is None
     arena.give_back(first)
     assert arena.warm(MIB) is first

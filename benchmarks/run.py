@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import (
+    bulk,
     codec,
     import_cost,
     killing,
@@ -43,7 +44,9 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "progress": progress.measure,
     "promise": promise.measure,
     "codec": codec.measure,
+    "codec": codec.measure,
     "killing": killing.measure,
+    "bulk": bulk.measure,
     "web-app": web_app.measure,
 }
 

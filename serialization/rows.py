@@ -44,6 +44,8 @@ TAGS: Final = MappingProxyType[type, int](
         m.Pong: 42,
         m.Progress: 43,
         m.Goodbye: 64,
+        m.Placed: 65,
+        m.Returned: 66,
     }
 )
 MAX_CAUSES: Final = 32

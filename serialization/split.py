@@ -10,6 +10,8 @@ from asyncbridge.protocol.messages import BulkRef, Payload
 from asyncbridge.serialization.codec import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from asyncbridge.protocol.messages import Buffer
 
 __all__ = ["freeze", "join", "split"]
@@ -66,7 +68,7 @@ def split(payload: Payload, *, prefix: str) -> tuple[Payload, dict[str, Buffer]]
     return Payload(header=payload.header, buffers=tuple(kept), size=payload.size), bulk
 
 
-def join(payload: Payload, bulk: dict[str, bytearray]) -> Payload:
+def join(payload: Payload, bulk: Mapping[str, Buffer]) -> Payload:
     """Put buffers that came from outside back into a payload."""
     buffers = tuple(
         bulk[buffer.id] if isinstance(buffer, BulkRef) else buffer for buffer in payload.buffers

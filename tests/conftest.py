@@ -87,16 +87,17 @@ def no_leaks(
 ) -> Iterator[None]:
     """Fail the test that leaves a thread, child, descriptor or ``asyncbridge-*`` folder.
 
-    The test gets temporary and runtime folders of its own, so that what runs beside it is not
-    taken for its leak; their path is short, for the sockets in them.
+    The test gets temporary and runtime folders of its own, and one for shared memory, so that
+    what runs beside it is not taken for its leak; their path is short, for the sockets in them.
     """
     tmp_path_factory.getbasetemp()  # made on first use: not in a folder that goes with this test
     with tempfile.TemporaryDirectory(prefix="ab-") as private:
         monkeypatch.setattr(tempfile, "tempdir", private)
         monkeypatch.setenv("TMPDIR", private)
         monkeypatch.setenv("XDG_RUNTIME_DIR", private)
+        monkeypatch.setenv("ASYNCBRIDGE_SHARED_MEMORY_FOLDER", private)
         new_event_loop().close()  # libuv opens a pipe for the whole process with its first loop
-        before = Census.take(private, "/dev/shm")
+        before = Census.take(private)
         yield
         leaks = before.leaks()
     if leaks:

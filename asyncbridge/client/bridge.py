@@ -50,7 +50,9 @@ class Bridge(BridgeLife):
         timeout: float | None = None,
         after: Sequence[Promise[Any]] = (),
         annotate: Callable[[RemoteError], None] | None = None,
+        writable: bool | None = None,
         promise_factory: Callable[..., Promise[Any]] = Promise,
+        _aside: bool = False,
     ) -> Promise[Any]:
         """Send a command; its promise gets the value of the code's last expression.
 
@@ -59,7 +61,7 @@ class Bridge(BridgeLife):
         Args:
             code: Python source, or a node of ``asyncbridge.codegen``.
             bindings: Values by name, set in the worker's namespace before the code runs. An
-                array must not be changed before its command has been accepted.
+                array must not be changed before its command has started.
             transform: Makes a domain object of the raw value.
             lifetime: Of the bindings: ``"command"``, they go when the command has finished, or
                 ``"eternal"``. Names that the code assigns stay in any case.
@@ -69,6 +71,8 @@ class Bridge(BridgeLife):
             after: Promises of commands; when one of them fails, this one fails with its cause,
                 unrun.
             annotate: Called with a ``RemoteError`` before the promise is rejected with it.
+            writable: Whether arrays from 64 KiB up in its value may be written; None for what
+                ``connect`` was told.
             promise_factory: Makes the promise, called with ``loop=``: such as
                 ``WatchedPromise``, which tells what the code reports of its progress.
 
@@ -118,6 +122,8 @@ class Bridge(BridgeLife):
             home=self._rejections,
             annotate=annotate,
             origin=tools.origin(),
+            aside=_aside,
+            writable=self._options.writable if writable is None else writable,
         )
         promise._attach(item)
         self._submit(item, timeout)
@@ -169,6 +175,8 @@ class Bridge(BridgeLife):
             lifetime="eternal",
             name=f"put {key}",
             transform=lambda _: binding,
+            # Nobody knows a random name yet: the commands behind need not wait for the value.
+            _aside=name is None,
         )
 
     def binding(self, name: str) -> Binding:

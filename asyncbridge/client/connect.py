@@ -25,6 +25,8 @@ def connect(
     connect_timeout: float | None = None,
     close_timeout: float | None = None,
     backlog: Bound | None = None,
+    shared_memory: int | None = None,
+    writable: bool = False,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -48,10 +50,15 @@ def connect(
             (``ASYNCBRIDGE_CLOSE_TIMEOUT``)
         backlog: Commands, and their bytes, that may wait beyond the worker's window; 100,000
             and 1 GiB by default.
+        shared_memory: Bytes of shared memory that each side may take to pass large arrays to the
+            other on the same machine, 0 for none: then they go by a slower stream. A quarter of
+            what there is by default. (``ASYNCBRIDGE_SHARED_MEMORY``)
+        writable: Whether arrays from 64 KiB up that come back may be written. By default they
+            are read-only; ``send(writable=True)`` says otherwise for one command.
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
-        ValueError: A time limit that is no positive number.
+        ValueError: A time limit that is no positive number, or a size that is none.
 
     Entering raises ``WorkerStartError`` when a worker does not start, and ``ConnectError`` when
     there is none to attach to.
@@ -66,5 +73,7 @@ def connect(
             connect_timeout=connect_timeout,
             close_timeout=close_timeout,
             backlog=backlog,
+            shared_memory=shared_memory,
+            writable=writable,
         )
     )

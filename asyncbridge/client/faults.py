@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from asyncbridge.errors import AsyncBridgeError, DependencyError, RemoteError, WorkerLost
+from asyncbridge.errors import (
+    AsyncBridgeError,
+    DecodeError,
+    DependencyError,
+    ProtocolError,
+    RemoteError,
+    TooLarge,
+    WorkerLost,
+    WorkerStartError,
+)
 
 if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
     from asyncbridge.errors import Phase
     from asyncbridge.protocol.messages import Failed, Fault
 
-__all__ = ["dependency_error", "remote_error", "with_phase"]
+__all__ = ["broken_by", "dependency_error", "remote_error", "start_error", "with_phase"]
+
+log = logging.getLogger(__name__)
+
+
+def broken_by(error: BaseException) -> WorkerLost:
+    """Build the exception for a connection that a task of ours has ended by."""
+    if isinstance(error, DecodeError | ProtocolError | TooLarge):
+        return WorkerLost(f"the worker broke the protocol: {error}")
+    log.critical("a fault of asyncbridge's own", exc_info=error)
+    return WorkerLost(f"the connection was given up: {error!r}")
+
+
+def start_error(fault: Fault) -> WorkerStartError:
+    """Build the exception for a worker whose backend cannot be imported."""
+    return WorkerStartError(
+        f"the worker could not import its backend: {fault.type}: {fault.message}",
+        stderr_tail=fault.text,
+    )
 
 
 def remote_error(message: Failed, *, origin: str, label: str) -> RemoteError:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from asyncbridge.client.connectors import Worker
     from asyncbridge.client.options import Options
     from asyncbridge.client.session import Session
+    from asyncbridge.transport.arena import Arena
 
 __all__ = ["BridgeLife", "import_off_loop", "in_thread_of"]
 
@@ -219,9 +220,13 @@ class BridgeLife:
 
     async def _greet(self, worker: Worker) -> Session:
         name = f"{os.getpid()}-{os.urandom(8).hex()}"
-        session: Session = self._tools().Session(
+        tools = self._tools()
+        link = await worker.dial(name)
+        arena = await self._open_arena(worker)
+        session: Session = tools.Session(
             name=name,
-            link=await worker.dial(name),
+            link=link,
+            arena=arena,
             backlog=self._options.backlog,
             output=self._output,
             finalizers=self._finalizers,
@@ -230,8 +235,22 @@ class BridgeLife:
             ended=self._ended,
             kill=None if worker.kind == "attached" else worker.kill_process,
         )
-        await session.open()
+        try:
+            await session.open()
+        except BaseException:
+            if arena is not None:
+                await asyncio.get_running_loop().run_in_executor(None, arena.close)
+            raise
         return session
+
+    async def _open_arena(self, worker: Worker) -> Arena | None:
+        """Make the folder for large arrays, where there may be a worker to see it."""
+        if worker.kind == "fake":
+            return None
+        limit, open_arena = self._options.shared_memory, self._tools().open_arena
+        loop = asyncio.get_running_loop()
+        arena: Arena | None = await loop.run_in_executor(None, open_arena, limit)
+        return arena
 
     async def _close(self, limit: float) -> None:
         session, worker = self._session, self._worker

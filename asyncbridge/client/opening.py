@@ -36,7 +36,12 @@ async def start_worker(options: Options) -> Worker:
         return attached
     # Launched first: the worker starts while this process imports what it needs to reach it.
     process = await launch(
-        LaunchOptions(python=options.python, backend=options.backend, env=options.env)
+        LaunchOptions(
+            python=options.python,
+            backend=options.backend,
+            env=options.env,
+            worker_config={"shared_memory": options.shared_memory},
+        )
     )
     try:
         connectors = await import_off_loop("asyncbridge.client.connectors")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from asyncbridge.errors import AuthenticationError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound
+from asyncbridge.transport.leases import limit_of_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,9 @@ class Options:
         connect_timeout: From the start to the worker's welcome.
         close_timeout: For what is unfinished when the bridge closes.
         backlog: How much may wait in the client beyond the worker's window.
+        shared_memory: Bytes that each side may take for large arrays, 0 for none; None leaves it
+            to the variable, or the machine.
+        writable: Whether large arrays that come back may be written.
     """
 
     url: str | None = None
@@ -54,6 +58,8 @@ class Options:
     connect_timeout: float = 60.0
     close_timeout: float = 30.0
     backlog: Bound = DEFAULT_BACKLOG
+    shared_memory: int | None = None
+    writable: bool = False
 
 
 def resolve(
@@ -66,12 +72,16 @@ def resolve(
     connect_timeout: float | None,
     close_timeout: float | None,
     backlog: Bound | None,
+    shared_memory: int | None = None,
+    writable: bool = False,
 ) -> Options:
     """Fill in what was not given.
 
     Raises:
-        ValueError: A variable that is no number where one is needed.
+        ValueError: A variable that is no number where one is needed, or a negative size.
     """
+    if shared_memory is not None and shared_memory < 0:
+        raise ValueError(f"shared_memory= is a number of bytes from 0 up, got {shared_memory}")
     environ = os.environ
     url = url or environ.get("ASYNCBRIDGE_URL") or None
     if isinstance(backend, Auto):
@@ -86,6 +96,8 @@ def resolve(
         connect_timeout=seconds(connect_timeout, "ASYNCBRIDGE_CONNECT_TIMEOUT", 60.0),
         close_timeout=seconds(close_timeout, "ASYNCBRIDGE_CLOSE_TIMEOUT", 30.0),
         backlog=backlog or DEFAULT_BACKLOG,
+        shared_memory=limit_of_environment() if shared_memory is None else shared_memory,
+        writable=writable,
     )
 
 

@@ -13,6 +13,7 @@ from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.promise.times import Times
 from asyncbridge.promise.traces import PACKAGE_FOLDERS
+from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.protocol.messages import Command, Started
 from asyncbridge.protocol.states import CommandState
 from asyncbridge.serialization.codec import decode
@@ -58,6 +59,7 @@ class Pending:
         "_promise",
         "after",
         "annotate",
+        "aside",
         "bindings",
         "bulk",
         "cancelled_phase",
@@ -77,6 +79,7 @@ class Pending:
         "stopped",
         "timer",
         "times",
+        "writable",
     )
 
     def __init__(
@@ -91,6 +94,8 @@ class Pending:
         home: Rejections,
         annotate: Callable[[RemoteError], None] | None,
         origin: str,
+        aside: bool = False,
+        writable: bool = False,
     ) -> None:
         self._promise: Promise[Any] | None = promise
         self._output: OutputLog | None = None
@@ -105,6 +110,9 @@ class Pending:
         self.dependents: list[Pending] = []
         self.annotate = annotate
         self.origin = origin
+        # A small value travels with its command: nothing would pass it.
+        self.aside = aside and bindings is not None and bindings.size >= BULK_THRESHOLD
+        self.writable = writable
         self.id = 0
         self.cancelling = False
         self.message: object = None
@@ -127,7 +135,8 @@ class Pending:
     @property
     def size(self) -> int:
         """Bytes that the command counts for."""
-        return len(self.code) + (0 if self.bindings is None else self.bindings.size)
+        counted = None if self.aside else self.bindings
+        return len(self.code) + (0 if counted is None else counted.size)
 
     @property
     def state(self) -> str:
@@ -280,6 +289,7 @@ class Pending:
             lifetime=self.lifetime,
             after=tuple(item.id for item in self.after),
             label=self.label,
+            aside=self.aside,
         )
 
 

@@ -6,6 +6,7 @@ from asyncbridge.client.pending import Pending, dependencies, origin
 from asyncbridge.client.session import Session
 from asyncbridge.codegen import call, check_identifier, random_name, render, ship
 from asyncbridge.serialization.codec import encode
+from asyncbridge.transport.arena import open_arena
 
 __all__ = [
     "Pending",
@@ -14,6 +15,7 @@ __all__ = [
     "check_identifier",
     "dependencies",
     "encode",
+    "open_arena",
     "origin",
     "random_name",
     "render",

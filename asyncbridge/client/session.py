@@ -7,7 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from asyncbridge.client.faults import dependency_error, remote_error, with_phase
+from asyncbridge.client import faults
 from asyncbridge.client.info import Questions
 from asyncbridge.client.transfers import Transfers, has_bulk
 from asyncbridge.errors import (
@@ -15,27 +15,15 @@ from asyncbridge.errors import (
     BridgeClosed,
     ConnectError,
     DecodeError,
-    ProtocolError,
     TooLarge,
     WorkerLost,
     WorkerStartError,
 )
+from asyncbridge.outcome import Error, capture
+from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.client import ClientProtocol, size_of
 from asyncbridge.protocol.journal import is_blank, parse
 from asyncbridge.protocol.limits import HEADER_BYTES
-from asyncbridge.protocol.messages import (
-    Cancelled,
-    Command,
-    Completed,
-    Failed,
-    Goodbye,
-    Info,
-    InfoRequest,
-    Output,
-    Progress,
-    Started,
-    StateChanged,
-)
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.serialization.codec import decode
 from asyncbridge.serialization.split import split
@@ -49,9 +37,11 @@ if TYPE_CHECKING:
     from asyncbridge.client.output import OutputRouter
     from asyncbridge.client.pending import Pending
     from asyncbridge.lifetime import Finalizers
+    from asyncbridge.outcome import Outcome
     from asyncbridge.promise import Promise
     from asyncbridge.protocol.limits import Bound
     from asyncbridge.protocol.messages import Message, Payload, StopMode
+    from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Link
 
 __all__ = ["Session"]
@@ -72,6 +62,7 @@ class Session:
         verdict: Tells why the worker is gone, once the connection has ended.
         ended: Called once, when the session has ended for whatever reason.
         kill: Kills the worker; None where that is not ours to do.
+        arena: This side's shared memory, if there is any; the session closes it.
     """
 
     def __init__(
@@ -86,9 +77,14 @@ class Session:
         verdict: Callable[[str], Awaitable[WorkerLost]],
         ended: Callable[[], None],
         kill: Callable[[], None] | None = None,
+        arena: Arena | None = None,
     ) -> None:
+        self._transfers = Transfers(link.bulk, self._broken, arena=arena, post=self._post)
         self.protocol = ClientProtocol(
-            session=name, client=f"asyncbridge pid {os.getpid()}", backlog=backlog
+            session=name,
+            client=f"asyncbridge pid {os.getpid()}",
+            arena=self._transfers.arena_name,
+            backlog=backlog,
         )
         self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()
         self._link = link
@@ -98,12 +94,11 @@ class Session:
         self._verdict = verdict
         self._ended = ended
         self.kill = kill
-        self._writer = Writer(link.channel, self.protocol.outgoing, self._written)
+        self._writer = Writer(link.channel, self._outgoing, self._written)
         self._pending: dict[int, Pending] = {}
         self._newest = 0
         self._questions = Questions()
         self._drained = asyncio.Event()
-        self._transfers = Transfers(link.bulk, self._broken)
         self._failure: WorkerStartError | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -124,6 +119,7 @@ class Session:
                     self._receive(message)
         except ChannelClosed as error:
             raise ConnectError(f"the worker closed the connection: {error}") from error
+        await self._transfers.meet(self.protocol.welcome)
         self._tasks = [
             spawn(self._read(), name="asyncbridge-read", on_error=self._broken),
             spawn(self._writer.run(), name="asyncbridge-write", on_error=self._broken),
@@ -148,6 +144,7 @@ class Session:
             for promise in unfinished:
                 promise._log_traceback = False
         await self._link.channel.close()
+        await self._transfers.closed()
 
     def end(self, error: AsyncBridgeError) -> None:
         """Reject all that is unfinished, each promise with what is known of its command."""
@@ -163,7 +160,7 @@ class Session:
         pending, self._pending = self._pending, {}
         for command_id, item in pending.items():
             phase = phases.get(command_id, "finished_unreported")
-            self._reject(item, with_phase(error, phase))
+            self._reject(item, faults.with_phase(error, phase))
         self._questions.fail(error)
         self._drained.set()
         self._output.end()
@@ -191,7 +188,7 @@ class Session:
             return
         if (failed := item.failed_dependency()) is not None:
             self._released(item.size)
-            self._reject(item, dependency_error(item, failed))
+            self._reject(item, faults.dependency_error(item, failed))
             return
         if len(item.code) > HEADER_BYTES:
             raise TooLarge(f"code of {len(item.code)} characters; the limit is {HEADER_BYTES}")
@@ -233,7 +230,7 @@ class Session:
             item, failed = todo.pop()
             if item.id in self._pending and self._take_back(item):
                 todo += [(dependent, item) for dependent in item.dependents]
-                self._reject(item, dependency_error(item, failed))
+                self._reject(item, faults.dependency_error(item, failed))
 
     async def drain(self) -> None:
         """Wait until nothing is left in the backlog."""
@@ -251,8 +248,7 @@ class Session:
         if self.closed.done():
             raise self.closed.result()
         number, answer = self._questions.ask()
-        self.protocol.control(InfoRequest(id=number))
-        self._writer.wake()
+        self._post(m.InfoRequest(id=number))
         return await answer
 
     def release_collected(self) -> None:
@@ -264,9 +260,17 @@ class Session:
 
     # --- writing ---
 
+    def _post(self, message: Message) -> None:
+        self.protocol.control(message)
+        self._writer.wake()
+
+    def _outgoing(self) -> list[Message]:
+        self._transfers.give_back()  # first: the worker can use it for what is asked for next
+        return self.protocol.outgoing()
+
     def _written(self, messages: list[Message]) -> None:
         for message in messages:
-            if isinstance(message, Command):
+            if isinstance(message, m.Command):
                 # Its outcome may have come before the write returned.
                 self._released(size_of(message))
                 if (item := self._pending.get(message.id)) is not None and item.bulk:
@@ -289,50 +293,51 @@ class Session:
         if wanted is not None and (handler := _HANDLERS.get(type(wanted))) is not None:
             handler(self, wanted)
 
-    def _told(self, message: Started | Progress) -> None:
+    def _told(self, message: m.Started | m.Progress) -> None:
         if (item := self._pending.get(message.id)) is not None:
             item.told(message)
 
-    def _completed(self, message: Completed) -> None:
+    def _completed(self, message: m.Completed) -> None:
         item = self._pending.get(message.id)
         if item is None:  # rejected already, because the backend cannot be imported
+            self._transfers.decline(message.value)
             return
         item.stopped = message.stopped
         if has_bulk(message.value):
             spawn(self._fetch(item, message.value), name=f"asyncbridge-fetch-{message.id}")
             return
-        self._fulfil(item, message.value)
+        self._fulfil(item, capture(decode, message.value))
 
     async def _fetch(self, item: Pending, value: Payload) -> None:
         try:
-            whole = await self._transfers.fetch(value)
+            whole = await self._transfers.fetch(value, writable=item.writable)
         except (ChannelClosed, DecodeError) as error:
             if item.id in self._pending:
                 self._broken(error)
             return
         finally:
             self.protocol.fetched(item.id)
+        outcome = await self._transfers.decode(whole)
         if item.id in self._pending:
-            self._fulfil(item, whole)
+            self._fulfil(item, outcome)
 
-    def _fulfil(self, item: Pending, value: Payload) -> None:
-        try:
-            result = decode(value)
-        except DecodeError as error:
-            self._reject(item, error)
+    def _fulfil(self, item: Pending, outcome: Outcome[object]) -> None:
+        if isinstance(outcome, Error) and isinstance(outcome.error, DecodeError):
+            self._reject(item, outcome.error)
             return
-        self._forget(item)._settle(result)
+        value = outcome.unwrap()
+        self._forget(item)._settle(value)
 
-    def _failed(self, message: Failed) -> None:
+    def _failed(self, message: m.Failed) -> None:
         if (item := self._pending.get(message.id)) is None:
             return
-        error = remote_error(message, origin=item.origin, label=item.label)
+        error = faults.remote_error(message, origin=item.origin, label=item.label)
         item.explain(error)
         dependents = item.dependents
         self._reject(item, error)
         self._fail(dependents, item)
 
-    def _cancelled(self, message: Cancelled) -> None:
+    def _cancelled(self, message: m.Cancelled) -> None:
         if (item := self._pending.get(message.id)) is not None:
             self.settle_cancelled(item)
 
@@ -354,14 +359,10 @@ class Session:
         item.settled(failed=failed, reason=reason)
         return promise
 
-    def _state_changed(self, message: StateChanged) -> None:
+    def _state_changed(self, message: m.StateChanged) -> None:
         if message.state != "failed" or message.fault is None:
             return
-        fault = message.fault
-        self._failure = WorkerStartError(
-            f"the worker could not import its backend: {fault.type}: {fault.message}",
-            stderr_tail=fault.text,
-        )
+        self._failure = faults.start_error(message.fault)
         for item in list(self._pending.values()):
             self._take_back(item)
             self._reject(item, self._failure)
@@ -370,24 +371,23 @@ class Session:
         """Take the end of a task: the channel's, or the peer's breach of the protocol."""
         if isinstance(error, ChannelClosed):
             spawn(self._await_verdict(str(error)), name="asyncbridge-verdict")
-        elif isinstance(error, DecodeError | ProtocolError | TooLarge):
-            self.end(WorkerLost(f"the worker broke the protocol: {error}"))
         else:
-            log.critical("a fault of asyncbridge's own", exc_info=error)
-            self.end(WorkerLost(f"the connection was given up: {error!r}"))
+            self.end(faults.broken_by(error))
 
     async def _await_verdict(self, reason: str) -> None:
         self.end(await self._verdict(reason))
 
 
 _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
-    Started: Session._told,
-    Progress: Session._told,
-    Completed: Session._completed,
-    Failed: Session._failed,
-    Cancelled: Session._cancelled,
-    StateChanged: Session._state_changed,
-    Info: lambda self, message: self._questions.answer(message),
-    Output: lambda self, message: self._output.feed(message, self._pending.get(message.id)),
-    Goodbye: lambda self, message: self.end(WorkerLost(f"the worker left: {message.reason}")),
+    m.Started: Session._told,
+    m.Progress: Session._told,
+    m.Completed: Session._completed,
+    m.Failed: Session._failed,
+    m.Cancelled: Session._cancelled,
+    m.StateChanged: Session._state_changed,
+    m.Info: lambda self, message: self._questions.answer(message),
+    m.Output: lambda self, message: self._output.feed(message, self._pending.get(message.id)),
+    m.Placed: lambda self, message: self._transfers.placed(message),
+    m.Returned: lambda self, message: self._transfers.returned(message),
+    m.Goodbye: lambda self, message: self.end(WorkerLost(f"the worker left: {message.reason}")),
 }

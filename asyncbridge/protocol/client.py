@@ -31,10 +31,12 @@ from asyncbridge.protocol.messages import (
     Info,
     Message,
     Output,
+    Placed,
     Pong,
     Progress,
     Refused,
     Release,
+    Returned,
     Started,
     StateChanged,
     Welcome,
@@ -76,9 +78,17 @@ class ClientProtocol:
     now. Commands leave in the order of ``submit``; the rest of the messages pass them.
     """
 
-    def __init__(self, *, session: str, client: str = "", backlog: Bound = DEFAULT_BACKLOG) -> None:
+    def __init__(
+        self,
+        *,
+        session: str,
+        client: str = "",
+        arena: str = "",
+        backlog: Bound = DEFAULT_BACKLOG,
+    ) -> None:
         self.session = session
         self.client = client
+        self.arena = arena
         self.state = ConnectionState.IDLE
         self.worker_state: WorkerState = "importing"
         self.welcome: Welcome | None = None
@@ -90,6 +100,7 @@ class ClientProtocol:
         self._newest = 0
         self._releases: deque[tuple[int, tuple[str, ...]]] = deque()
         self._seen: list[int] = []
+        self._asides: set[int] = set()
 
     @property
     def unfinished(self) -> int:
@@ -124,6 +135,7 @@ class ClientProtocol:
                 newest=PROTOCOL_VERSION,
                 session=self.session,
                 client=self.client,
+                arena=self.arena,
             )
         )
 
@@ -153,6 +165,8 @@ class ClientProtocol:
         entry = _Entry(command, size)
         self._backlog_gauge.take(size)
         self._entries[command.id] = entry
+        if command.aside:
+            self._asides.add(command.id)
         self._backlog.append(entry)
 
     def cancel(self, command_id: int, mode: StopMode = "auto") -> bool:
@@ -235,13 +249,19 @@ class ClientProtocol:
         if journal is not None and journal.session != session_digest(self.session):
             journal, told = None, False
         lost: dict[int, Phase] = {
-            number: phase_of(number, entry.state, journal, told=told)
+            number: phase_of(
+                number, entry.state, journal, told=told, ordered=self._is_ordered(number, journal)
+            )
             for number, entry in self._entries.items()
         }
         self._entries.clear()
         self._backlog.clear()
         self._backlog_gauge = Gauge(self._backlog_gauge.bound)
         return lost
+
+    def _is_ordered(self, number: int, journal: Entry | None) -> bool:
+        """Tell whether a command and the one in the journal ran in the order of their ids."""
+        return journal is None or self._asides.isdisjoint((number, journal.command_id))
 
     # --- what is to be written ---
 
@@ -363,25 +383,32 @@ _HANDLERS: dict[type, Callable[[ClientProtocol, Any], Message | None]] = {
     Info: ClientProtocol._pass,
     Pong: ClientProtocol._pass,
     Progress: ClientProtocol._pass,
+    Placed: ClientProtocol._pass,
+    Returned: ClientProtocol._pass,
 }
 
 
-def phase_of(number: int, state: CommandState, journal: Entry | None, *, told: bool) -> Phase:
+def phase_of(
+    number: int, state: CommandState, journal: Entry | None, *, told: bool, ordered: bool = True
+) -> Phase:
     """Return how far a command had come whose worker has ended."""
     if state is CommandState.BACKLOG:
         return "not_started"
     if journal is None and told:
         return "not_started"
-    if journal is None:
+    if journal is not None and number == journal.command_id:
+        return "finished_unreported" if journal.finished else "started"
+    if journal is None or not ordered:
         # Notifications may have been lost on their way: only that it started is certain.
         return "started" if state is CommandState.RUNNING else "unknown"
-    if number == journal.command_id and not journal.finished:
-        return "started"
     # Commands of a session are taken up in the order of their ids.
     return "finished_unreported" if number <= journal.command_id else "not_started"
 
 
 def size_of(command: Command) -> int:
-    """Return the bytes that a command counts for: its source and its bindings."""
+    """Return the bytes that a command counts for: its source and its bindings.
+
+    Those of one that others may overtake do not count: it holds no place that they need.
+    """
     bindings = command.bindings
-    return len(command.code) + (0 if bindings is None else bindings.size)
+    return len(command.code) + (0 if bindings is None or command.aside else bindings.size)

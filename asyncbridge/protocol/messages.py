@@ -72,12 +72,17 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """The client's first message: the versions it speaks and the session it means."""
+    """The client's first message: the versions it speaks and the session it means.
+
+    Attributes:
+        arena: The name of its folder of shared memory; empty when it has none.
+    """
 
     oldest: int
     newest: int
     session: str
     client: str = ""
+    arena: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +96,7 @@ class Command:
         lifetime: How long the bindings stay: ``"command"`` or ``"eternal"``.
         after: Ids of commands whose failure fails this one, unrun.
         label: What a person would call it, for ``info`` and errors.
+        aside: Whether others may be run before it while its buffers are on the way.
     """
 
     id: int
@@ -99,6 +105,7 @@ class Command:
     lifetime: str = "command"
     after: tuple[int, ...] = ()
     label: str = ""
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +164,9 @@ class Welcome:
         window_bytes: Bytes that they may hold together.
         frame_bytes: The largest frame that the worker reads.
         state: ``importing`` until the backend is there, then ``ready``, or ``failed``.
+        arena: The name of the worker's folder of shared memory; empty when it has none, or does
+            not see the client's.
+        proof: What it has read in the client's: so both see the same memory.
     """
 
     version: int
@@ -165,6 +175,8 @@ class Welcome:
     window_bytes: int
     frame_bytes: int
     state: WorkerState
+    arena: str = ""
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,15 +289,42 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A bulk buffer of the sender's lies in shared memory.
+
+    Attributes:
+        id: The buffer's, as in a ``BulkRef``.
+        segment: The name of a file in the sender's arena.
+        offset: Where in it the buffer begins, a multiple of 64.
+        size: Its bytes.
+    """
+
+    id: str
+    segment: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """Nothing in the sender's process looks at these buffers of the receiver's any more."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Goodbye:
     """The sender closes this connection on purpose."""
 
     reason: str = ""
 
 
-ClientMessage = Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Goodbye
+ClientMessage = (
+    Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping
+    | Placed | Returned | Goodbye
+)  # fmt: skip
 WorkerMessage = (
     Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
-    | Completed | Failed | Cancelled | Info | Pong | Goodbye
+    | Completed | Failed | Cancelled | Info | Pong | Placed | Returned | Goodbye
 )  # fmt: skip
 Message = ClientMessage | WorkerMessage

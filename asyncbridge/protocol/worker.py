@@ -24,10 +24,12 @@ from asyncbridge.protocol.messages import (
     Message,
     Output,
     Ping,
+    Placed,
     Pong,
     Progress,
     Refused,
     Release,
+    Returned,
     Started,
     Welcome,
     WorkerState,
@@ -52,6 +54,8 @@ OUTPUT_KEPT = 1024 * 1024
 """Characters of output held for a client that does not read, before the oldest are dropped."""
 PROGRESS_KEPT = 100_000
 """Reports held for a client that does not read, before they are dropped: some 50 MB."""
+_PASSED = (Cancel, InfoRequest, Release, Acknowledge, Placed, Returned)
+"""What the client sends and the caller handles."""
 
 
 @dataclass(slots=True)
@@ -78,6 +82,9 @@ class WorkerProtocol:
         self.frame_bytes = frame_bytes
         self.state = ConnectionState.IDLE
         self.session = ""
+        # For the welcome, once the client's arena has been found.
+        self.arena = ""
+        self.proof = ""
         self._gauge = Gauge(window)
         self._entries: dict[int, _Entry] = {}
         self._newest = 0
@@ -122,7 +129,7 @@ class WorkerProtocol:
             )
         if isinstance(message, Command):
             return self._command(message)
-        if isinstance(message, Cancel | InfoRequest | Release | Acknowledge):
+        if isinstance(message, _PASSED):
             return message
         if isinstance(message, Ping):
             self._outgoing.append(Pong(nonce=message.nonce))
@@ -220,6 +227,8 @@ class WorkerProtocol:
                 window_bytes=self._gauge.bound.size,
                 frame_bytes=self.frame_bytes,
                 state=worker_state,
+                arena=self.arena,
+                proof=self.proof,
             )
         )
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from signal import Signals
 
-    from asyncbridge.protocol.messages import Buffer, Payload
+    from asyncbridge.protocol.messages import Payload
     from asyncbridge.transport.contract import Channel
     from asyncbridge.worker.queue import Job
 
@@ -345,7 +345,7 @@ class _Engine(Engine):
         if self._worker._loss is None:  # as above
             self._finish(job)
 
-    def _execute(self, job: Job) -> tuple[Payload, dict[str, Buffer]]:
+    def _execute(self, job: Job) -> Payload:
         if self._failure is not None:
             # In the place of the command's own code: it raises.
             self.namespace.run(self._failure.code, self._failure.bindings)

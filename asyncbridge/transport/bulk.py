@@ -44,13 +44,13 @@ class BulkStore:
     """One session's bulk buffers in the worker, both directions; used on the loop alone."""
 
     def __init__(self) -> None:
-        self._arrivals: dict[str, asyncio.Future[bytearray]] = {}
+        self._arrivals: dict[str, asyncio.Future[Buffer]] = {}
         self._offers: dict[str, Buffer] = {}
         self._offers_of: dict[int, tuple[str, ...]] = {}
 
     # --- towards the worker ---
 
-    async def arrival(self, ref: BulkRef) -> bytearray:
+    async def arrival(self, ref: BulkRef) -> Buffer:
         """Wait for a buffer that a command refers to.
 
         Raises:
@@ -64,7 +64,7 @@ class BulkStore:
             raise DecodeError(f"bulk buffer {ref.id} has {len(data)} bytes, not {ref.size}")
         return data
 
-    def arrived(self, buffer_id: str, data: bytearray) -> None:
+    def arrived(self, buffer_id: str, data: Buffer) -> None:
         """Note a buffer that has arrived whole.
 
         Raises:
@@ -99,7 +99,7 @@ class BulkStore:
         self._offers.clear()
         self._offers_of.clear()
 
-    def _arrival(self, buffer_id: str) -> asyncio.Future[bytearray]:
+    def _arrival(self, buffer_id: str) -> asyncio.Future[Buffer]:
         future = self._arrivals.get(buffer_id)
         if future is None:
             future = self._arrivals[buffer_id] = asyncio.get_running_loop().create_future()

@@ -14,6 +14,7 @@ from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.security import guard
 
 if TYPE_CHECKING:
+    from asyncbridge.transport.arena import Arena
     from asyncbridge.worker.engine import Engine
 
 __all__ = ["WorkerApp"]
@@ -26,10 +27,14 @@ class WorkerApp:
         engine: Executes the commands.
         token: The secret that every request carries.
         hosts: The Host headers that name this worker.
+        arena: Its shared memory, if there is any.
     """
 
-    def __init__(self, engine: Engine, *, token: str, hosts: frozenset[str]) -> None:
+    def __init__(
+        self, engine: Engine, *, token: str, hosts: frozenset[str], arena: Arena | None = None
+    ) -> None:
         self._engine = engine
+        self._arena = arena
         self._sessions: dict[str, Peer] = {}
         self.app = web.Application(middlewares=[guard(token, hosts)])
         self.app.add_routes([
@@ -47,7 +52,7 @@ class WorkerApp:
         response = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES)
         await response.prepare(request)
         channel = WebSocketChannel(response)
-        await Peer(self._engine, channel, self._sessions).serve()
+        await Peer(self._engine, channel, self._sessions, arena=self._arena).serve()
         return response
 
     async def _put(self, request: web.Request) -> web.Response:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from asyncbridge.errors import TooLarge
 from asyncbridge.outcome import Error, capture
 from asyncbridge.protocol.messages import Fault, Output, Payload, Progress, StateChanged
-from asyncbridge.serialization.codec import decode
+from asyncbridge.serialization.codec import decode, encode
 from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.executor import Courier
 from asyncbridge.worker.faults import describe, release
@@ -27,6 +27,7 @@ from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.namespace import Namespace
 from asyncbridge.worker.progress import reporting
 from asyncbridge.worker.queue import CANCELLED, CommandQueue, Job
+from asyncbridge.worker.results import pack_up
 from asyncbridge.worker.stopping import Stopper, was_stopped
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncbridge.outcome import Outcome
-    from asyncbridge.protocol.messages import Buffer, Message, StreamName, WorkerState
+    from asyncbridge.protocol.messages import Message, StreamName, WorkerState
     from asyncbridge.worker.backend import Backend
     from asyncbridge.worker.executor import Executor
     from asyncbridge.worker.output import Capture
     from asyncbridge.worker.peer import Peer
+    from asyncbridge.worker.results import Held
 
 __all__ = ["Engine"]
 
@@ -166,7 +168,7 @@ class Engine:
         self.state = "ready" if fault is None else "failed"
         self._broadcast(StateChanged(state=self.state, fault=fault))
 
-    def _succeeded(self, job: Job, value: Payload, bulk: dict[str, Buffer]) -> None:
+    def _succeeded(self, job: Job, value: Payload, bulk: dict[str, Held]) -> None:
         self.queue.finished(job)
         job.peer.completed(job.command.id, value, bulk, stopped=job.stop.told)
 
@@ -221,7 +223,7 @@ class Engine:
             self._current = None
             self._fail(job, describe(told.error), None)
 
-    def _tell_outcome(self, job: Job, outcome: Outcome[tuple[Payload, dict[str, Buffer]]]) -> None:
+    def _tell_outcome(self, job: Job, outcome: Outcome[Payload]) -> None:
         self._drain(job)
         if was_stopped(job.stop, outcome.error if isinstance(outcome, Error) else None):
             if isinstance(outcome, Error):
@@ -236,7 +238,8 @@ class Engine:
             release(outcome.error)
             self._fail(job, fault, None)
             return
-        value, bulk = outcome.unwrap()
+        # Where no interrupt strikes any more: what is copied into shared memory must not get lost.
+        value, bulk = pack_up(outcome.unwrap(), prefix=f"{job.command.id}", place=job.peer.place)
         self._post(lambda: self._succeeded(job, value, bulk))
 
     def _explain(self, error: BaseException) -> None:
@@ -248,13 +251,15 @@ class Engine:
         job.failures.add(job.command.id, fault)
         self._post(lambda: self._failed(job, fault, because))
 
-    def _execute(self, job: Job) -> tuple[Payload, dict[str, Buffer]]:
+    def _execute(self, job: Job) -> Payload:
         command = job.command
         if self._backend_fault is not None:
             raise ImportError(
                 f"the worker could not import {self.backend.name}: {self._backend_fault.message}"
             )
         bindings = {} if job.bindings is None else decode(job.bindings)
+        # What lies in shared memory goes back with its last array, ahead of the outcome.
+        job.bindings = None
         if not isinstance(bindings, dict):
             raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
         try:
@@ -262,7 +267,7 @@ class Engine:
         except Exception as error:
             capture(self.backend.clean, error, command.code, bindings)
             raise
-        return split(freeze(result), prefix=f"{command.id}")
+        return encode(result, path="result")
 
     def _report(self, job: Job, value: object, *, transient: bool) -> None:
         """Send what a command's code reports; from any thread of it."""

@@ -8,6 +8,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from asyncbridge.errors import DecodeError, RemoteProtocolError
 from asyncbridge.protocol.messages import (
     Acknowledge,
@@ -18,20 +20,30 @@ from asyncbridge.protocol.messages import (
     Hello,
     Info,
     InfoRequest,
+    Placed,
     Release,
+    Returned,
 )
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.protocol.worker import WorkerProtocol
 from asyncbridge.serialization.split import join
+from asyncbridge.tasks import spawn
+from asyncbridge.transport.arena import Segment
 from asyncbridge.transport.bulk import BulkStore
 from asyncbridge.transport.contract import ChannelClosed
+from asyncbridge.transport.leases import Peering, sweep
+from asyncbridge.transport.shared import SharedMemory
 from asyncbridge.transport.writer import Writer
 from asyncbridge.worker.queue import CANCELLED, FailureLog, Job, JobState
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from asyncbridge.protocol.messages import Buffer, Fault, Message, Payload
+    from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Channel
     from asyncbridge.worker.engine import Engine
+    from asyncbridge.worker.results import Held
 
 __all__ = ["Peer"]
 
@@ -45,19 +57,30 @@ class Peer:
         engine: Executes the commands.
         channel: The open connection.
         registry: The worker's sessions by id; the peer is in it while it is connected.
+        arena: The worker's shared memory, if there is any.
     """
 
-    def __init__(self, engine: Engine, channel: Channel, registry: dict[str, Peer]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        channel: Channel,
+        registry: dict[str, Peer],
+        *,
+        arena: Arena | None = None,
+    ) -> None:
         self.bulk = BulkStore()
         self._engine = engine
         self._channel = channel
         self._registry = registry
+        self._arena = arena
+        self._shared: SharedMemory | None = None
         self._protocol = WorkerProtocol(incarnation=engine.incarnation)
         self._writer = Writer(channel, self._protocol.outgoing)
         self._failures = FailureLog()
         self._jobs: dict[int, Job] = {}
         self._lane: deque[Job | Release] = deque()
         self._lane_ready = asyncio.Event()
+        self._asides: dict[int, asyncio.Task[None]] = {}
 
     @property
     def session(self) -> str:
@@ -69,10 +92,10 @@ class Peer:
         try:
             async with asyncio.TaskGroup() as tasks:
                 background = [tasks.create_task(self._writer.run()),
-                              tasks.create_task(self._feed())]  # fmt: skip
+                              tasks.create_task(self._feed(tasks))]  # fmt: skip
                 await self._read()
                 await self._writer.flush()
-                for task in background:
+                for task in (*background, *self._asides.values()):
                     task.cancel()
         except* ChannelClosed as group:
             log.debug("session %s: %s", self.session, group.exceptions[0])
@@ -96,16 +119,55 @@ class Peer:
             self._protocol.started(command_id)
             self._writer.wake()
 
+    def place(self, buffer: Buffer) -> Held:
+        """Copy a large buffer to where it leaves from; in the GPU thread."""
+        segment = None if self._shared is None else self._shared.place(buffer)
+        # By numpy, which lets go of the GIL meanwhile.
+        return np.frombuffer(buffer, np.uint8).copy().data if segment is None else segment
+
     def completed(
-        self, command_id: int, value: Payload, bulk: dict[str, Buffer], *, stopped: bool
+        self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
     ) -> None:
         """Tell the client a command's value, whose large buffers wait to be fetched."""
-        if self._jobs.pop(command_id, None) is None:
-            return
-        if bulk:
-            self.bulk.offer(command_id, bulk)
+        known = self._jobs.pop(command_id, None) is not None
+        if known and bulk and self._shared is not None:
+            telling = self._complete(self._shared, command_id, value, bulk, stopped=stopped)
+            spawn(telling, name=f"asyncbridge-result-{command_id}")
+        elif known:
+            self._offer(command_id, {name: memory_of(held) for name, held in bulk.items()})
+            self._protocol.completed(command_id, value, stopped=stopped)
+            self._writer.wake()
+        elif self._arena is not None:
+            for held in bulk.values():
+                if isinstance(held, Segment):
+                    self._arena.give_back(held)
+
+    async def _complete(
+        self,
+        shared: SharedMemory,
+        command_id: int,
+        value: Payload,
+        bulk: dict[str, Held],
+        *,
+        stopped: bool,
+    ) -> None:
+        """Tell a value once its buffers lie in shared memory, as far as there is room."""
+        offers: dict[str, Buffer] = {}
+        while bulk:
+            name, held = bulk.popitem()
+            if isinstance(held, Segment):
+                shared.tell(name, held)
+            else:
+                held = await shared.lend(name, held) or held
+            # What cannot be mapped over there can still be fetched.
+            offers[name] = memory_of(held)
+        self._offer(command_id, offers)
         self._protocol.completed(command_id, value, stopped=stopped)
         self._writer.wake()
+
+    def _offer(self, command_id: int, offers: dict[str, Buffer]) -> None:
+        if offers and self._protocol.state is ConnectionState.OPEN:
+            self.bulk.offer(command_id, offers)
 
     def failed(self, command_id: int, fault: Fault, because: int | None) -> None:
         """Tell the client a command's failure."""
@@ -131,6 +193,8 @@ class Peer:
     async def _read(self) -> None:
         while self._protocol.state is not ConnectionState.CLOSED:
             for message in await self._channel.read():
+                if isinstance(message, Hello):
+                    self._meet(message)
                 wanted = self._protocol.receive(
                     message, worker_state=self._engine.state, taken=self._registry
                 )
@@ -151,9 +215,34 @@ class Peer:
                 self.notify(Info(id=message.id, info=self._engine.info()))
             case Release():
                 self._into_lane(message)
+            case Placed():
+                self._placed(message)
+            case Returned() if self._shared is not None:
+                self._shared.returned(message.ids)
             case Hello() if self._protocol.state is ConnectionState.OPEN:
                 self._registry[self.session] = self
                 self._engine.join(self)
+
+    def _meet(self, hello: Hello) -> None:
+        """Share memory with the client, if this process finds what it says it has."""
+        if self._arena is None or not hello.arena or self._shared is not None:
+            return
+        try:
+            peering = Peering(self._arena.lease.root, hello.arena)
+        except OSError:
+            log.debug("the client's shared memory is not this worker's")
+            return
+        self._shared = SharedMemory(self._arena, peering, self.notify)
+        self._protocol.arena, self._protocol.proof = self._arena.lease.name, peering.proof
+
+    def _placed(self, message: Placed) -> None:
+        if self._shared is None:
+            raise RemoteProtocolError("the client shares no memory with this worker")
+        try:
+            data = self._shared.view(message)
+        except OSError as error:
+            raise DecodeError(f"bulk buffer {message.id} cannot be mapped: {error}") from error
+        self.bulk.arrived(message.id, data)
 
     def _enqueue(self, command: Command) -> None:
         job = self._jobs[command.id] = Job(self, command, self._failures)
@@ -175,20 +264,44 @@ class Peer:
 
     # --- from the session's lane to the queue, in order ---
 
-    async def _feed(self) -> None:
+    async def _feed(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             await self._lane_ready.wait()
             self._lane_ready.clear()
             while self._lane:
                 item = self._lane.popleft()
                 if isinstance(item, Release):
-                    self._engine.release(item.names)
+                    self._release(item, tasks)
+                elif item.command.aside and bulk_of(item):
+                    self._put_aside(item.command.id, self._forward(item), tasks)
                 else:
+                    for command_id in self._asides.keys() & set(item.command.after):
+                        await asyncio.wait([self._asides[command_id]])
                     await self._forward(item)
 
+    def _put_aside(
+        self, command_id: int, work: Coroutine[None, None, None], tasks: asyncio.TaskGroup
+    ) -> None:
+        """Do something while others pass."""
+        task = self._asides[command_id] = tasks.create_task(work)
+        task.add_done_callback(lambda _: self._asides.pop(command_id, None))
+
+    def _release(self, release: Release, tasks: asyncio.TaskGroup) -> None:
+        """Drop bindings, behind the commands that may still set them."""
+        if not self._asides:
+            self._engine.release(release.names)
+            return
+        ahead = tuple(self._asides.values())
+
+        async def later() -> None:
+            await asyncio.wait(ahead)
+            self._engine.release(release.names)
+
+        # Negative, and so no command's: a later release waits for this one, too.
+        self._put_aside(min(0, *self._asides) - 1, later(), tasks)
+
     async def _forward(self, job: Job) -> None:
-        bindings = job.command.bindings
-        refs = [b for b in bindings.buffers if isinstance(b, BulkRef)] if bindings else []
+        bindings, refs = job.command.bindings, bulk_of(job)
         if refs and bindings is not None:
             arrived = {ref.id: await self.bulk.arrival(ref) for ref in refs}
             job.bindings = join(bindings, arrived)
@@ -203,6 +316,22 @@ class Peer:
         self._jobs.clear()
         self._lane.clear()
         self.bulk.close()
+        if self._shared is not None and self._arena is not None:
+            self._shared.close()
+            with contextlib.suppress(RuntimeError):  # the worker ends
+                # The client may be dead, and its arena nobody's.
+                self._arena.copiers.submit(sweep, self._arena.lease.root)
         self._engine.leave(self)
         if self._registry.get(self.session) is self:
             del self._registry[self.session]
+
+
+def bulk_of(job: Job) -> list[BulkRef]:
+    """Return the buffers of a command that travel by themselves."""
+    bindings = job.command.bindings
+    return [] if bindings is None else [b for b in bindings.buffers if isinstance(b, BulkRef)]
+
+
+def memory_of(held: Held) -> Buffer:
+    """Return the bytes of a buffer, wherever it lies."""
+    return held.view() if isinstance(held, Segment) else held

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from asyncbridge.serialization.registry import add_converter
+from asyncbridge.transport.arena import open_arena
 from asyncbridge.transport.loops import new_event_loop
 from asyncbridge.worker import tensors
 from asyncbridge.worker.app import WorkerApp
@@ -55,7 +56,8 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
     # Only the supervisor of a worker that is a client's own has somebody to show it to.
     journal = Journal(config["folder"] if config.get("journal") else None)
     engine = Engine(loop=loop, executor=gpu_thread, backend=backend, output=output, journal=journal)
-    app = WorkerApp(engine, token=config["token"], hosts=hosts_of(config))
+    arena = open_arena(config.get("shared_memory"))
+    app = WorkerApp(engine, token=config["token"], hosts=hosts_of(config), arena=arena)
     runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     await web.SockSite(runner, listener, ssl_context=tls_context(config)).start()
@@ -63,6 +65,8 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
     await stop.wait()
     await app.close()
     await runner.cleanup()
+    if arena is not None:
+        arena.close()
     if config.get("host") is None:
         remove_socket(config["folder"])
     if not gpu_thread.idle:

@@ -15,7 +15,7 @@ A process that leaves the worker's group by a ``setsid`` of its own is out of re
 """
 
 # pathlib's import would cost a third of the start.
-# ruff: noqa: PTH100, PTH120
+# ruff: noqa: PTH100, PTH118, PTH120
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ if __name__ == "__main__":
     # Run by path. The packages' own __init__ files stay out, with all that they import; as
     # modules the parts still come compiled from the cache.
     _here = os.path.dirname(os.path.abspath(__file__))
-    for _name, _folder in (("asyncbridge", os.path.dirname(_here)), ("asyncbridge.worker", _here)):
+    _package = os.path.dirname(_here)
+    for _name, _folder in (
+        ("asyncbridge", _package),
+        ("asyncbridge.worker", _here),
+        ("asyncbridge.transport", os.path.join(_package, "transport")),
+    ):
         sys.modules[_name] = type(sys)(_name)
         sys.modules[_name].__path__ = [_folder]
 
@@ -110,7 +115,16 @@ def supervise(config: Config, emit: Emit, wakeup: int, attach: Attach) -> Event 
         folder.remove()
     if ended is not None:
         emit(ended)
+    sweep_shared_memory(config)
     return ended
+
+
+def sweep_shared_memory(config: Config) -> None:
+    """Take away what the worker, or its client, has left in shared memory."""
+    from asyncbridge.transport import leases  # noqa: PLC0415 - the start must be quick
+
+    root = config.get("env", {}).get(leases.FOLDER_VARIABLE)
+    leases.sweep(root or leases.root_folder())
 
 
 def run_worker(

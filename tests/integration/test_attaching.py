@@ -37,7 +37,11 @@ class Standalone:
             [sys.executable, "-m", "asyncbridge.worker", "--backend", "none",
              "--folder", str(folder), *arguments],
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": REPOSITORY},
+            env={
+                **os.environ,
+                "PYTHONPATH": REPOSITORY,
+                "ASYNCBRIDGE_SHARED_MEMORY_FOLDER": str(folder.parent),
+            },
         )  # fmt: skip
         assert self.process.stderr is not None
         self.url = self.process.stderr.readline().split(": ", 1)[1].split(",")[0]

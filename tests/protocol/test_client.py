@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from asyncbridge.errors import (
@@ -606,3 +608,32 @@ def test_lost_with_an_empty_journal() -> None:
     submit(client, 1)
     client.outgoing()
     assert client.lose(None, told=True) == {1: "not_started"}
+
+
+def test_a_command_aside_counts_its_code_alone() -> None:
+    """Others fit the window and the backlog beside it, however large its value is."""
+    large = Payload(header={}, buffers=(BulkRef(id="1-0", size=1 << 40),), size=1 << 40)
+    assert size_of(Command(id=1, code="None", bindings=large)) == 4 + (1 << 40)
+    assert size_of(Command(id=1, code="None", bindings=large, aside=True)) == 4
+
+
+@pytest.mark.parametrize(
+    ("number", "journal", "phase"),
+    [
+        (1, Entry(session=b"", command_id=2, finished=True), "unknown"),
+        (3, Entry(session=b"", command_id=1, finished=False), "unknown"),
+        (1, Entry(session=b"", command_id=1, finished=False), "started"),
+        (1, Entry(session=b"", command_id=1, finished=True), "finished_unreported"),
+        (3, Entry(session=b"", command_id=2, finished=True), "not_started"),
+    ],
+)
+def test_the_journal_tells_less_beside_a_command_aside(
+    number: int, journal: Entry, phase: str
+) -> None:
+    """Where the order of ids says nothing, nothing is concluded from it."""
+    client = opened()
+    for command_id in (1, 2, 3):
+        client.submit(Command(id=command_id, code="x", aside=command_id == 1))
+    client.outgoing()
+    mine = replace(journal, session=session_digest(client.session))
+    assert client.lose(mine)[number] == phase

@@ -8,7 +8,15 @@ from typing import get_args
 import pytest
 
 from asyncbridge.protocol import messages
-from asyncbridge.protocol.messages import ClientMessage, Goodbye, Message, Ping, WorkerMessage
+from asyncbridge.protocol.messages import (
+    ClientMessage,
+    Goodbye,
+    Message,
+    Ping,
+    Placed,
+    Returned,
+    WorkerMessage,
+)
 
 DATA: list[type] = [value for value in vars(messages).values() if is_dataclass(value)]  # type: ignore[misc] # classes, all of them
 
@@ -34,10 +42,10 @@ def test_data_is_frozen() -> None:
         ping.nonce = 2  # type: ignore[misc] # the test's subject
 
 
-def test_only_goodbye_comes_from_either_side() -> None:
+def test_what_comes_from_either_side() -> None:
     """Every other message has one direction, and the union of both is all there are."""
     client, worker = set(get_args(ClientMessage)), set(get_args(WorkerMessage))
-    assert client & worker == {Goodbye}
+    assert client & worker == {Goodbye, Placed, Returned}
     assert set(get_args(Message)) == client | worker
 
 

@@ -20,7 +20,7 @@ from asyncbridge.serialization.rows import (
 DEEP: Any = orjson.loads("[" * 1000 + "]" * 1000)
 FAULT = m.Fault(type="E", message="no")
 SAMPLES: list[m.Message] = [
-    m.Hello(oldest=1, newest=2, session="s", client="c"),
+    m.Hello(oldest=1, newest=2, session="s", client="c", arena="a"),
     m.Command(
         id=7,
         code="a",
@@ -28,13 +28,23 @@ SAMPLES: list[m.Message] = [
         lifetime="eternal",
         after=(1, 2),
         label="fit",
+        aside=True,
     ),
     m.Cancel(id=1),
     m.Acknowledge(ids=(1, 2)),
     m.Release(names=("a", "b")),
     m.InfoRequest(id=3),
     m.Ping(nonce=2**63),
-    m.Welcome(version=1, incarnation="i", window=2, window_bytes=3, frame_bytes=4, state="ready"),
+    m.Welcome(
+        version=1,
+        incarnation="i",
+        window=2,
+        window_bytes=3,
+        frame_bytes=4,
+        state="ready",
+        arena="a",
+        proof="p",
+    ),
     m.Refused(code="version", message="no"),
     m.StateChanged(state="failed", fault=FAULT),
     m.Accepted(ids=()),
@@ -59,6 +69,8 @@ SAMPLES: list[m.Message] = [
     m.Pong(nonce=0),
     m.Progress(id=1, value=m.Payload(header=None), transient=True),
     m.Goodbye(reason="r"),
+    m.Placed(id="1-0", segment="s", offset=64, size=9),
+    m.Returned(ids=("1-0", "1-1")),
 ]
 
 
@@ -134,7 +146,7 @@ def fits(message: m.Message, name: str, wrong: object) -> bool:
     """Whether one of the wrong values is a right one after all."""
     if name == "info":
         return isinstance(wrong, dict)
-    if name == "transient":
+    if name in ("transient", "aside"):
         return isinstance(wrong, bool)
     # A payload's tree may be anything, so a list of one is a payload.
     return name in ("value", "bindings") and isinstance(wrong, list) and wrong != [None, None]

@@ -34,6 +34,7 @@ from asyncbridge.worker.output import Capture
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.progress import report
 from asyncbridge.worker.queue import FailureLog, Job
+from asyncbridge.worker.results import Held
 
 pytestmark = pytest.mark.asyncio
 
@@ -55,10 +56,13 @@ class Notes(Peer):
         self.told.append(("started", command_id))
 
     def completed(
-        self, command_id: int, value: Payload, bulk: dict[str, Buffer], *, stopped: bool
+        self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
     ) -> None:
         assert not stopped
         self.told.append(("completed", command_id, value, bulk))
+
+    def place(self, buffer: Buffer) -> Held:
+        return bytes(buffer)
 
     def failed(self, command_id: int, fault: Fault, because: int | None) -> None:
         self.told.append(("failed", command_id, fault, because))
@@ -194,6 +198,19 @@ async def test_large_buffers_are_set_apart() -> None:
     _, _, value, bulk = told[1]
     assert value.buffers == (BulkRef(id="7-0", size=size),)
     assert {name: bytes(buffer) for name, buffer in bulk.items()} == {"7-0": bytes(size)}
+
+
+@pytest.mark.parametrize(("code", "is_copied"), [("h.pop()", False), ("h[0]", True)])
+async def test_what_nothing_names_any_more_is_not_copied(code: str, is_copied: bool) -> None:
+    """A large value that the worker lets go of leaves as it is; any other as it is now."""
+    bench = Bench()
+    told = await bench.run(
+        Command(id=1, code="import numpy; h = [numpy.zeros(100_000)]; None"),
+        Command(id=2, code=code),
+    )
+    (held,) = next(entry for entry in told if entry[:2] == ("completed", 2))[3].values()
+    # What is copied, these notes have as bytes.
+    assert isinstance(held, bytes) is is_copied
 
 
 async def test_a_value_is_what_it_was() -> None:

@@ -29,6 +29,7 @@ from asyncbridge.protocol.messages import (
     Message,
     Payload,
     Ping,
+    Placed,
     Pong,
     Refused,
     Release,
@@ -357,6 +358,53 @@ async def test_a_release_waits_for_commands_that_wait(large: bool) -> None:
         outcomes = [m for m in client.heard if isinstance(m, Completed | Failed)]
         assert [value_of(m) if isinstance(m, Completed) else m.fault.text for m in outcomes] == [5]
         assert bench.engine.namespace.names() == ()
+
+
+async def test_a_command_aside_lets_others_pass() -> None:
+    """While its data is on the way; those that depend on it wait, and so does a release."""
+    bench = Bench()
+    payload, data = large_bindings(1)
+    async with bench.session() as client:
+        await client.say(
+            Command(id=1, code="None", bindings=payload, lifetime="eternal", aside=True),
+            Command(id=2, code="2"),
+            Release(names=("x",)),
+            Command(id=3, code="len(x)", after=(1,)),
+            Command(id=4, code="4"),
+        )
+        await until(lambda: bench.executor.pending == 1)
+        bench.executor.run_all()
+        assert (await client.hear(Completed)).id == 2
+        assert bench.executor.pending == 0
+        await client.bulk.send("1-0", data)
+        await until(lambda: bench.executor.pending == 4)
+        bench.executor.run_all()
+        outcomes = [await client.hear(Completed) for _ in range(3)]
+        assert [outcome.id for outcome in outcomes] == [1, 3, 4]
+        assert value_of(outcomes[1]) == LARGE
+        assert bench.engine.namespace.names() == ()
+
+
+async def test_a_command_aside_whose_session_ends() -> None:
+    """It ends with it, and what waits behind it."""
+    bench = Bench()
+    payload, _ = large_bindings(1)
+    async with bench.session() as client:
+        await client.say(
+            Command(id=1, code="None", bindings=payload, aside=True),
+            Release(names=("x",)),
+            Command(id=2, code="2", after=(1,)),
+        )
+        await client.pong()
+    assert bench.executor.pending == 0
+
+
+async def test_memory_that_nobody_shares() -> None:
+    """A client that says where a buffer lies, and has shown no such place, is cut off."""
+    bench = Bench()
+    async with bench.session() as client:
+        await client.say(Placed(id="1-0", segment="0" * 32, offset=0, size=64))
+        assert "shares no memory" in (await client.hear(Goodbye)).reason
 
 
 async def test_another_session_does_not_wait() -> None:

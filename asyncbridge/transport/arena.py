@@ -1,0 +1,285 @@
+"""Segments of shared memory that this process writes, and uses again once they are back.
+
+A page of shared memory that is touched for the first time costs ten times a copy: so what comes
+back stays as it is, mapped and warm, until its place is needed for something else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import sys
+import threading
+from bisect import bisect_left, insort
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asyncbridge.transport.leases import (
+    FOLDER_VARIABLE,
+    LIMIT_VARIABLE,
+    Lease,
+    limit_of_environment,
+    new_name,
+    root_folder,
+)
+from asyncbridge.transport.mapping import Mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncbridge.protocol.messages import Buffer
+
+__all__ = ["ALIGNMENT", "Arena", "Segment", "copy_into", "open_arena"]
+
+log = logging.getLogger(__name__)
+
+ALIGNMENT = 64
+"""What every buffer's place is a multiple of, in bytes: a cache line."""
+SLICE_BYTES = 512 * 1024 * 1024
+"""Bytes that are copied at once; between two slices the arena may be closed.
+
+The C library writes around the cache, at nearly twice the speed, when a copy is larger than most of
+it, and a server's cache is some hundreds of MiB. The GIL is free meanwhile.
+"""
+WASTE = 2
+"""A warm segment is used for a buffer that is no smaller than this part of it."""
+NICE = 10
+"""How far a copying thread steps back: on a machine of few cores it would hold up event loops."""
+COPIERS = 2
+"""Threads that copy: one can map a result while the other is at a long copy."""
+
+
+@dataclass(eq=False, slots=True)
+class Segment:
+    """A file in shared memory that is mapped here.
+
+    Attributes:
+        name: The file's name in the arena's folder.
+        size: Its bytes.
+        mapping: Where they are.
+        used: Bytes of it that the present buffer has.
+    """
+
+    name: str
+    size: int
+    mapping: Mapping = field(repr=False)
+    used: int = 0
+
+    def view(self) -> memoryview:
+        """Return the present buffer's bytes."""
+        return self.mapping.view(0, self.used)
+
+
+class Arena:
+    """A pool of segments, used from any thread.
+
+    Args:
+        lease: The folder that the segments are in; the arena releases it.
+        limit: Bytes that all segments may have together.
+    """
+
+    def __init__(self, lease: Lease, limit: int) -> None:
+        self.lease = lease
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._free: list[Segment] = []  # by size; of one size, the latest last
+        self._total = 0
+        self._closed = False
+        self._warned = False
+        self.copiers = ThreadPoolExecutor(
+            COPIERS, thread_name_prefix="asyncbridge-copy", initializer=step_back
+        )
+
+    @property
+    def total(self) -> int:
+        """Bytes of all segments, those that are lent included."""
+        return self._total
+
+    def place(self, buffer: Buffer) -> Segment | None:
+        """Copy a buffer into a segment; None where there is no room for it."""
+        source = memoryview(buffer).cast("B")
+        segment = self.allocate(source.nbytes)
+        if segment is None or not self._copy(source, segment):
+            return None
+        return segment
+
+    def warm(self, size: int) -> Segment | None:
+        """Return a segment that is there already, if one suits."""
+        with self._lock:
+            return None if self._closed else self._take(size)
+
+    def allocate(self, size: int) -> Segment | None:
+        """Return a segment for a buffer; None where there is no room for it. May block."""
+        wanted = rounded(size)
+        with self._lock:
+            if self._closed:
+                return None
+            if (segment := self._take(size)) is not None:
+                return segment
+            evicted = self._make_room(wanted)
+            fits = self._total + wanted <= self.limit
+            self._total += wanted if fits else 0
+        self._unlink(evicted)
+        segment = self._made(wanted) or self._made_at_any_price(wanted) if fits else None
+        if segment is None:
+            self._full(size, wanted if fits else 0)
+            return None
+        segment.used = size
+        return segment
+
+    def give_back(self, segment: Segment) -> None:
+        """Keep a segment for the next buffer: nobody looks at it any more."""
+        with self._lock:
+            if not self._closed:
+                insort(self._free, segment, key=_size_of)
+
+    def discard(self, segment: Segment) -> None:
+        """Forget a segment that somebody may look at for ever: its file goes."""
+        with self._lock:
+            self._total -= segment.size
+        self._unlink([segment])
+
+    def close(self) -> None:
+        """Take all files away; what is mapped somewhere stays there. May block."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._free.clear()
+        self.copiers.shutdown(wait=True)
+        with self._lock:  # nobody unlinks by a descriptor that is another file's by now
+            self.lease.release()
+
+    # --- inner steps ---
+
+    def _take(self, size: int) -> Segment | None:
+        """Take the smallest free segment that suits, under the lock."""
+        place = bisect_left(self._free, size, key=_size_of)
+        if place == len(self._free) or self._free[place].size > rounded(size) * WASTE:
+            return None
+        segment = self._free.pop(place)
+        segment.used = size
+        return segment
+
+    def _make_room(self, size: int) -> list[Segment]:
+        """Give up free segments, the largest first, until there is room or none is left."""
+        evicted: list[Segment] = []
+        while self._free and size <= self.limit < self._total + size:
+            evicted.append(self._free.pop())
+            self._total -= evicted[-1].size
+        return evicted
+
+    def _made(self, size: int) -> Segment | None:
+        name, folder = new_name(), self.lease.folder
+        try:
+            file = os.open(
+                name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder
+            )
+        except OSError:
+            return None
+        try:
+            # Reserved before it is mapped: a page that cannot be had later kills the process.
+            for start in range(0, size, SLICE_BYTES):
+                self._check_open()
+                os.posix_fallocate(file, start, min(SLICE_BYTES, size - start))
+            return Segment(name, size, Mapping(file, size))
+        except OSError:
+            with contextlib.suppress(OSError):  # the folder went first
+                os.unlink(name, dir_fd=folder)
+            return None
+        finally:
+            os.close(file)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise OSError(errno.ESHUTDOWN, "the arena was closed")
+
+    def _made_at_any_price(self, size: int) -> Segment | None:
+        """Try again with all that is free given up: the system has less room than was thought."""
+        with self._lock:
+            evicted, self._free = self._free, []
+            self._total -= sum(segment.size for segment in evicted)
+        self._unlink(evicted)
+        return self._made(size) if evicted else None
+
+    def _unlink(self, segments: list[Segment]) -> None:
+        for segment in segments:
+            with self._lock:
+                if not self._closed:
+                    os.unlink(segment.name, dir_fd=self.lease.folder)
+
+    def _full(self, size: int, reserved: int) -> None:
+        with self._lock:
+            self._total -= reserved
+            told, self._warned = self._warned, True
+        if not told and not self._closed:
+            log.warning(
+                "a buffer of %d bytes finds no room in shared memory (%d of %d bytes are in use, in "
+                "%s): it and others like it go by a slower stream. %s sets the bound in bytes",
+                size, self._total, self.limit, self.lease.root, LIMIT_VARIABLE,
+            )  # fmt: skip
+
+    def _copy(self, source: memoryview, segment: Segment) -> bool:
+        if copy_into(segment.view(), source, going_on=lambda: not self._closed):
+            return True
+        self.give_back(segment)
+        return False
+
+
+def copy_into(target: memoryview, source: memoryview, *, going_on: Callable[[], bool]) -> bool:
+    """Copy bytes in slices, with the GIL released; return False when it was broken off."""
+    to, given = np.frombuffer(target, np.uint8), np.frombuffer(source, np.uint8)
+    for start in range(0, source.nbytes, SLICE_BYTES):
+        if not going_on():
+            return False
+        np.copyto(to[start : start + SLICE_BYTES], given[start : start + SLICE_BYTES])
+    return True
+
+
+def step_back() -> None:
+    """Let this thread's copies wait for event loops, where the system has threads' priorities."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+
+
+def rounded(size: int) -> int:
+    """Return the size of a segment for a buffer: one of eight steps between powers of two."""
+    step = max(4096, 1 << max(0, size.bit_length() - 4))
+    return -(-size // step) * step
+
+
+def open_arena(limit: int | None = None) -> Arena | None:
+    """Make an arena, where there is shared memory; blocks for a moment.
+
+    Args:
+        limit: Bytes that it may take, 0 for no arena at all; by default the variable's, else a
+            quarter of what there is.
+
+    Raises:
+        ValueError: The variable is no number of bytes.
+    """
+    root = root_folder()
+    try:
+        if limit is None:
+            limit = limit_of_environment()
+        if limit is None:
+            room = os.statvfs(root)
+            limit = room.f_blocks * room.f_frsize // 4
+        return Arena(Lease(root), limit) if limit > 0 else None
+    except OSError as error:
+        log.warning(
+            "no shared memory in %s (%s): large arrays go by a slower stream. %s names another "
+            "folder, %s=0 switches it off",
+            root, error, FOLDER_VARIABLE, LIMIT_VARIABLE,
+        )  # fmt: skip
+        return None
+
+
+def _size_of(segment: Segment) -> int:
+    return segment.size

@@ -1,0 +1,151 @@
+"""Bulk buffers of a session: through shared memory where the worker has shown that it sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from asyncbridge.client.transfers import Transfers
+from asyncbridge.errors import DecodeError
+from asyncbridge.protocol.messages import BulkRef, Message, Payload, Placed, Returned, Welcome
+from asyncbridge.transport.arena import Arena
+from asyncbridge.transport.bulk import BulkStore
+from asyncbridge.transport.leases import Lease
+from asyncbridge.transport.memory import MemoryBulk
+
+pytestmark = pytest.mark.asyncio
+
+SIZE = 100_000
+
+
+class Rig:
+    """A session's transfers, and a worker's arena."""
+
+    def __init__(self, root: Path) -> None:
+        self.store = BulkStore()
+        self.said: list[Message] = []
+        self.errors: list[BaseException] = []
+        self.arena = Arena(Lease(str(root)), 1 << 20)
+        self.worker = Arena(Lease(str(root)), 1 << 20)
+        self.transfers = Transfers(
+            MemoryBulk(self.store), self.errors.append, arena=self.arena, post=self.said.append
+        )
+
+    async def meet(self, *, proof: str | None = None, arena: str | None = None) -> None:
+        """Let the worker answer the hello."""
+        await self.transfers.meet(
+            Welcome(
+                version=1, incarnation="i", window=1, window_bytes=1, frame_bytes=1, state="ready",
+                arena=self.worker.lease.name if arena is None else arena,
+                proof=self.arena.lease.proof if proof is None else proof,
+            )
+        )  # fmt: skip
+
+    def place(self, data: bytes, *, segment: str | None = None) -> Payload:
+        """Let the worker say where a value's buffer is; return the value."""
+        made = self.worker.place(data)
+        assert made is not None
+        name = made.name if segment is None else segment
+        self.transfers.placed(Placed(id="1-0", segment=name, offset=0, size=len(data)))
+        return Payload(header=None, buffers=(BulkRef(id="1-0", size=SIZE),), size=SIZE)
+
+    async def close(self) -> None:
+        self.transfers.close()
+        await self.transfers.closed()
+        self.worker.close()
+
+
+@pytest_asyncio.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    """Return transfers, of which nothing may be left."""
+    made = Rig(tmp_path)
+    yield made
+    await made.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def uploaded(rig: Rig) -> None:
+    """Wait until a buffer has gone either way."""
+    rig.transfers.upload({"1-0": bytes(SIZE)})
+    async with asyncio.timeout(20):
+        while not rig.said and not rig.store._arrivals:
+            await asyncio.sleep(0)
+
+
+async def test_shared(rig: Rig) -> None:
+    """With a worker that has the proof, nothing goes by the lane."""
+    await rig.meet()
+    await uploaded(rig)
+    assert [type(message) for message in rig.said] == [Placed]
+    whole = await rig.transfers.fetch(rig.place(b"x" * SIZE))
+    assert whole.buffers[0] == b"x" * SIZE
+
+
+@pytest.mark.parametrize(
+    "answer", [{"proof": ""}, {"proof": "0" * 32}, {"arena": ""}, {"arena": "0" * 32}]
+)
+async def test_not_shared(rig: Rig, answer: dict[str, str]) -> None:
+    """Without the proof, or with no arena that is here, all goes by the lane."""
+    await rig.meet(**answer)
+    await uploaded(rig)
+    assert rig.said == []
+    value = rig.place(b"x" * SIZE)
+    rig.store.offer(1, {"1-0": b"y" * SIZE})
+    assert (await rig.transfers.fetch(value)).buffers[0] == b"y" * SIZE
+
+
+@pytest.mark.parametrize("writable", [False, True])
+async def test_who_may_write(rig: Rig, writable: bool) -> None:
+    """A fetched buffer is read-only unless it was asked for."""
+    await rig.meet()
+    (buffer,) = (await rig.transfers.fetch(rig.place(bytes(SIZE)), writable=writable)).buffers
+    assert isinstance(buffer, memoryview)
+    assert buffer.readonly is not writable
+
+
+async def test_another_size_than_the_value_says(rig: Rig) -> None:
+    """Such a buffer is refused, with both sizes."""
+    await rig.meet()
+    with pytest.raises(DecodeError, match="1-0 has 3 bytes, not 100000"):
+        await rig.transfers.fetch(rig.place(b"abc"))
+
+
+async def test_a_segment_that_cannot_be_mapped(rig: Rig) -> None:
+    """The buffer is fetched by the lane instead, and the segment goes back."""
+    await rig.meet()
+    value = rig.place(b"x" * SIZE, segment="0" * 32)
+    rig.store.offer(1, {"1-0": b"y" * SIZE})
+    assert (await rig.transfers.fetch(value)).buffers[0] == b"y" * SIZE
+    assert rig.said == [Returned(ids=("1-0",))]
+
+
+async def test_a_value_that_nobody_waits_for(rig: Rig) -> None:
+    """Its segments go back at once, and once."""
+    await rig.meet()
+    value = rig.place(b"x" * SIZE)
+    rig.transfers.decline(value)
+    rig.transfers.decline(value)
+    assert rig.said == [Returned(ids=("1-0",))]
+
+
+async def test_what_comes_back_is_lent_again(rig: Rig) -> None:
+    """The worker says what it looks at no more."""
+    await rig.meet()
+    await uploaded(rig)
+    rig.transfers.returned(Returned(ids=("1-0",)))
+    assert rig.arena.warm(SIZE) is not None
+
+
+async def test_closed(rig: Rig) -> None:
+    """Nothing is uploaded any more; a second close does nothing."""
+    await rig.meet()
+    await rig.close()
+    rig.transfers.close()
+    rig.transfers.upload({"1-0": bytes(SIZE)})
+    await asyncio.sleep(0)
+    assert rig.said == []
+    assert rig.store._arrivals == {}

@@ -44,7 +44,6 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "progress": progress.measure,
     "promise": promise.measure,
     "codec": codec.measure,
-    "codec": codec.measure,
     "killing": killing.measure,
     "bulk": bulk.measure,
     "web-app": web_app.measure,

@@ -151,7 +151,7 @@ class Session:
         if self.closed.done():
             return
         self.closed.set_result(error)
-        self._transfers.close()
+        self._transfers.close(lost=isinstance(error, WorkerLost))
         self._ended()
         journal = error.journal if isinstance(error, WorkerLost) else b""
         phases = self.protocol.lose(parse(journal), told=is_blank(journal))

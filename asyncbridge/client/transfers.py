@@ -59,6 +59,7 @@ class Transfers:
         self._arena = arena
         self._post = post
         self._shared: SharedMemory | None = None
+        self._peer: str | None = None
         self._placed: dict[str, Placed] = {}
         self._closing: asyncio.Future[None] | None = None
         self._uploads = asyncio.Semaphore(UPLOADS)
@@ -82,6 +83,7 @@ class Transfers:
         except OSError:  # it has none of its own
             return
         self._shared = SharedMemory(arena, peering, self._post)
+        self._peer = welcome.arena
 
     def upload(self, buffers: Mapping[str, Buffer]) -> None:
         """Start to move buffers to the worker, the first ones first."""
@@ -133,8 +135,12 @@ class Transfers:
         if self._shared is not None:
             self._shared.give_back()
 
-    def close(self) -> None:
-        """Start no more uploads, and take this side's segments away; what is mapped stays."""
+    def close(self, *, lost: bool = False) -> None:
+        """Start no more uploads, and take this side's segments away; what is mapped stays.
+
+        Args:
+            lost: The worker seems to be dead. Its own segments go, too, if it is.
+        """
         if self._closed:
             return
         self._closed = True
@@ -144,7 +150,8 @@ class Transfers:
         if self._arena is not None:
             loop = asyncio.get_running_loop()
             with contextlib.suppress(RuntimeError):  # the loop ends; its process takes all along
-                self._closing = loop.run_in_executor(None, self._arena.close)
+                dying = self._peer if lost else None
+                self._closing = loop.run_in_executor(None, self._arena.close, dying)
 
     async def closed(self) -> None:
         """Wait until the segments are gone."""

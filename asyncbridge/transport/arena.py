@@ -26,6 +26,7 @@ from asyncbridge.transport.leases import (
     limit_of_environment,
     new_name,
     root_folder,
+    wait_for_end,
 )
 from asyncbridge.transport.mapping import Mapping
 
@@ -144,14 +145,20 @@ class Arena:
             self._total -= segment.size
         self._unlink([segment])
 
-    def close(self) -> None:
-        """Take all files away; what is mapped somewhere stays there. May block."""
+    def close(self, dying: str | None = None) -> None:
+        """Take all files away; what is mapped somewhere stays there. May block.
+
+        Args:
+            dying: An arena whose process seems to be dead; this one takes it along.
+        """
         with self._lock:
             if self._closed:
                 return
             self._closed = True
             self._free.clear()
         self.copiers.shutdown(wait=True)
+        if dying is not None:
+            wait_for_end(self.lease.root, dying)
         with self._lock:  # nobody unlinks by a descriptor that is another file's by now
             self.lease.release()
 

@@ -19,11 +19,12 @@ import os
 import re
 import secrets
 import stat
+import time
 import weakref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 __all__ = [
     "DEFAULT_ROOT",
@@ -34,6 +35,7 @@ __all__ = [
     "limit_of_environment",
     "root_folder",
     "sweep",
+    "wait_for_end",
 ]
 
 DEFAULT_ROOT = "/dev/shm"  # noqa: S108 - the system's shared memory
@@ -46,6 +48,8 @@ _NAME = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _TRIES = 100
+_LOOKS = 50
+_LOOK_EVERY = 0.01
 
 
 def root_folder() -> str:
@@ -179,6 +183,24 @@ def sweep(root: str) -> None:
     with contextlib.suppress(OSError), locked(root) as user:
         remove_orphans(user)
         remove_if_empty(root)
+
+
+def wait_for_end(root: str, name: str, *, sleep: Callable[[float], object] = time.sleep) -> None:
+    """Wait, half a second at most, until nobody holds an arena's lease; blocks.
+
+    A process that dies closes its sockets and its lease one after another.
+    """
+    for _ in range(_LOOKS):
+        try:
+            folder = os.open(os.path.join(user_folder(root), name), _FOLDER)
+        except OSError:
+            return
+        try:
+            if is_orphan(folder):
+                return
+        finally:
+            os.close(folder)
+        sleep(_LOOK_EVERY)
 
 
 def user_folder(root: str) -> str:

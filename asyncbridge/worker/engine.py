@@ -135,9 +135,8 @@ class Engine:
 
     def _read_output(self) -> None:
         with self._output_lock:
-            job = self._current
-            pieces = self._output.drain() if self._output is not None else []
-        self._tell_pieces(job, pieces)
+            # Through the courier too: some loops come to a pipe ahead of what was posted before.
+            self._post_output(self._current)
 
     def _tell_pieces(self, job: Job | None, pieces: list[tuple[StreamName, str]]) -> None:
         for stream, text in pieces:
@@ -284,8 +283,12 @@ class Engine:
             return
         self._output.flush_python_streams()
         with self._output_lock:
-            pieces = self._output.drain()
+            self._post_output(job)
             self._current = None
+
+    def _post_output(self, job: Job | None) -> None:
+        """Post what waits in the pipes; under the lock, so that it is told in its order."""
+        pieces = [] if self._output is None else self._output.drain()
         if pieces:
             self._post(lambda: self._tell_pieces(job, pieces))
 

@@ -138,6 +138,17 @@ def test_closed(tmp_path: Path) -> None:
     assert arena.place(b"x") is None
 
 
+def test_closed_beside_one_that_dies(tmp_path: Path) -> None:
+    """The other's folder goes with its own, even if its owner lets go only meanwhile."""
+    ours, other = Arena(Lease(str(tmp_path)), MIB), Lease(str(tmp_path))
+    dying = threading.Timer(0.05, other._closers[1])
+    dying.start()
+    ours.close(other.name)
+    dying.join()
+    assert list(tmp_path.iterdir()) == []
+    other.release()
+
+
 def test_a_copy_that_is_broken_off() -> None:
     """It is looked at between slices whether to go on."""
     assert not copy_into(memoryview(bytearray(3)), memoryview(b"abc"), going_on=lambda: False)

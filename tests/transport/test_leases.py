@@ -19,6 +19,7 @@ from asyncbridge.transport.leases import (
     root_folder,
     sweep,
     user_folder,
+    wait_for_end,
 )
 
 HOLD = """
@@ -112,6 +113,25 @@ def test_a_sweep_leaves_the_living_alone(tmp_path: Path) -> None:
     assert folders(tmp_path) == sorted([lease.name, "notes.txt"])
     stranger.unlink()
     lease.release()
+
+
+def test_waiting_for_an_end(tmp_path: Path) -> None:
+    """An arena's end is waited for, for a while; one that is dead, or not there, is no matter."""
+    root, looks = str(tmp_path), list[float]()
+    lease = Lease(root)
+    name = lease.name
+    wait_for_end(root, name, sleep=looks.append)
+    assert sum(looks) == pytest.approx(0.5)
+
+    def end(seconds: float) -> None:
+        looks.append(seconds)
+        lease.release()
+
+    looks.clear()
+    wait_for_end(root, name, sleep=end)
+    wait_for_end(root, name, sleep=looks.append)
+    wait_for_end(root, dead_owner(tmp_path), sleep=looks.append)
+    assert len(looks) == 1
 
 
 def test_a_sweep_of_nothing(tmp_path: Path) -> None:

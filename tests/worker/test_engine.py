@@ -450,18 +450,21 @@ async def test_output_comes_before_the_outcome(printed: Printed) -> None:
 
 
 async def test_output_while_a_command_runs(printed: Printed) -> None:
-    """What the loop reads during a command is that command's."""
+    """What the loop reads during a command is that command's, and is told in its order."""
     bench = Bench(output=printed)
-    printed_now: list[list[tuple[Any, ...]]] = []
 
     def look() -> None:
-        printed.pieces.append(("stderr", "warning"))
+        printed.pieces.append(("stderr", "three"))
         bench.engine._read_output()
-        printed_now.append(list(bench.peer.told))
 
+    bench.engine.namespace.bind("emit", lambda text: printed.pieces.append(("stdout", text)))
     bench.engine.namespace.bind("look", look)
-    await bench.run(Command(id=3, code="look()"))
-    assert printed_now == [[("notified", Output(id=3, stream="stderr", text="warning"))]]
+    told = await bench.run(Command(id=1, code="emit('one')"), Command(id=2, code="look()"))
+    assert [entry[1] for entry in told if entry[0] == "notified"] == [
+        Output(id=1, stream="stdout", text="one"),
+        Output(id=2, stream="stderr", text="three"),
+    ]
+    assert [entry[0] for entry in told] == ["started", "notified", "completed"] * 2
 
 
 async def test_the_workers_own_output(printed: Printed) -> None:

@@ -55,7 +55,11 @@ NICE = 10
 COPIERS = 2
 """Threads that copy: one can map a result while the other is at a long copy."""
 COMPARED = 256 * 1024 * 1024
-"""Bytes up to which a look whether they are the same costs no more than to copy them again."""
+"""Bytes up to which a segment is compared with what it held before.
+
+To look takes as long as to copy up to 64 MiB, and half as long again at this size; beyond it the
+C library copies around the cache, and looking only costs time.
+"""
 
 
 @dataclass(eq=False, slots=True)

@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncbridge.protocol.messages import Digest, Recall, Reuse
-from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.origins import Tally, digest_of, origin_of
 
 if TYPE_CHECKING:
@@ -94,11 +93,10 @@ class Resender:
             answer.set_result(message.digest)
 
     def close(self) -> None:
-        """Wait for no more answers."""
+        """Wait for no more answers; who does is cancelled."""
         self._closed = True
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(ChannelClosed("the session has ended"))
+        for answer in list(self._answers.values()):
+            answer.cancel()
         self._sent.clear()
 
     # --- inner steps ---
@@ -152,9 +150,10 @@ class Resender:
 
     def _drop(self, known: _Sent) -> None:
         """Tell the worker that nobody will ask for a buffer."""
-        self._post(Recall(id="", kept=known.id))
+        if not self._closed:
+            self._post(Recall(id="", kept=known.id))
 
 
 def wanted(answer: asyncio.Future[str]) -> bool:
     """Tell whether a digest is of use: there is no answer yet, or there is one to compare."""
-    return not answer.done() or (answer.exception() is None and answer.result() != "")
+    return not answer.done() or (not answer.cancelled() and answer.result() != "")

@@ -127,7 +127,7 @@ class KeptBuffers:
     async def recall(self, buffer_id: str, kept_id: str) -> str:
         """Return the digest of what is kept as ``kept_id``, and hold it for a new buffer.
 
-        Empty when nothing is kept.
+        Empty when nothing is kept, or there is no memory to copy it.
         """
         kept = self._kept.get(kept_id)
         if kept is None:
@@ -137,7 +137,10 @@ class KeptBuffers:
         if kept.is_free:
             kept.reserved = True
         else:  # copied before it is hashed: code may write to it at any time
-            held = await asyncio.to_thread(kept.copy)
+            try:
+                held = await asyncio.to_thread(kept.copy)
+            except MemoryError:
+                return ""
         self._recalled[buffer_id] = held
         view = held if isinstance(held, memoryview) else held.view
         return await asyncio.to_thread(digest_of, view, going_on=lambda: not self._closed)

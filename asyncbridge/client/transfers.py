@@ -15,7 +15,7 @@ from asyncbridge.protocol.messages import BulkRef
 from asyncbridge.serialization.codec import decode
 from asyncbridge.serialization.split import join
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.gate import Gate
+from asyncbridge.transport.gate import Gates
 from asyncbridge.transport.leases import Peering
 from asyncbridge.transport.origins import Tally
 from asyncbridge.transport.shared import COPY_INLINE, SharedMemory
@@ -74,8 +74,8 @@ class Transfers:
         self._shared: SharedMemory | None = None
         self._placed: dict[str, Placed] = {}
         self._closing: asyncio.Future[None] | None = None
-        self._uploads = Gate(Bound(count=UPLOADS, size=limits.in_flight))
-        self._downloads = Gate(Bound(count=DOWNLOADS, size=limits.in_flight))
+        self._uploads = Gates(Bound(count=UPLOADS, size=limits.in_flight))
+        self._downloads = Gates(Bound(count=DOWNLOADS, size=limits.in_flight))
         self._largest = limits.largest
         self._largest_there = 0
         self._lent_again = Tally()

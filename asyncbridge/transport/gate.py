@@ -11,8 +11,12 @@ from asyncbridge.protocol.limits import Bound, Gauge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
 
-__all__ = ["Gate"]
+__all__ = ["SMALL_BYTES", "Gate", "Gates"]
+
+SMALL_BYTES = 4 * 1024 * 1024
+"""Bytes up to which a transfer does not wait for larger ones."""
 
 
 class Gate:
@@ -71,3 +75,25 @@ class Gate:
             if not waiter.done():
                 self._gauge.take(size)
                 waiter.set_result(None)
+
+
+class Gates:
+    """Two gates, so that a small transfer does not stand behind a large one.
+
+    Args:
+        bound: Of each, but that the small ones have no more bytes than they need.
+    """
+
+    def __init__(self, bound: Bound) -> None:
+        few = min(bound.size, bound.count * SMALL_BYTES)
+        self._small = Gate(Bound(count=bound.count, size=few))
+        self._large = Gate(bound)
+
+    @property
+    def bytes_on_the_way(self) -> int:
+        """Bytes of what was let through and is not over."""
+        return self._small.bytes_on_the_way + self._large.bytes_on_the_way
+
+    def passing(self, size: int) -> AbstractAsyncContextManager[None]:
+        """Wait for room for a transfer, and hold it while the block runs."""
+        return (self._small if size <= SMALL_BYTES else self._large).passing(size)

@@ -191,9 +191,10 @@ def test_a_size_is_given_or_a_variables(name: str, monkeypatch: pytest.MonkeyPat
     """The argument comes first; what is no number of bytes is named."""
     monkeypatch.setenv(f"ASYNCBRIDGE_{name}", "77")
     assert getattr(resolved(), name.lower()) == 77
-    assert getattr(resolved(**{name.lower(): 99}), name.lower()) == 99
+    given: dict[str, Any] = {name.lower(): 99}
+    assert getattr(resolved(**given), name.lower()) == 99
     with pytest.raises(ValueError, match=f"{name.lower()}= is a number of bytes"):
-        resolved(**{name.lower(): -1})
+        resolved(None, **{**given, name.lower(): -1})
     monkeypatch.setenv(f"ASYNCBRIDGE_{name}", "some")
     with pytest.raises(ValueError, match=f"ASYNCBRIDGE_{name}='some'"):
         resolved()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -95,7 +96,7 @@ async def test_shared(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "answer", [{"proof": ""}, {"proof": "0" * 32}, {"arena": ""}, {"arena": "0" * 32}]
 )
-async def test_not_shared(rig: Rig, answer: dict[str, str]) -> None:
+async def test_not_shared(rig: Rig, answer: dict[str, Any]) -> None:
     """Without the proof, or with no arena that is here, all goes by the lane."""
     await rig.meet(**answer)
     await uploaded(rig)

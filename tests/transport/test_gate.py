@@ -8,7 +8,7 @@ import pytest
 
 from asyncbridge.protocol.limits import Bound
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.gate import Gate
+from asyncbridge.transport.gate import SMALL_BYTES, Gate, Gates
 
 pytestmark = pytest.mark.asyncio
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio
 class Crowd:
     """Transfers at a gate, each of which stays until it is told to go."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate | Gates) -> None:
         self.gate = gate
         self.inside: list[int] = []
         self.go = [asyncio.Event() for _ in range(9)]
@@ -102,3 +102,16 @@ async def test_one_that_gives_up() -> None:
     await turns()
     assert crowd.gate.bytes_on_the_way == 0
     await asyncio.gather(*tasks, late, return_exceptions=True)
+
+
+async def test_small_ones_do_not_wait_for_large_ones() -> None:
+    """They have a gate of their own, which bounds them, too."""
+    crowd = Crowd(Gates(Bound(count=2, size=100 * SMALL_BYTES)))
+    sizes = [500 * SMALL_BYTES, SMALL_BYTES + 1, SMALL_BYTES, 1, 1]
+    tasks = [crowd.come(number, size) for number, size in enumerate(sizes)]
+    await turns()
+    assert crowd.inside == [0, 2, 3]
+    assert crowd.gate.bytes_on_the_way == 501 * SMALL_BYTES + 1
+    for number in range(5):
+        await crowd.leave(number)
+    await asyncio.gather(*tasks)

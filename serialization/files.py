@@ -85,6 +85,8 @@ class FileArray:
         return low, high
 
     def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("an array without dimensions has no length")
         return self.shape[0]
 
 

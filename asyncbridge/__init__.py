@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from asyncbridge.promise import ProgressReader as ProgressReader
     from asyncbridge.promise import Promise as Promise
     from asyncbridge.promise import WatchedPromise as WatchedPromise
+    from asyncbridge.serialization.files import by_path as by_path
     from asyncbridge.serialization.registration import serializable as serializable
     from asyncbridge.serialization.registration import serializes as serializes
 
@@ -75,6 +76,7 @@ _HOMES = {
         "ValidationEnd",
     ),
     "asyncbridge.promise": ("LogReader", "ProgressReader", "Promise", "WatchedPromise"),
+    "asyncbridge.serialization.files": ("by_path",),
     "asyncbridge.serialization.registration": ("serializable", "serializes"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -91,8 +93,8 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "ValidationEnd",
     # lifetimes
     "Binding",
-    # types of one's own
-    "serializable", "serializes",
+    # types of one's own, and arrays in files
+    "serializable", "serializes", "by_path",
     # errors
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
     "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",

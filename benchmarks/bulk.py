@@ -116,7 +116,7 @@ def measure(quick: bool) -> list[Figure]:
     """Measure 512 MiB there and back, 1 KiB, and small commands while 2 x 2 GiB go across."""
     return [
         *across(quick, {}),
-        *across(quick, {"shared_memory": 0}),
+        *across(quick, {"shared_memory": 0, "cache": 0}),
         small(quick),
         *meanwhile(quick),
     ]

@@ -22,6 +22,7 @@ from benchmarks import (
     import_cost,
     killing,
     loop_lag,
+    memory,
     predicting,
     progress,
     promise,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "codec": codec.measure,
     "killing": killing.measure,
     "bulk": bulk.measure,
+    "memory": memory.measure,
     "web-app": web_app.measure,
 }
 

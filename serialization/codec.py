@@ -18,7 +18,10 @@ from asyncbridge.serialization.encoders import ENCODERS, explain
 from asyncbridge.serialization.values import MAX_DEPTH, Refused, Sink, Sources, Unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asyncbridge.protocol.messages import Buffer
+    from asyncbridge.serialization.files import FileArray
 
 __all__ = ["MAX_DEPTH", "decode", "encode"]
 
@@ -26,7 +29,9 @@ _NONE: Final = Payload(header=orjson.Fragment(b"null"), size=4)
 _EMPTY: Final = Payload(header=orjson.Fragment(b"{}"), size=2)
 
 
-def encode(value: object, *, path: str = "value", one_hot: bool = True) -> Payload:
+def encode(
+    value: object, *, path: str = "value", one_hot: bool = True, files: bool = True
+) -> Payload:
     """Return a value in wire form; arrays and read-only views in it are not copied.
 
     Args:
@@ -34,6 +39,7 @@ def encode(value: object, *, path: str = "value", one_hot: bool = True) -> Paylo
             any nesting.
         path: What errors call the value.
         one_hot: Send large one-hot matrices as the columns of their ones; all come back dense.
+        files: Let arrays that stand for files go by their paths: the reader must see the same.
 
     Raises:
         SerializationError: A part of it has no wire form; the text says where it stands.
@@ -43,7 +49,7 @@ def encode(value: object, *, path: str = "value", one_hot: bool = True) -> Paylo
     if type(value) is dict and not value:
         return _EMPTY
     try:
-        header, buffers = _write(value, one_hot=one_hot, careful=False)
+        header, buffers = _write(value, one_hot=one_hot, files=files, careful=False)
     except Refused as refused:
         raise explain(refused, value, path) from refused.__cause__
     size = len(header)
@@ -53,16 +59,22 @@ def encode(value: object, *, path: str = "value", one_hot: bool = True) -> Paylo
     return Payload(header=orjson.Fragment(header), buffers=tuple(buffers), size=size)
 
 
-def decode(payload: Payload) -> object:
+def decode(payload: Payload, *, files: Callable[[FileArray], object] | None = None) -> object:
     """Return the value that a payload stands for; the payload is left as it was.
 
     An array is a view over its buffer where that is writable, or large; see ``arrays``.
+
+    Args:
+        payload: The value in wire form.
+        files: Maps an array that came by the path of its file; without it, such a one is refused.
 
     Raises:
         DecodeError: The tree or a buffer stands for no value.
     """
     tree = payload.header
     sources = Sources(payload.buffers)
+    if files is not None:
+        sources.files = files
     try:
         value = WALKS[type(tree)](tree, sources, 0)
     except Unreadable as broken:
@@ -73,8 +85,10 @@ def decode(payload: Payload) -> object:
     return value
 
 
-def _write(value: object, *, one_hot: bool, careful: bool) -> tuple[bytes, Sink]:
+def _write(value: object, *, one_hot: bool, files: bool, careful: bool) -> tuple[bytes, Sink]:
     buffers = Sink()
+    if not files:
+        buffers.files = False
     if not one_hot:
         buffers.dense = True
     if careful:
@@ -85,7 +99,7 @@ def _write(value: object, *, one_hot: bool, careful: bool) -> tuple[bytes, Sink]
     except TypeError:
         if careful:
             raise
-    return _write(value, one_hot=one_hot, careful=True)
+    return _write(value, one_hot=one_hot, files=files, careful=True)
 
 
 def _size(buffer: Buffer) -> int:

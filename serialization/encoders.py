@@ -5,8 +5,10 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from asyncbridge.errors import SerializationError
-from asyncbridge.serialization import arrays, extras, paths, registry, standard, values
+from asyncbridge.serialization import arrays, extras, files, paths, registry, standard, values
 from asyncbridge.serialization.values import (
     MAX_DEPTH,
     TAG,
@@ -45,6 +47,8 @@ def _refuse(value: object, buffers: Sink, depth: int) -> object:
 
 
 def _refusal(kind: type) -> str:
+    if kind is np.memmap:
+        return files.MEMMAP_ADVICE
     text = f"object of type {kind.__name__} has no wire form"
     advice = extras.advice(kind)
     if advice is not None:
@@ -201,6 +205,7 @@ ENCODERS: Final = _Encoders(
         **values.ENCODERS,
         **standard.ENCODERS,
         **arrays.ENCODERS,
+        **files.ENCODERS,
         list: _encode_list,
         dict: _encode_dict,
         tuple: _tagged_container("tuple"),

@@ -46,6 +46,9 @@ TAGS: Final = MappingProxyType[type, int](
         m.Goodbye: 64,
         m.Placed: 65,
         m.Returned: 66,
+        m.Recall: 70,
+        m.Digest: 71,
+        m.Reuse: 72,
     }
 )
 MAX_CAUSES: Final = 32

@@ -33,6 +33,7 @@ class Sink(list[Buffer]):
         seen: The objects that a later place may refer to, by their address, with their number.
             They are held, so that no other object gets the address meanwhile.
         dense: Whether one-hot matrices are written like any others.
+        files: Whether arrays may go by the path of their file.
         careful: Whether each scalar is looked at, for orjson has refused one that was not.
         numbered: How many objects have a number.
         room: Bytes that the one-hot matrices still to be written may have when they are dense.
@@ -41,6 +42,7 @@ class Sink(list[Buffer]):
     # Of the class until they are set: most values hold no array at all.
     seen: dict[int, tuple[object, int]] | None = None
     dense: bool = False
+    files: bool = True
     careful: bool = False
     numbered: int = 0
     room: int = ONE_HOT_TOTAL
@@ -73,9 +75,11 @@ class Sources(list[Buffer | BulkRef | None]):
     Attributes:
         objects: What a later place may refer to, by number.
         room: Bytes that one-hot matrices may still become.
+        files: Maps what came by the path of its file; None where nothing may come so.
     """
 
     objects: list[object] | None = None
+    files: Callable[[Any], object] | None = None
     room: int = ONE_HOT_TOTAL
 
     def remember(self, value: object) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from asyncbridge.errors import RemoteError
     from asyncbridge.lifetime import Lifetime
     from asyncbridge.promise.callbacks import CallbackQueue
+    from asyncbridge.protocol.messages import Payload
 
 __all__ = ["Bridge"]
 
@@ -51,6 +52,7 @@ class Bridge(BridgeLife):
         after: Sequence[Promise[Any]] = (),
         annotate: Callable[[RemoteError], None] | None = None,
         writable: bool | None = None,
+        copy: bool = False,
         promise_factory: Callable[..., Promise[Any]] = Promise,
         _aside: bool = False,
     ) -> Promise[Any]:
@@ -60,8 +62,8 @@ class Bridge(BridgeLife):
 
         Args:
             code: Python source, or a node of ``asyncbridge.codegen``.
-            bindings: Values by name, set in the worker's namespace before the code runs. An
-                array must not be changed before its command has started.
+            bindings: Values by name, set in the worker's namespace before the code runs. What
+                comes of an array that is changed before its command has started is undefined.
             transform: Makes a domain object of the raw value.
             lifetime: Of the bindings: ``"command"``, they go when the command has finished, or
                 ``"eternal"``. Names that the code assigns stay in any case.
@@ -73,6 +75,8 @@ class Bridge(BridgeLife):
             annotate: Called with a ``RemoteError`` before the promise is rejected with it.
             writable: Whether arrays from 64 KiB up in its value may be written; None for what
                 ``connect`` was told.
+            copy: Copy the arrays before this call returns, which holds up the caller: from then
+                on they may be changed. What goes by path is not copied.
             promise_factory: Makes the promise, called with ``loop=``: such as
                 ``WatchedPromise``, which tells what the code reports of its progress.
 
@@ -81,6 +85,7 @@ class Bridge(BridgeLife):
             QueueFull: The backlog is at its bound (an async bridge; a sync one blocks).
             SerializationError: A binding has no wire form; the text names it.
             SyntaxError: The code is no Python.
+            TooLarge: The bindings are over the limit of this side, or of the worker.
             TypeError: ``name`` is no text, ``timeout`` no number.
             ValueError: ``after`` names a promise with no command of this bridge behind it;
                 ``timeout`` is not positive; the lifetime is none of the two.
@@ -115,7 +120,7 @@ class Bridge(BridgeLife):
         item = tools.Pending(
             promise,
             code=source,
-            bindings=tools.encode(dict(bindings), path="bindings") if bindings else None,
+            bindings=self._encoded(bindings, copy=copy) if bindings else None,
             lifetime=lifetime,
             label=name or "",
             after=tools.dependencies(after, self._rejections) if after else (),
@@ -147,7 +152,12 @@ class Bridge(BridgeLife):
         return self.send(node, bindings, name=getattr(function, "__qualname__", repr(function)))
 
     def put(
-        self, value: object, *, name: str | None = None, lifetime: Lifetime = "collected"
+        self,
+        value: object,
+        *,
+        name: str | None = None,
+        lifetime: Lifetime = "collected",
+        copy: bool = False,
     ) -> Promise[Binding]:
         """Set a name in the worker's namespace.
 
@@ -156,6 +166,7 @@ class Bridge(BridgeLife):
             name: The name, a random one by default.
             lifetime: ``"collected"`` drops it when the returned binding is garbage,
                 ``"eternal"`` never.
+            copy: As for ``send``.
 
         Raises:
             ValueError: The lifetime is ``"command"``: there is no command to outlive.
@@ -174,6 +185,7 @@ class Bridge(BridgeLife):
             {key: value},
             lifetime="eternal",
             name=f"put {key}",
+            copy=copy,
             transform=lambda _: binding,
             # Nobody knows a random name yet: the commands behind need not wait for the value.
             _aside=name is None,
@@ -292,6 +304,14 @@ class Bridge(BridgeLife):
         if self._callbacks is None:
             raise WrongLoopError("an async bridge's handlers run on the app's own loop already")
         return self._callbacks
+
+    def _encoded(self, bindings: Mapping[str, object], *, copy: bool) -> Payload:
+        tools, transfers = self._tools(), self._opened()._transfers
+        assert self._worker is not None
+        here = self._worker.kind != "attached" or transfers.shares_memory
+        payload: Payload = tools.encode(dict(bindings), path="bindings", files=here)
+        transfers.check_size(payload)
+        return tools.snapshot(payload) if copy else payload
 
     async def _info(self) -> WorkerInfo:
         return WorkerInfo.parse(await self._opened().info())

@@ -27,6 +27,9 @@ def connect(
     backlog: Bound | None = None,
     shared_memory: int | None = None,
     writable: bool = False,
+    cache: int | None = None,
+    largest_value: int | None = None,
+    in_flight: int | None = None,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -55,6 +58,14 @@ def connect(
             what there is by default. (``ASYNCBRIDGE_SHARED_MEMORY``)
         writable: Whether arrays from 64 KiB up that come back may be written. By default they
             are read-only; ``send(writable=True)`` says otherwise for one command.
+        cache: Bytes of arrays that a worker keeps which is started, and which shares no memory:
+            one that is sent again, unchanged, does not travel again. An eighth of the memory
+            there by default; 0 for none. (``ASYNCBRIDGE_CACHE``)
+        largest_value: Bytes of the largest value, to the worker or back; a larger one is
+            refused with ``TooLarge``. The memory of the machine by default.
+            (``ASYNCBRIDGE_LARGEST_VALUE``)
+        in_flight: Bytes of large arrays that may be on the way at once in each direction; others
+            wait. 1 GiB by default. (``ASYNCBRIDGE_IN_FLIGHT``)
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
@@ -75,5 +86,8 @@ def connect(
             backlog=backlog,
             shared_memory=shared_memory,
             writable=writable,
+            cache=cache,
+            largest_value=largest_value,
+            in_flight=in_flight,
         )
     )

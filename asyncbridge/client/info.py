@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncbridge.client.figures import TransferInfo
     from asyncbridge.protocol.messages import Info
 
 __all__ = ["Questions", "WorkerInfo"]
@@ -31,6 +32,7 @@ class WorkerInfo:
         backend: Keras's backend, None for a worker without Keras.
         versions: Versions by package, once imported.
         devices: Keras's names of the devices, once imported.
+        transfers: How large arrays travel between it and this client.
     """
 
     incarnation: str
@@ -45,6 +47,7 @@ class WorkerInfo:
     backend: str | None
     versions: Mapping[str, str]
     devices: tuple[str, ...]
+    transfers: TransferInfo
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> WorkerInfo:

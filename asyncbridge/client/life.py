@@ -234,6 +234,7 @@ class BridgeLife:
             verdict=worker.verdict,
             ended=self._ended,
             kill=None if worker.kind == "attached" else worker.kill_process,
+            limits=self._options.limits,
         )
         try:
             await session.open()

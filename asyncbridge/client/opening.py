@@ -40,7 +40,11 @@ async def start_worker(options: Options) -> Worker:
             python=options.python,
             backend=options.backend,
             env=options.env,
-            worker_config={"shared_memory": options.shared_memory},
+            worker_config={
+                "shared_memory": options.shared_memory,
+                "cache": options.cache,
+                "largest_value": options.largest_value,
+            },
         )
     )
     try:

@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from asyncbridge.errors import AuthenticationError, SocketPermissionError
-from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound
+from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound, TransferLimits
 from asyncbridge.transport.leases import limit_of_environment
+from asyncbridge.transport.sizes import (
+    CACHE_VARIABLE,
+    IN_FLIGHT_VARIABLE,
+    LARGEST_VARIABLE,
+    bytes_of_environment,
+    memory_of_machine,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +55,10 @@ class Options:
         shared_memory: Bytes that each side may take for large arrays, 0 for none; None leaves it
             to the variable, or the machine.
         writable: Whether large arrays that come back may be written.
+        cache: Bytes of streamed arrays that a worker that is started keeps, 0 for none; None
+            leaves it to the variable, or the machine.
+        largest_value: Bytes of the largest value, either way; None for the machine's memory.
+        in_flight: Bytes of large arrays that may be on the way at once, in each direction.
     """
 
     url: str | None = None
@@ -60,6 +71,17 @@ class Options:
     backlog: Bound = DEFAULT_BACKLOG
     shared_memory: int | None = None
     writable: bool = False
+    cache: int | None = None
+    largest_value: int | None = None
+    in_flight: int = DEFAULT_IN_FLIGHT
+
+    @property
+    def limits(self) -> TransferLimits:
+        """How much the bridge moves."""
+        largest = self.largest_value
+        return TransferLimits(
+            in_flight=self.in_flight, largest=memory_of_machine() if largest is None else largest
+        )
 
 
 def resolve(
@@ -74,14 +96,19 @@ def resolve(
     backlog: Bound | None,
     shared_memory: int | None = None,
     writable: bool = False,
+    cache: int | None = None,
+    largest_value: int | None = None,
+    in_flight: int | None = None,
 ) -> Options:
     """Fill in what was not given.
 
     Raises:
         ValueError: A variable that is no number where one is needed, or a negative size.
     """
-    if shared_memory is not None and shared_memory < 0:
-        raise ValueError(f"shared_memory= is a number of bytes from 0 up, got {shared_memory}")
+    check_bytes("shared_memory", shared_memory, least=0)
+    check_bytes("cache", cache, least=0)
+    check_bytes("largest_value", largest_value, least=1)
+    check_bytes("in_flight", in_flight, least=1)
     environ = os.environ
     url = url or environ.get("ASYNCBRIDGE_URL") or None
     if isinstance(backend, Auto):
@@ -98,7 +125,16 @@ def resolve(
         backlog=backlog or DEFAULT_BACKLOG,
         shared_memory=limit_of_environment() if shared_memory is None else shared_memory,
         writable=writable,
+        cache=bytes_of_environment(CACHE_VARIABLE) if cache is None else cache,
+        largest_value=largest_value or bytes_of_environment(LARGEST_VARIABLE),
+        in_flight=in_flight or bytes_of_environment(IN_FLIGHT_VARIABLE) or DEFAULT_IN_FLIGHT,
     )
+
+
+def check_bytes(name: str, given: int | None, *, least: int) -> None:
+    """Raise ``ValueError`` for a size that is none."""
+    if given is not None and given < least:
+        raise ValueError(f"{name}= is a number of bytes from {least} up, got {given}")
 
 
 def seconds(given: float | None, variable: str, default: float) -> float:

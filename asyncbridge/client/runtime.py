@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncbridge.client.pending import Pending, dependencies, origin
 from asyncbridge.client.session import Session
+from asyncbridge.client.snapshots import snapshot
 from asyncbridge.codegen import call, check_identifier, random_name, render, ship
 from asyncbridge.serialization.codec import encode
 from asyncbridge.transport.arena import open_arena
@@ -20,4 +21,5 @@ __all__ = [
     "random_name",
     "render",
     "ship",
+    "snapshot",
 ]

@@ -23,7 +23,7 @@ from asyncbridge.outcome import Error, capture
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.client import ClientProtocol, size_of
 from asyncbridge.protocol.journal import is_blank, parse
-from asyncbridge.protocol.limits import HEADER_BYTES
+from asyncbridge.protocol.limits import HEADER_BYTES, TransferLimits
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.serialization.codec import decode
 from asyncbridge.serialization.split import split
@@ -63,6 +63,7 @@ class Session:
         ended: Called once, when the session has ended for whatever reason.
         kill: Kills the worker; None where that is not ours to do.
         arena: This side's shared memory, if there is any; the session closes it.
+        limits: How much it moves.
     """
 
     def __init__(
@@ -78,12 +79,16 @@ class Session:
         ended: Callable[[], None],
         kill: Callable[[], None] | None = None,
         arena: Arena | None = None,
+        limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
     ) -> None:
-        self._transfers = Transfers(link.bulk, self._broken, arena=arena, post=self._post)
+        self._transfers = Transfers(
+            link.bulk, self._broken, arena=arena, post=self._post, limits=limits
+        )
         self.protocol = ClientProtocol(
             session=name,
             client=f"asyncbridge pid {os.getpid()}",
             arena=self._transfers.arena_name,
+            largest=limits.largest,
             backlog=backlog,
         )
         self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()
@@ -249,7 +254,7 @@ class Session:
             raise self.closed.result()
         number, answer = self._questions.ask()
         self._post(m.InfoRequest(id=number))
-        return await answer
+        return {**(told := await answer), "transfers": self._transfers.info(told)}
 
     def release_collected(self) -> None:
         """Tell the worker of collected bindings whose owners are garbage."""
@@ -311,9 +316,9 @@ class Session:
     async def _fetch(self, item: Pending, value: Payload) -> None:
         try:
             whole = await self._transfers.fetch(value, writable=item.writable)
-        except (ChannelClosed, DecodeError) as error:
+        except (ChannelClosed, DecodeError, TooLarge) as error:
             if item.id in self._pending:
-                self._broken(error)
+                self._reject(item, error) if isinstance(error, TooLarge) else self._broken(error)
             return
         finally:
             self.protocol.fetched(item.id)
@@ -387,6 +392,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     m.StateChanged: Session._state_changed,
     m.Info: lambda self, message: self._questions.answer(message),
     m.Output: lambda self, message: self._output.feed(message, self._pending.get(message.id)),
+    m.Digest: lambda self, message: self._transfers.told(message),
     m.Placed: lambda self, message: self._transfers.placed(message),
     m.Returned: lambda self, message: self._transfers.returned(message),
     m.Goodbye: lambda self, message: self.end(WorkerLost(f"the worker left: {message.reason}")),

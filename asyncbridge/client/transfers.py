@@ -6,21 +6,30 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from asyncbridge.client.figures import transfer_info
+from asyncbridge.client.resending import Resender
 from asyncbridge.errors import DecodeError
 from asyncbridge.outcome import capture
+from asyncbridge.protocol.limits import Bound, TransferLimits
 from asyncbridge.protocol.messages import BulkRef
 from asyncbridge.serialization.codec import decode
 from asyncbridge.serialization.split import join
 from asyncbridge.tasks import spawn
+from asyncbridge.transport.gate import Gates
 from asyncbridge.transport.leases import Peering
+from asyncbridge.transport.origins import Tally
 from asyncbridge.transport.shared import COPY_INLINE, SharedMemory
+from asyncbridge.transport.sizes import ASK_FOR_LESS, SEND_LESS, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
+    from asyncbridge.client.figures import TransferInfo
     from asyncbridge.outcome import Outcome
     from asyncbridge.protocol.messages import (
         Buffer,
+        Digest,
         Message,
         Payload,
         Placed,
@@ -34,6 +43,8 @@ __all__ = ["Transfers", "has_bulk"]
 
 UPLOADS = 4
 """Bulk buffers that are on their way to the worker at once."""
+DOWNLOADS = 16
+"""Bulk buffers that are on their way from the worker at once, by streams."""
 
 
 class Transfers:
@@ -44,6 +55,7 @@ class Transfers:
         broken: Called with what an upload failed by; a command waits for it in vain.
         arena: This side's segments, if there are any; closed along.
         post: Queues a message to the worker.
+        limits: How much it moves.
     """
 
     def __init__(
@@ -53,6 +65,7 @@ class Transfers:
         *,
         arena: Arena | None = None,
         post: Callable[[Message], None] = lambda _: None,
+        limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
     ) -> None:
         self._lane = lane
         self._broken = broken
@@ -62,7 +75,12 @@ class Transfers:
         self._peer: str | None = None
         self._placed: dict[str, Placed] = {}
         self._closing: asyncio.Future[None] | None = None
-        self._uploads = asyncio.Semaphore(UPLOADS)
+        self._uploads = Gates(Bound(count=UPLOADS, size=limits.in_flight))
+        self._downloads = Gates(Bound(count=DOWNLOADS, size=limits.in_flight))
+        self._largest = limits.largest
+        self._largest_there = 0
+        self._lent_again = Tally()
+        self._resender = Resender(lane, post)
         self._closed = False
 
     @property
@@ -73,6 +91,8 @@ class Transfers:
     async def meet(self, welcome: Welcome | None) -> None:
         """Share memory with the worker, if it has shown that it sees the same."""
         arena = self._arena
+        if welcome is not None:
+            self._resender.keeps, self._largest_there = welcome.keeps, welcome.largest
         if arena is None or welcome is None or welcome.proof != arena.lease.proof:
             return
         loop = asyncio.get_running_loop()
@@ -82,8 +102,32 @@ class Transfers:
             )
         except OSError:  # it has none of its own
             return
-        self._shared = SharedMemory(arena, peering, self._post)
+        self._shared = SharedMemory(arena, peering, self._post, tally=self._lent_again)
         self._peer = welcome.arena
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether the worker has shown that it is on this machine."""
+        return self._shared is not None
+
+    def info(self, worker: Mapping[str, Any]) -> TransferInfo:
+        """Tell how arrays travel, beside what the worker tells of itself."""
+        own = None if self._arena is None or self._shared is None else self._arena.figures()
+        streamed = self._resender.tally
+        return transfer_info(worker, own=own, shared=self._lent_again, streamed=streamed)
+
+    def told(self, message: Digest) -> None:
+        """Take the worker's word of what it has kept."""
+        self._resender.told(message)
+
+    def check_size(self, bindings: Payload) -> None:
+        """Refuse bindings that are too large, here or for the worker.
+
+        Raises:
+            TooLarge: They are.
+        """
+        limit = min(filter(None, (self._largest, self._largest_there)), default=0)
+        check_size("bindings: the value", bindings.size, limit, SEND_LESS)
 
     def upload(self, buffers: Mapping[str, Buffer]) -> None:
         """Start to move buffers to the worker, the first ones first."""
@@ -101,7 +145,11 @@ class Transfers:
         Raises:
             ChannelClosed: The worker is gone.
             DecodeError: A buffer is not of the size that the value says.
+            TooLarge: The value says that it is; nothing is fetched then.
         """
+        if self._largest and value.size > self._largest:
+            self.decline(value)
+            check_size("the result", value.size, self._largest, ASK_FOR_LESS)
         refs = [buffer for buffer in value.buffers if isinstance(buffer, BulkRef)]
         bulk = {ref.id: as_told(await self._receive(ref), writable=writable) for ref in refs}
         return join(value, bulk)
@@ -145,6 +193,7 @@ class Transfers:
             return
         self._closed = True
         self._placed.clear()
+        self._resender.close()
         if self._shared is not None:
             self._shared.close()
         if self._arena is not None:
@@ -159,24 +208,28 @@ class Transfers:
             await asyncio.shield(self._closing)
 
     async def _send(self, buffer_id: str, buffer: Buffer) -> None:
-        async with self._uploads:
+        async with self._uploads.passing(memoryview(buffer).nbytes):
             if self._closed:
                 return
             if self._shared is None or await self._shared.lend(buffer_id, buffer) is None:
-                await self._lane.send(buffer_id, buffer)
+                await self._resender.send(buffer_id, buffer)
 
     async def _receive(self, ref: BulkRef) -> Buffer:
         placed, shared = self._placed.pop(ref.id, None), self._shared
         if placed is None or shared is None:
-            return await self._lane.receive(ref.id, ref.size)
+            return await self._download(ref)
         if placed.size != ref.size:
             raise DecodeError(f"bulk buffer {ref.id} has {placed.size} bytes, not {ref.size}")
         try:
             return await shared.borrow(placed)
         except OSError:  # the worker still has it to be fetched
-            data = await self._lane.receive(ref.id, ref.size)
+            data = await self._download(ref)
             shared.decline(ref.id)
             return data
+
+    async def _download(self, ref: BulkRef) -> Buffer:
+        async with self._downloads.passing(ref.size):
+            return await self._lane.receive(ref.id, ref.size)
 
 
 def as_told(buffer: Buffer, *, writable: bool) -> Buffer:

@@ -25,6 +25,7 @@ from asyncbridge.protocol.messages import (
     Cancelled,
     Command,
     Completed,
+    Digest,
     Failed,
     Goodbye,
     Hello,
@@ -84,11 +85,13 @@ class ClientProtocol:
         session: str,
         client: str = "",
         arena: str = "",
+        largest: int = 0,
         backlog: Bound = DEFAULT_BACKLOG,
     ) -> None:
         self.session = session
         self.client = client
         self.arena = arena
+        self.largest = largest
         self.state = ConnectionState.IDLE
         self.worker_state: WorkerState = "importing"
         self.welcome: Welcome | None = None
@@ -136,6 +139,7 @@ class ClientProtocol:
                 session=self.session,
                 client=self.client,
                 arena=self.arena,
+                largest=self.largest,
             )
         )
 
@@ -383,6 +387,7 @@ _HANDLERS: dict[type, Callable[[ClientProtocol, Any], Message | None]] = {
     Info: ClientProtocol._pass,
     Pong: ClientProtocol._pass,
     Progress: ClientProtocol._pass,
+    Digest: ClientProtocol._pass,
     Placed: ClientProtocol._pass,
     Returned: ClientProtocol._pass,
 }

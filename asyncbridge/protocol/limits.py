@@ -7,12 +7,14 @@ from dataclasses import dataclass
 __all__ = [
     "BULK_THRESHOLD",
     "DEFAULT_BACKLOG",
+    "DEFAULT_IN_FLIGHT",
     "DEFAULT_WINDOW",
     "FRAME_BYTES",
     "HEADER_BYTES",
     "INLINE_BYTES",
     "Bound",
     "Gauge",
+    "TransferLimits",
 ]
 
 KIB = 1024
@@ -46,6 +48,23 @@ class Bound:
 
 DEFAULT_BACKLOG = Bound(count=100_000, size=1024 * MIB)
 """What a client holds back beyond the worker's window."""
+DEFAULT_IN_FLIGHT = 1024 * MIB
+"""Bytes of large arrays that may be on the way at once in one direction; one of any size may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferLimits:
+    """How much a client moves.
+
+    Attributes:
+        in_flight: Bytes of large arrays that may be on the way at once, in each direction.
+        largest: Bytes of the largest value, 0 for any.
+    """
+
+    in_flight: int = DEFAULT_IN_FLIGHT
+    largest: int = 0
+
+
 DEFAULT_WINDOW = Bound(count=1024, size=256 * MIB)
 """What one session may have unfinished in the worker."""
 

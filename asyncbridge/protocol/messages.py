@@ -76,6 +76,7 @@ class Hello:
 
     Attributes:
         arena: The name of its folder of shared memory; empty when it has none.
+        largest: Bytes of the largest value that it takes; 0 for any.
     """
 
     oldest: int
@@ -83,6 +84,7 @@ class Hello:
     session: str
     client: str = ""
     arena: str = ""
+    largest: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,26 @@ class InfoRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """A buffer is where one was streamed from before: has the worker still the same bytes?
+
+    Attributes:
+        id: The new buffer's; empty when the earlier one is of no more use.
+        kept: The earlier one's.
+    """
+
+    id: str
+    kept: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reuse:
+    """It has: what it told the digest of stands for this buffer."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ping:
     """Ask for a ``Pong`` with the same nonce."""
 
@@ -167,6 +189,8 @@ class Welcome:
         arena: The name of the worker's folder of shared memory; empty when it has none, or does
             not see the client's.
         proof: What it has read in the client's: so both see the same memory.
+        keeps: Bytes of streamed buffers that it keeps, to be used again.
+        largest: Bytes of the largest value that it takes; 0 for any.
     """
 
     version: int
@@ -177,6 +201,8 @@ class Welcome:
     state: WorkerState
     arena: str = ""
     proof: str = ""
+    keeps: int = 0
+    largest: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +305,20 @@ class Info:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """The answer to ``Recall``.
+
+    Attributes:
+        id: The new buffer's.
+        digest: The SHA-256 of what the worker has of the earlier one, in hex; empty when it has
+            nothing.
+    """
+
+    id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pong:
     """The answer to ``Ping``."""
 
@@ -320,11 +360,11 @@ class Goodbye:
 
 
 ClientMessage = (
-    Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping
+    Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Recall | Reuse
     | Placed | Returned | Goodbye
 )  # fmt: skip
 WorkerMessage = (
     Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
-    | Completed | Failed | Cancelled | Info | Pong | Placed | Returned | Goodbye
+    | Completed | Failed | Cancelled | Info | Pong | Digest | Placed | Returned | Goodbye
 )  # fmt: skip
 Message = ClientMessage | WorkerMessage

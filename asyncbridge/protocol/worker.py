@@ -27,9 +27,11 @@ from asyncbridge.protocol.messages import (
     Placed,
     Pong,
     Progress,
+    Recall,
     Refused,
     Release,
     Returned,
+    Reuse,
     Started,
     Welcome,
     WorkerState,
@@ -54,7 +56,7 @@ OUTPUT_KEPT = 1024 * 1024
 """Characters of output held for a client that does not read, before the oldest are dropped."""
 PROGRESS_KEPT = 100_000
 """Reports held for a client that does not read, before they are dropped: some 50 MB."""
-_PASSED = (Cancel, InfoRequest, Release, Acknowledge, Placed, Returned)
+_PASSED = (Cancel, InfoRequest, Release, Acknowledge, Placed, Returned, Recall, Reuse)
 """What the client sends and the caller handles."""
 
 
@@ -85,6 +87,8 @@ class WorkerProtocol:
         # For the welcome, once the client's arena has been found.
         self.arena = ""
         self.proof = ""
+        self.keeps = 0
+        self.largest = 0
         self._gauge = Gauge(window)
         self._entries: dict[int, _Entry] = {}
         self._newest = 0
@@ -229,6 +233,8 @@ class WorkerProtocol:
                 state=worker_state,
                 arena=self.arena,
                 proof=self.proof,
+                keeps=self.keeps,
+                largest=self.largest,
             )
         )
 
@@ -243,6 +249,11 @@ class WorkerProtocol:
                 f"command id {command.id} after {self._newest}: ids rise within a session"
             )
         size = size_of(command)
+        if self.largest and command.bindings is not None and command.bindings.size > self.largest:
+            raise RemoteProtocolError(
+                f"command {command.id} with bindings of {command.bindings.size} bytes; the limit "
+                f"is {self.largest}"
+            )
         if not self._gauge.fits(size):
             raise RemoteProtocolError(
                 f"command {command.id} of {size} bytes is beyond the window: {self._gauge!r}"

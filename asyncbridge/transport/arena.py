@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import threading
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -29,13 +29,15 @@ from asyncbridge.transport.leases import (
     wait_for_end,
 )
 from asyncbridge.transport.mapping import Mapping
+from asyncbridge.transport.origins import same_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncbridge.protocol.messages import Buffer
+    from asyncbridge.transport.origins import Origin
 
-__all__ = ["ALIGNMENT", "Arena", "Segment", "copy_into", "open_arena"]
+__all__ = ["ALIGNMENT", "Arena", "ArenaFigures", "Segment", "copy_into", "open_arena"]
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,12 @@ NICE = 10
 """How far a copying thread steps back: on a machine of few cores it would hold up event loops."""
 COPIERS = 2
 """Threads that copy: one can map a result while the other is at a long copy."""
+COMPARED = 256 * 1024 * 1024
+"""Bytes up to which a segment is compared with what it held before.
+
+To look takes as long as to copy up to 64 MiB, and half as long again at this size; beyond it the
+C library copies around the cache, and looking only costs time.
+"""
 
 
 @dataclass(eq=False, slots=True)
@@ -64,16 +72,42 @@ class Segment:
         size: Its bytes.
         mapping: Where they are.
         used: Bytes of it that the present buffer has.
+        origin: Where the present buffer was copied from, if that may be sent again.
     """
 
     name: str
     size: int
     mapping: Mapping = field(repr=False)
     used: int = 0
+    origin: Origin | None = None
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether what it holds may be sent again."""
+        return self.origin is not None and self.origin.is_alive
 
     def view(self) -> memoryview:
         """Return the present buffer's bytes."""
         return self.mapping.view(0, self.used)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArenaFigures:
+    """An arena as it is at one moment, in bytes.
+
+    Attributes:
+        total: All segments.
+        limit: What they may have together.
+        lent: Those that the other side may look at, or that are being filled.
+        free: Those that wait to be used again; they stay warm.
+        kept: What of the free ones holds arrays that may be sent again.
+    """
+
+    total: int
+    limit: int
+    lent: int
+    free: int
+    kept: int
 
 
 class Arena:
@@ -101,6 +135,18 @@ class Arena:
         """Bytes of all segments, those that are lent included."""
         return self._total
 
+    def figures(self) -> ArenaFigures:
+        """Return how its memory is used now."""
+        with self._lock:
+            free = sum(segment.size for segment in self._free)
+            return ArenaFigures(
+                total=self._total,
+                limit=self.limit,
+                lent=self._total - free,
+                free=free,
+                kept=sum(segment.used for segment in self._free if segment.is_remembered),
+            )
+
     def place(self, buffer: Buffer) -> Segment | None:
         """Copy a buffer into a segment; None where there is no room for it."""
         source = memoryview(buffer).cast("B")
@@ -108,6 +154,31 @@ class Arena:
         if segment is None or not self._copy(source, segment):
             return None
         return segment
+
+    def recall(self, origin: Origin) -> Segment | None:
+        """Return a free segment that a buffer was copied into before, if there is one."""
+        with self._lock:
+            for place in reversed(range(len(self._free))):
+                known = self._free[place].origin
+                if known is not None and known.key == origin.key:
+                    return self._free.pop(place)
+        return None
+
+    def refill(self, segment: Segment, buffer: Buffer) -> bool | None:
+        """Bring a segment to hold a buffer that it held before; tell whether it still did.
+
+        None where it was broken off: then the segment is free again.
+        """
+        source, target = memoryview(buffer).cast("B"), segment.view()
+        same = 0
+        if source.nbytes <= COMPARED:
+            same = same_bytes(source, target, going_on=self._is_open)
+        if same == source.nbytes:
+            return True
+        if copy_into(target[same:], source[same:], going_on=self._is_open):
+            return False
+        self.give_back(segment)
+        return None
 
     def warm(self, size: int) -> Segment | None:
         """Return a segment that is there already, if one suits."""
@@ -165,19 +236,30 @@ class Arena:
     # --- inner steps ---
 
     def _take(self, size: int) -> Segment | None:
-        """Take the smallest free segment that suits, under the lock."""
+        """Take the smallest free segment that suits, under the lock.
+
+        One that nobody will ask for again, if there is such; else the one that came back first.
+        """
         place = bisect_left(self._free, size, key=_size_of)
-        if place == len(self._free) or self._free[place].size > rounded(size) * WASTE:
+        end = bisect_right(self._free, rounded(size) * WASTE, key=_size_of)
+        if place >= end:
             return None
-        segment = self._free.pop(place)
-        segment.used = size
+        spare = (at for at in range(place, end) if not self._free[at].is_remembered)
+        segment = self._free.pop(next(spare, place))
+        segment.used, segment.origin = size, None
         return segment
 
     def _make_room(self, size: int) -> list[Segment]:
-        """Give up free segments, the largest first, until there is room or none is left."""
+        """Give up free segments, the largest first, until there is room or none is left.
+
+        Those that are remembered go last.
+        """
         evicted: list[Segment] = []
         while self._free and size <= self.limit < self._total + size:
-            evicted.append(self._free.pop())
+            spare = (
+                at for at in reversed(range(len(self._free))) if not self._free[at].is_remembered
+            )
+            evicted.append(self._free.pop(next(spare, -1)))
             self._total -= evicted[-1].size
         return evicted
 
@@ -201,6 +283,9 @@ class Arena:
             return None
         finally:
             os.close(file)
+
+    def _is_open(self) -> bool:
+        return not self._closed
 
     def _check_open(self) -> None:
         if self._closed:
@@ -232,7 +317,7 @@ class Arena:
             )  # fmt: skip
 
     def _copy(self, source: memoryview, segment: Segment) -> bool:
-        if copy_into(segment.view(), source, going_on=lambda: not self._closed):
+        if copy_into(segment.view(), source, going_on=self._is_open):
             return True
         self.give_back(segment)
         return False

@@ -12,6 +12,7 @@ from asyncbridge.lifetime import Finalizers
 from asyncbridge.protocol.messages import Placed, Returned
 from asyncbridge.transport.arena import ALIGNMENT, copy_into
 from asyncbridge.transport.mapping import Mapping
+from asyncbridge.transport.origins import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Buffer, Message
     from asyncbridge.transport.arena import Arena, Segment
     from asyncbridge.transport.leases import Peering
+    from asyncbridge.transport.origins import Tally
 
 __all__ = ["COPY_INLINE", "SharedMemory"]
 
@@ -41,12 +43,21 @@ class SharedMemory:
         arena: This side's segments.
         peering: The other side's.
         post: Queues a message to the other side.
+        tally: Counts buffers that are lent again; without it, none is remembered.
     """
 
-    def __init__(self, arena: Arena, peering: Peering, post: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        arena: Arena,
+        peering: Peering,
+        post: Callable[[Message], None],
+        *,
+        tally: Tally | None = None,
+    ) -> None:
         self._arena = arena
         self._peering = peering
         self._post = post
+        self._tally = tally
         self._loop = asyncio.get_running_loop()
         self._lent: dict[str, Segment] = {}
         self._mappings: dict[str, Mapping] = {}
@@ -69,8 +80,23 @@ class SharedMemory:
         return segment
 
     def place(self, buffer: Buffer) -> Segment | None:
-        """Copy a buffer into a segment, in any thread; None where there is no room."""
-        return self._arena.place(buffer)
+        """Copy a buffer into a segment, in any thread; None where there is no room.
+
+        One that was lent before may lie in a free segment still, unchanged.
+        """
+        origin = None if self._tally is None else origin_of(buffer)
+        segment = None if origin is None else self._arena.recall(origin)
+        if segment is None:
+            segment = self._arena.place(buffer)
+        else:
+            same = self._arena.refill(segment, buffer)
+            if same is None:
+                return None
+            assert self._tally is not None
+            self._tally.count(segment.used, hit=same)
+        if segment is not None:
+            segment.origin = origin
+        return segment
 
     def tell(self, buffer_id: str, segment: Segment) -> None:
         """Tell the other side where a buffer is."""

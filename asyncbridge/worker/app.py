@@ -10,6 +10,7 @@ from asyncbridge.errors import DecodeError, TooLarge
 from asyncbridge.protocol.limits import FRAME_BYTES
 from asyncbridge.transport.bulk import Incoming
 from asyncbridge.transport.websocket import WebSocketChannel, chunks_of, read_stream
+from asyncbridge.worker.keeping import Room
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.security import guard
 
@@ -28,13 +29,24 @@ class WorkerApp:
         token: The secret that every request carries.
         hosts: The Host headers that name this worker.
         arena: Its shared memory, if there is any.
+        cache: Bytes that it keeps of what was streamed.
+        largest: Bytes of the largest value that a client may send, 0 for any.
     """
 
     def __init__(
-        self, engine: Engine, *, token: str, hosts: frozenset[str], arena: Arena | None = None
+        self,
+        engine: Engine,
+        *,
+        token: str,
+        hosts: frozenset[str],
+        arena: Arena | None = None,
+        cache: int = 0,
+        largest: int = 0,
     ) -> None:
         self._engine = engine
         self._arena = arena
+        self._room = Room(cache)
+        self._largest = largest
         self._sessions: dict[str, Peer] = {}
         self.app = web.Application(middlewares=[guard(token, hosts)])
         self.app.add_routes([
@@ -52,17 +64,27 @@ class WorkerApp:
         response = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES)
         await response.prepare(request)
         channel = WebSocketChannel(response)
-        await Peer(self._engine, channel, self._sessions, arena=self._arena).serve()
+        peer = Peer(
+            self._engine,
+            channel,
+            self._sessions,
+            arena=self._arena,
+            room=self._room,
+            largest=self._largest,
+        )
+        await peer.serve()
         return response
 
     async def _put(self, request: web.Request) -> web.Response:
         peer = self._peer(request)
         if request.content_length is None:
             raise web.HTTPLengthRequired(text="a bulk buffer announces its size")
+        if self._largest and request.content_length > self._largest:
+            raise web.HTTPRequestEntityTooLarge(self._largest, request.content_length)
         incoming = Incoming(request.content_length)
         try:
             await read_stream(request.content, incoming)
-            peer.bulk.arrived(request.match_info["buffer"], incoming.data)
+            peer.arrived(request.match_info["buffer"], incoming.data)
         except (DecodeError, TooLarge) as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         return web.Response()

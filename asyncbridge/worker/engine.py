@@ -23,6 +23,7 @@ from asyncbridge.serialization.codec import decode, encode
 from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.executor import Courier
 from asyncbridge.worker.faults import describe, release
+from asyncbridge.worker.files import open_array
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.namespace import Namespace
 from asyncbridge.worker.progress import reporting
@@ -238,7 +239,12 @@ class Engine:
             self._fail(job, fault, None)
             return
         # Where no interrupt strikes any more: what is copied into shared memory must not get lost.
-        value, bulk = pack_up(outcome.unwrap(), prefix=f"{job.command.id}", place=job.peer.place)
+        value, bulk = pack_up(
+            outcome.unwrap(),
+            prefix=f"{job.command.id}",
+            place=job.peer.place,
+            largest=job.peer.largest,
+        )
         self._post(lambda: self._succeeded(job, value, bulk))
 
     def _explain(self, error: BaseException) -> None:
@@ -256,7 +262,7 @@ class Engine:
             raise ImportError(
                 f"the worker could not import {self.backend.name}: {self._backend_fault.message}"
             )
-        bindings = {} if job.bindings is None else decode(job.bindings)
+        bindings = {} if job.bindings is None else decode(job.bindings, files=open_array)
         # What lies in shared memory goes back with its last array, ahead of the outcome.
         job.bindings = None
         if not isinstance(bindings, dict):
@@ -266,7 +272,7 @@ class Engine:
         except Exception as error:
             capture(self.backend.clean, error, command.code, bindings)
             raise
-        return encode(result, path="result")
+        return encode(result, path="result", files=False)
 
     def _report(self, job: Job, value: object, *, transient: bool) -> None:
         """Send what a command's code reports; from any thread of it."""

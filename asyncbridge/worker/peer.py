@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,13 +17,16 @@ from asyncbridge.protocol.messages import (
     BulkRef,
     Cancel,
     Command,
+    Digest,
     Goodbye,
     Hello,
     Info,
     InfoRequest,
     Placed,
+    Recall,
     Release,
     Returned,
+    Reuse,
 )
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.protocol.worker import WorkerProtocol
@@ -34,6 +38,7 @@ from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.leases import Peering, sweep
 from asyncbridge.transport.shared import SharedMemory
 from asyncbridge.transport.writer import Writer
+from asyncbridge.worker.keeping import KeptBuffers, Room
 from asyncbridge.worker.queue import CANCELLED, FailureLog, Job, JobState
 
 if TYPE_CHECKING:
@@ -58,6 +63,11 @@ class Peer:
         channel: The open connection.
         registry: The worker's sessions by id; the peer is in it while it is connected.
         arena: The worker's shared memory, if there is any.
+        room: For what the worker keeps of what was streamed.
+        largest: Bytes of the largest value that a client may send, 0 for any.
+
+    Attributes:
+        largest: Bytes of the largest value that the client takes, 0 for any.
     """
 
     def __init__(
@@ -67,14 +77,20 @@ class Peer:
         registry: dict[str, Peer],
         *,
         arena: Arena | None = None,
+        room: Room | None = None,
+        largest: int = 0,
     ) -> None:
         self.bulk = BulkStore()
+        self.largest = 0
+        room = room or Room(0)
+        self._kept = KeptBuffers(room)
         self._engine = engine
         self._channel = channel
         self._registry = registry
         self._arena = arena
         self._shared: SharedMemory | None = None
         self._protocol = WorkerProtocol(incarnation=engine.incarnation)
+        self._protocol.keeps, self._protocol.largest = room.limit, largest
         self._writer = Writer(channel, self._protocol.outgoing)
         self._failures = FailureLog()
         self._jobs: dict[int, Job] = {}
@@ -212,19 +228,26 @@ class Peer:
                 for command_id in message.ids:
                     self.bulk.acknowledged(command_id)
             case InfoRequest():
-                self.notify(Info(id=message.id, info=self._engine.info()))
+                self.notify(Info(id=message.id, info={**self._engine.info(), **self._figures()}))
             case Release():
                 self._into_lane(message)
             case Placed():
                 self._placed(message)
             case Returned() if self._shared is not None:
                 self._shared.returned(message.ids)
+            case Recall(id=""):
+                self._kept.drop(message.kept)
+            case Recall():
+                spawn(self._recall(message), name=f"asyncbridge-recall-{message.id}")
+            case Reuse():
+                self.bulk.arrived(message.id, self._kept.reuse(message.id))
             case Hello() if self._protocol.state is ConnectionState.OPEN:
                 self._registry[self.session] = self
                 self._engine.join(self)
 
     def _meet(self, hello: Hello) -> None:
         """Share memory with the client, if this process finds what it says it has."""
+        self.largest = hello.largest
         if self._arena is None or not hello.arena or self._shared is not None:
             return
         try:
@@ -243,6 +266,23 @@ class Peer:
         except OSError as error:
             raise DecodeError(f"bulk buffer {message.id} cannot be mapped: {error}") from error
         self.bulk.arrived(message.id, data)
+
+    def arrived(self, buffer_id: str, data: Buffer) -> None:
+        """Take a buffer that was streamed.
+
+        Raises:
+            DecodeError: A buffer of that id is here already.
+        """
+        self.bulk.arrived(buffer_id, self._kept.keep(buffer_id, data))
+
+    async def _recall(self, message: Recall) -> None:
+        digest = await self._kept.recall(message.id, message.kept)
+        self.notify(Digest(id=message.id, digest=digest))
+
+    def _figures(self) -> dict[str, Any]:
+        """Describe how the session's large arrays travel, in plain JSON data."""
+        memory = None if self._arena is None else asdict(self._arena.figures())
+        return {"transfers": {"shared_memory": memory, "kept": self._kept.size}}
 
     def _enqueue(self, command: Command) -> None:
         job = self._jobs[command.id] = Job(self, command, self._failures)
@@ -316,6 +356,7 @@ class Peer:
         self._jobs.clear()
         self._lane.clear()
         self.bulk.close()
+        self._kept.close()
         if self._shared is not None and self._arena is not None:
             self._shared.close()
             with contextlib.suppress(RuntimeError):  # the worker ends

@@ -11,6 +11,7 @@ import numpy as np
 from asyncbridge.protocol.messages import Buffer, BulkRef, Payload
 from asyncbridge.serialization.split import split
 from asyncbridge.transport.arena import Segment
+from asyncbridge.transport.sizes import ASK_FOR_LESS, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ Held = Buffer | Segment
 
 
 def pack_up(
-    payload: Payload, *, prefix: str, place: Callable[[Buffer], Held]
+    payload: Payload, *, prefix: str, place: Callable[[Buffer], Held], largest: int = 0
 ) -> tuple[Payload, dict[str, Held]]:
     """Take a value's large buffers out, and make all of it safe from what commands do next.
 
@@ -30,10 +31,13 @@ def pack_up(
         payload: The value, encoded; the caller names nothing else of it any more.
         prefix: Begins the ids of its large buffers.
         place: Copies one of them to where it leaves from.
+        largest: Bytes that the client takes, 0 for any.
 
     Raises:
-        TooLarge: The value's JSON part is over the limit of one message.
+        TooLarge: The value is over that limit, or its JSON part over the limit of one message.
+            Nothing was copied.
     """
+    check_size("the result", payload.size, largest, ASK_FOR_LESS)
     small, bulk = split(payload, prefix=prefix)
     del payload
     inline = tuple(part if isinstance(part, BulkRef) else bytes(part) for part in small.buffers)

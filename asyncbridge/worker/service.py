@@ -15,6 +15,7 @@ from aiohttp import web
 from asyncbridge.serialization.registry import add_converter
 from asyncbridge.transport.arena import open_arena
 from asyncbridge.transport.loops import new_event_loop
+from asyncbridge.transport.sizes import cache_bytes, largest_value
 from asyncbridge.worker import tensors
 from asyncbridge.worker.app import WorkerApp
 from asyncbridge.worker.engine import Engine
@@ -57,7 +58,14 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
     journal = Journal(config["folder"] if config.get("journal") else None)
     engine = Engine(loop=loop, executor=gpu_thread, backend=backend, output=output, journal=journal)
     arena = open_arena(config.get("shared_memory"))
-    app = WorkerApp(engine, token=config["token"], hosts=hosts_of(config), arena=arena)
+    app = WorkerApp(
+        engine,
+        token=config["token"],
+        hosts=hosts_of(config),
+        arena=arena,
+        cache=cache_bytes(config.get("cache")),
+        largest=largest_value(config.get("largest_value")),
+    )
     runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     await web.SockSite(runner, listener, ssl_context=tls_context(config)).start()

@@ -7,7 +7,7 @@ from asyncbridge.client.info import WorkerInfo
 ANSWER = {
     "incarnation": "abc", "state": "ready", "pid": 7, "started_at": 1.5, "memory": 1024,
     "queued": 2, "queued_bytes": 3, "sessions": 1, "running": {"id": 4}, "backend": "jax",
-    "versions": {"python": "3.12.0"}, "devices": ["gpu:0"],
+    "versions": {"python": "3.12.0"}, "devices": ["gpu:0"], "transfers": None,
 }  # fmt: skip
 
 

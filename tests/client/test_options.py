@@ -16,15 +16,17 @@ from asyncbridge.client.options import (
     seconds,
 )
 from asyncbridge.errors import AuthenticationError, SocketPermissionError
-from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound
+from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound
+from asyncbridge.transport.sizes import memory_of_machine
 
 VARIABLES = ("URL", "BACKEND", "PYTHON", "CONNECT_TIMEOUT", "CLOSE_TIMEOUT", "TOKEN_FILE")
+SIZES = ("SHARED_MEMORY", "CACHE", "LARGEST_VALUE", "IN_FLIGHT")
 
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with none of the variables set."""
-    for name in VARIABLES:
+    for name in (*VARIABLES, *SIZES):
         monkeypatch.delenv(f"ASYNCBRIDGE_{name}", raising=False)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
 
@@ -182,3 +184,25 @@ def test_a_socket_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_auto_shows_as_its_name() -> None:
     """It stands in signatures."""
     assert repr(AUTO) == "AUTO"
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_size_is_given_or_a_variables(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The argument comes first; what is no number of bytes is named."""
+    monkeypatch.setenv(f"ASYNCBRIDGE_{name}", "77")
+    assert getattr(resolved(), name.lower()) == 77
+    given: dict[str, Any] = {name.lower(): 99}
+    assert getattr(resolved(**given), name.lower()) == 99
+    with pytest.raises(ValueError, match=f"{name.lower()}= is a number of bytes"):
+        resolved(None, **{**given, name.lower(): -1})
+    monkeypatch.setenv(f"ASYNCBRIDGE_{name}", "some")
+    with pytest.raises(ValueError, match=f"ASYNCBRIDGE_{name}='some'"):
+        resolved()
+
+
+def test_the_limits_of_a_bridge() -> None:
+    """A value may be as large as the machine's memory, unless something else was said."""
+    assert resolved().limits.largest == memory_of_machine()
+    assert resolved().limits.in_flight == DEFAULT_IN_FLIGHT
+    limits = resolved(largest_value=5, in_flight=6).limits
+    assert (limits.largest, limits.in_flight) == (5, 6)

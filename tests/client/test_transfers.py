@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from asyncbridge.client.transfers import Transfers
-from asyncbridge.errors import DecodeError
+from asyncbridge.errors import DecodeError, TooLarge
+from asyncbridge.protocol.limits import TransferLimits
 from asyncbridge.protocol.messages import BulkRef, Message, Payload, Placed, Returned, Welcome
 from asyncbridge.transport.arena import Arena
 from asyncbridge.transport.bulk import BulkStore
@@ -32,16 +34,22 @@ class Rig:
         self.arena = Arena(Lease(str(root)), 1 << 20)
         self.worker = Arena(Lease(str(root)), 1 << 20)
         self.transfers = Transfers(
-            MemoryBulk(self.store), self.errors.append, arena=self.arena, post=self.said.append
+            MemoryBulk(self.store),
+            self.errors.append,
+            arena=self.arena,
+            post=self.said.append,
+            limits=TransferLimits(in_flight=2 * SIZE, largest=5 * SIZE),
         )
 
-    async def meet(self, *, proof: str | None = None, arena: str | None = None) -> None:
+    async def meet(
+        self, *, proof: str | None = None, arena: str | None = None, largest: int = 0
+    ) -> None:
         """Let the worker answer the hello."""
         await self.transfers.meet(
             Welcome(
                 version=1, incarnation="i", window=1, window_bytes=1, frame_bytes=1, state="ready",
                 arena=self.worker.lease.name if arena is None else arena,
-                proof=self.arena.lease.proof if proof is None else proof,
+                proof=self.arena.lease.proof if proof is None else proof, largest=largest,
             )
         )  # fmt: skip
 
@@ -88,7 +96,7 @@ async def test_shared(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "answer", [{"proof": ""}, {"proof": "0" * 32}, {"arena": ""}, {"arena": "0" * 32}]
 )
-async def test_not_shared(rig: Rig, answer: dict[str, str]) -> None:
+async def test_not_shared(rig: Rig, answer: dict[str, Any]) -> None:
     """Without the proof, or with no arena that is here, all goes by the lane."""
     await rig.meet(**answer)
     await uploaded(rig)
@@ -149,3 +157,45 @@ async def test_closed(rig: Rig) -> None:
     await asyncio.sleep(0)
     assert rig.said == []
     assert rig.store._arrivals == {}
+
+
+async def test_a_result_that_is_too_large(rig: Rig) -> None:
+    """It is refused by what is said of it, and given back unseen."""
+    await rig.meet()
+    value = rig.place(b"x" * SIZE)
+    whole = Payload(header=None, buffers=(*value.buffers, BulkRef(id="1-1", size=5 * SIZE)),
+                    size=6 * SIZE)  # fmt: skip
+    with pytest.raises(TooLarge, match="the result has 600000 bytes, and the limit is 500000"):
+        await rig.transfers.fetch(whole)
+    assert rig.said == [Returned(ids=("1-0",))]
+
+
+@pytest.mark.parametrize(("there", "limit"), [(0, 5 * SIZE), (SIZE, SIZE), (9 * SIZE, 5 * SIZE)])
+async def test_bindings_that_are_too_large(rig: Rig, there: int, limit: int) -> None:
+    """The smaller one of both sides' limits holds."""
+    await rig.meet(largest=there)
+    rig.transfers.check_size(Payload(header=None, size=limit))
+    with pytest.raises(TooLarge, match=f"has {limit + 1} bytes, and the limit is {limit}: send"):
+        rig.transfers.check_size(Payload(header=None, size=limit + 1))
+
+
+async def test_uploads_wait_for_one_another(rig: Rig) -> None:
+    """All arrive, in order, though fewer fit on the way than there are."""
+    rig.transfers.upload({f"1-{number}": bytes(SIZE) for number in range(7)})
+    async with asyncio.timeout(20):
+        while len(rig.store._arrivals) < 7:
+            assert rig.transfers._uploads.bytes_on_the_way <= 2 * SIZE
+            await asyncio.sleep(0)
+    assert list(rig.store._arrivals) == [f"1-{number}" for number in range(7)]
+
+
+async def test_what_it_tells(rig: Rig) -> None:
+    """No memory is told of that is not shared."""
+    assert rig.transfers.info({}).client is None
+    assert not rig.transfers.shares_memory
+    await rig.meet()
+    await uploaded(rig)
+    own = rig.transfers.info({}).client
+    assert own is not None
+    assert own.lent == own.total > SIZE
+    assert rig.transfers.shares_memory

@@ -10,13 +10,17 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+import asyncbridge
 from asyncbridge.client import connect
 from asyncbridge.errors import (
     AuthenticationError,
     ConnectError,
+    SerializationError,
     SocketPermissionError,
+    TooLarge,
     WorkerLost,
 )
 
@@ -95,6 +99,40 @@ async def test_output_of_a_command_is_told_to_its_own_client(standalone: Standal
         await two.send("print('theirs')")
     assert [line.text async for line in mine if line.command_id] == ["mine"]
     assert [line.text async for line in theirs if line.command_id] == ["theirs"]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_files_are_for_a_worker_that_has_shown_that_it_is_here(
+    standalone: Standalone, shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By sharing memory; to any other one no path is told."""
+    if shared:
+        monkeypatch.setenv("ASYNCBRIDGE_SHARED_MEMORY_FOLDER", str(standalone.folder.parent))
+    np.save(tmp_path / "x.npy", np.arange(10))
+    given = {"x": asyncbridge.by_path(np.load(tmp_path / "x.npy", mmap_mode="r"))}
+    async with connect(standalone.url) as bridge:
+        if shared:
+            assert await bridge.send("int(x.sum())", given) == 45
+            return
+        with pytest.raises(SerializationError, match="on this machine alone.*numpy.asarray"):
+            bridge.send("int(x.sum())", given)
+
+
+async def test_a_limit_of_the_worker_holds_for_its_clients() -> None:
+    """It is told in the welcome, and the client refuses before it sends anything."""
+    with tempfile.TemporaryDirectory(prefix="ab-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASYNCBRIDGE_LARGEST_VALUE", "1000000")
+        worker = Standalone(Path(folder, "w"))
+        patch.undo()
+        try:
+            while not Path(folder, "w", "worker.sock").exists():
+                os.sched_yield()
+            async with connect(worker.url) as bridge:
+                with pytest.raises(TooLarge, match="the limit is 1000000"):
+                    bridge.send("x", {"x": bytes(1_000_001)})
+                assert await bridge.send("len(x)", {"x": bytes(900_000)}) == 900_000
+        finally:
+            worker.stop()
 
 
 async def test_a_wrong_token_is_refused(standalone: Standalone) -> None:

@@ -231,3 +231,18 @@ async def test_sync_form() -> None:
             return history.epochs
 
     assert await asyncio.to_thread(script) == [0, 1]
+
+
+async def test_data_that_is_there_already(bridge: asyncbridge.Bridge, tmp_path: Path) -> None:
+    """Handles and files are data as arrays are: the same weights come of them, and the same values."""
+    np.save(tmp_path / "x.npy", X)
+    mapped = asyncbridge.by_path(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    kept, labels = await bridge.put(X), await bridge.put(Y)
+    results = []
+    for x, y in [(X, Y), (kept, labels), (mapped, labels), (X, Y)]:
+        keras.utils.set_random_seed(11)
+        model = iris_model()
+        history = await model.fit(x, y, epochs=2, batch_size=8, verbose=0)
+        scores = await model.evaluate(x, y, verbose=0)
+        results.append((history.history, scores, (await model.predict(x, verbose=0)).tolist()))
+    assert all(result == results[0] for result in results[1:])

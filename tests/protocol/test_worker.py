@@ -201,6 +201,16 @@ def test_ids_may_leap() -> None:
     assert worker.unfinished == 2
 
 
+def test_bindings_over_the_limit() -> None:
+    """A client that was told of it and sends them breaks the protocol."""
+    worker = opened()
+    worker.largest = 10
+    small, large = (Payload(header=None, size=size) for size in (10, 11))
+    take(worker, Command(id=1, code="1", bindings=small))
+    with pytest.raises(RemoteProtocolError, match="bindings of 11 bytes; the limit is 10"):
+        take(worker, Command(id=2, code="1", bindings=large, aside=True))
+
+
 def test_beyond_the_window_by_count() -> None:
     """A command more than the window holds breaks the protocol, and is not taken."""
     worker = opened(window=Bound(count=2, size=100))

@@ -71,6 +71,9 @@ SAMPLES: list[m.Message] = [
     m.Goodbye(reason="r"),
     m.Placed(id="1-0", segment="s", offset=64, size=9),
     m.Returned(ids=("1-0", "1-1")),
+    m.Recall(id="2-0", kept="1-0"),
+    m.Digest(id="2-0", digest="0f"),
+    m.Reuse(id="2-0"),
 ]
 
 

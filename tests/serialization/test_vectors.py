@@ -165,6 +165,14 @@ FRAMES: dict[str, list[m.Message]] = {
         m.Pong(nonce=4),
         m.Goodbye(reason="done"),
     ],
+    "what the worker has kept": [
+        m.Recall(id="2-0", kept="1-0"),
+        m.Digest(
+            id="2-0", digest="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        ),
+        m.Reuse(id="2-0"),
+        m.Recall(id="", kept="1-0"),
+    ],
     "inline and bulk buffers": [
         m.Completed(
             id=1,
@@ -240,5 +248,5 @@ def bare(message: m.Message) -> object:
 def test_every_message_class_stands_in_a_frame() -> None:
     """The frames show every row of the message table, and are all published."""
     shown = {type(message) for frame in FRAMES.values() for message in frame}
-    assert len(shown) == 19
+    assert len(shown) == 22
     assert [row["name"] for row in published("frames.json")] == list(FRAMES)

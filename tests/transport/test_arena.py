@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbridge.transport.arena import Arena, copy_into, open_arena, rounded
+from asyncbridge.transport import arena as arena_module
+from asyncbridge.transport.arena import Arena, ArenaFigures, Segment, copy_into, open_arena, rounded
 from asyncbridge.transport.leases import Lease, user_folder
+from asyncbridge.transport.origins import origin_of
 
 MIB = 1024 * 1024
 
@@ -211,3 +213,89 @@ def test_a_quarter_of_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     room = os.statvfs(tmp_path)
     assert arena.limit == room.f_blocks * room.f_frsize // 4
     arena.close()
+
+
+def remembered(arena: Arena, array: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> Segment:
+    """Put an array into a segment that is free again, and holds it."""
+    segment = arena.place(array.data)
+    assert segment is not None
+    segment.origin = origin_of(array.data)
+    assert segment.origin is not None
+    arena.give_back(segment)
+    return segment
+
+
+def test_figures(arena: Arena) -> None:
+    """What is lent and what is free add up to the total."""
+    array = np.ones(MIB, np.uint8)
+    held = arena.place(bytes(2 * MIB))
+    remembered(arena, array)
+    assert arena.figures() == ArenaFigures(
+        total=3 * MIB, limit=4 * MIB, lent=2 * MIB, free=MIB, kept=MIB
+    )
+    del array
+    assert arena.figures().kept == 0, "nobody can send it again"
+    assert held is not None
+
+
+def test_a_segment_is_recalled(arena: Arena) -> None:
+    """By the place of what it holds, while it is free."""
+    array = np.ones(MIB, np.uint8)
+    segment = remembered(arena, array)
+    origin = origin_of(array.data)
+    assert origin is not None
+    assert arena.recall(origin) is segment
+    assert arena.recall(origin) is None
+
+
+@pytest.mark.parametrize("compared", [0, 2 * MIB])
+def test_a_segment_is_refilled(
+    arena: Arena, compared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says whether it held the bytes; and then it holds them, compared or not."""
+    monkeypatch.setattr(arena_module, "COMPARED", compared)
+    array = np.random.default_rng(7).integers(0, 256, MIB, np.uint8)
+    segment = remembered(arena, array)
+    assert arena.refill(segment, array.data) is (compared > 0)
+    array[-1] += 1
+    assert arena.refill(segment, array.data) is False
+    assert segment.view() == array.data
+    segment.view()[MIB // 2] ^= 1  # by the worker
+    assert arena.refill(segment, array.data) is False
+    assert segment.view() == array.data
+
+
+def test_what_is_remembered_is_used_last(arena: Arena) -> None:
+    """Another segment is taken first; but it is taken rather than a cold one."""
+    array = np.ones(MIB, np.uint8)
+    other = arena.allocate(MIB)
+    kept = remembered(arena, array)
+    assert other is not None
+    arena.give_back(other)
+    assert arena.allocate(MIB) is other
+    assert arena.allocate(MIB) is kept
+    assert not kept.is_remembered
+    assert arena.total == 2 * MIB
+
+
+def test_what_is_remembered_makes_room_last(arena: Arena) -> None:
+    """Also where it came back later."""
+    array = np.ones(2 * MIB, np.uint8)
+    other = arena.allocate(2 * MIB)
+    kept = arena.place(array.data)
+    assert other is not None
+    assert kept is not None
+    kept.origin = origin_of(array.data)
+    arena.give_back(other)
+    arena.give_back(kept)
+    small = arena.allocate(MIB // 8)
+    assert small is not None
+    assert files(arena) == {kept.name, small.name}
+
+
+def test_a_refill_is_broken_off(arena: Arena) -> None:
+    """When the arena is closed meanwhile."""
+    array = np.ones(MIB, np.uint8)
+    segment = remembered(arena, array)
+    arena.close()
+    assert arena.refill(segment, array.data) is None

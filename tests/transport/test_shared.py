@@ -15,6 +15,7 @@ from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Message, Placed, Returned
 from asyncbridge.transport.arena import Arena
 from asyncbridge.transport.leases import Lease, Peering, user_folder
+from asyncbridge.transport.origins import Tally
 from asyncbridge.transport.shared import COPY_INLINE, SharedMemory
 
 pytestmark = pytest.mark.asyncio
@@ -28,10 +29,11 @@ class End:
     def __init__(self, root: Path) -> None:
         self.arena = Arena(Lease(str(root)), 16 * MIB)
         self.said: list[Message] = []
+        self.tally = Tally()
 
     def meet(self, other: End) -> None:
         peering = Peering(self.arena.lease.root, other.arena.lease.name)
-        self.shared = SharedMemory(self.arena, peering, self.said.append)
+        self.shared = SharedMemory(self.arena, peering, self.said.append, tally=self.tally)
 
     def placed(self) -> Placed:
         """Return what was said last."""
@@ -212,3 +214,46 @@ async def test_a_file_that_is_no_segment(pair: Pair, name: str, tmp_path: Path) 
         await pair.borrower.shared.borrow(Placed(id="1-0", segment=name, offset=0, size=64))
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - as above
     secret.unlink()
+
+
+async def again(pair: Pair, array: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
+    """Send an array, look whether it came right, and return its segment's name."""
+    assert await pair.lender.shared.lend("1-0", array.data) is not None
+    placed = pair.lender.placed()
+    view = await pair.borrower.shared.borrow(placed)
+    assert bytes(view) == array.tobytes()
+    view[:8] = bytes(8)
+    del view
+    pair.lender.shared.returned(await pair.borrower.returned())
+    return placed.segment
+
+
+async def test_what_was_lent_is_lent_again(pair: Pair) -> None:
+    """Its own segment: unchanged, changed by either side, and beside others."""
+    one, two = np.zeros(MIB), np.full(MIB // 5, 2.0)
+    names = [await again(pair, one), await again(pair, two)]
+    tally = pair.lender.tally
+    assert (tally.hits, tally.misses) == (0, 0)
+    assert [await again(pair, one), await again(pair, two)] == names
+    assert (tally.hits, tally.misses, tally.saved) == (1, 1, one.nbytes), "the reader wrote to two"
+    one[MIB // 2] = 1
+    assert await again(pair, one) == names[0]
+    assert (tally.hits, tally.misses) == (1, 2)
+
+
+async def test_what_is_lent_is_not_lent_again(pair: Pair) -> None:
+    """The other side may write to it: a second one at the same time is a segment of its own."""
+    array = np.ones(MIB)
+    await pair.lender.shared.lend("1-0", array.data)
+    await pair.lender.shared.lend("1-1", array.data)
+    segments = {message.segment for message in pair.lender.said if isinstance(message, Placed)}
+    assert len(segments) == 2
+    assert (pair.lender.tally.hits, pair.lender.tally.misses) == (0, 0)
+
+
+async def test_an_array_in_the_place_of_another(pair: Pair) -> None:
+    """Whatever is at an address, its own bytes arrive."""
+    for number in range(4):
+        array = np.full(MIB, float(number))
+        await again(pair, array)
+        del array

@@ -105,7 +105,7 @@ async def serving(folder: Path) -> AsyncGenerator[Worker, None]:
     for _ in range(3):  # the word that the import is over takes a turn of the loop
         await asyncio.sleep(0)
     assert engine.state == "ready"
-    app = WorkerApp(engine, token=TOKEN, hosts=frozenset({UNIX_HOST}))
+    app = WorkerApp(engine, token=TOKEN, hosts=frozenset({UNIX_HOST}), largest=8 * CHUNK_BYTES)
     runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     path = folder / "s"
@@ -309,3 +309,16 @@ async def test_a_body_that_is_cut(tmp_path: Path) -> None:
         await worker.bulk().send("1-0", bulk["1-0"])
         await worker.step()
         assert decode((await completed(channel)).value) == LARGE
+
+
+async def test_a_body_that_is_too_large(tmp_path: Path) -> None:
+    """It is refused by its announced size, before a byte of it is taken."""
+    async with serving(tmp_path) as worker, worker.session():
+        reader, writer = await asyncio.open_unix_connection(str(worker.path))
+        writer.write(
+            f"PUT /v1/bulk/s/1-0 HTTP/1.1\r\nHost: {UNIX_HOST}\r\n"
+            f"Authorization: Bearer {TOKEN}\r\nContent-Length: {8 * CHUNK_BYTES + 1}\r\n\r\n".encode()
+        )
+        assert b" 413 " in await reader.readline()
+        writer.close()
+        await writer.wait_closed()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
+import numpy as np
 import pytest
 
 from asyncbridge.protocol.limits import DEFAULT_WINDOW
@@ -16,11 +19,13 @@ from asyncbridge.protocol.messages import (
     PROTOCOL_VERSION,
     Accepted,
     Acknowledge,
+    Buffer,
     BulkRef,
     Cancel,
     Cancelled,
     Command,
     Completed,
+    Digest,
     Failed,
     Goodbye,
     Hello,
@@ -31,8 +36,10 @@ from asyncbridge.protocol.messages import (
     Ping,
     Placed,
     Pong,
+    Recall,
     Refused,
     Release,
+    Reuse,
     Started,
     Welcome,
 )
@@ -44,12 +51,14 @@ from asyncbridge.transport.memory import MemoryBulk, MemoryChannel, channel_pair
 from asyncbridge.worker.backend import Backend
 from asyncbridge.worker.engine import Engine
 from asyncbridge.worker.executor import StepExecutor
+from asyncbridge.worker.keeping import Room
 from asyncbridge.worker.peer import Peer
 
 pytestmark = pytest.mark.asyncio
 
 M = TypeVar("M", bound=Message)
 LIMIT_S = 20.0
+MIB = 1024 * 1024
 LARGE = 100_000
 
 
@@ -105,7 +114,7 @@ class Bench:
 
     def dial(self) -> Client:
         near, far = channel_pair()
-        peer = Peer(self.engine, far, self.registry)
+        peer = Peer(self.engine, far, self.registry, room=Room(4 * MIB), largest=9 * MIB)
         return Client(near, peer, spawn(peer.serve(), name="serve"))
 
     @asynccontextmanager
@@ -537,3 +546,63 @@ async def test_no_frame(caplog: pytest.LogCaptureFixture) -> None:
         client.channel._peer._inbox.put_nowait(b"GET / HTTP/1.1\r\n\r\n")
         await client.end()
     assert "no frame" in caplog.text
+
+
+def arrays(number: int) -> tuple[Command, Payload, dict[str, Buffer]]:
+    """Return a command with 1 MiB beside it, and that."""
+    value = encode({"x": np.ones(MIB, np.uint8)}, path="bindings")
+    payload, bulk = split(value, prefix=f"{number}")
+    return Command(id=number, code="int(x.sum())", bindings=payload), payload, bulk
+
+
+async def test_a_streamed_buffer_is_used_again() -> None:
+    """The worker tells its digest, and the client's word stands for the second upload."""
+    bench = Bench()
+    async with bench.session() as client:
+        first, _, bulk = arrays(1)
+        await client.say(first)
+        client.peer.arrived("1-0", bytearray(bulk["1-0"]))
+        await bench.work(client)
+        assert decode((await client.hear(Completed)).value) == MIB
+        await client.say(arrays(2)[0], Recall(id="2-0", kept="1-0"))
+        told = await client.hear(Digest)
+        assert told == Digest(id="2-0", digest=hashlib.sha256(bulk["1-0"]).hexdigest())
+        await client.say(Reuse(id="2-0"), InfoRequest(id=1))
+        assert (await client.hear(Info)).info["transfers"]["kept"] == MIB
+        await bench.work(client)
+        assert decode((await client.hear(Completed)).value) == MIB
+        await client.say(Recall(id="", kept="1-0"), Recall(id="3-0", kept="1-0"))
+        assert (await client.hear(Digest)).digest == ""
+
+
+async def test_reuse_of_what_was_not_recalled() -> None:
+    """It breaks the protocol."""
+    async with Bench().session() as client:
+        await client.say(Reuse(id="2-0"))
+        assert "never recalled" in (await client.hear(Goodbye)).reason
+        await client.end()
+
+
+async def test_what_it_tells_in_its_welcome() -> None:
+    """How much it keeps, and how much it takes."""
+    client = Bench().dial()
+    await client.say(hello())
+    welcome = await client.hear(Welcome)
+    assert (welcome.keeps, welcome.largest) == (4 * MIB, 9 * MIB)
+    await client.channel.close()
+    await client.serving
+
+
+async def test_a_result_that_the_client_does_not_take() -> None:
+    """Its command fails, with both sizes and what to do."""
+    bench = Bench()
+    client = bench.dial()
+    await client.say(replace(hello(), largest=1000))
+    await client.say(Command(id=1, code="b'x' * 1001"), Command(id=2, code="b'x' * 900"))
+    await bench.work(client)
+    failed = await client.hear(Failed)
+    assert failed.fault.type == "asyncbridge.errors.TooLarge"
+    assert "the limit is 1000: ask for parts of it" in failed.fault.message
+    assert (await client.hear(Completed)).id == 2
+    await client.channel.close()
+    await client.serving

@@ -1,0 +1,67 @@
+"""Values over a limit, between real processes: refused before anything is allocated for them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asyncbridge.client import connect
+from asyncbridge.errors import RemoteError, TooLarge
+from asyncbridge.protocol.messages import Hello
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_leaks"), pytest.mark.asyncio]
+
+MIB = 1024 * 1024
+KINDS: dict[str, dict[str, Any]] = {"shared": {}, "streamed": {"shared_memory": 0}}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_value_over_the_limit(kind: str) -> None:
+    """``send`` refuses it at once, a command with such a result fails; both name the sizes."""
+    async with connect(backend=None, largest_value=MIB, **KINDS[kind]) as bridge:
+        with pytest.raises(TooLarge, match=rf"has 2\d+ bytes, and the limit is {MIB}: send parts"):
+            bridge.send("x", {"x": np.zeros(2_000_000, np.uint8)})
+        with pytest.raises(RemoteError, match=f"the limit is {MIB}: ask for parts") as caught:
+            await bridge.send("import numpy; numpy.zeros(2_000_000, numpy.uint8)")
+        assert caught.value.type == "asyncbridge.errors.TooLarge"
+        assert (await bridge.send("x + 1", {"x": np.zeros(MIB // 2, np.uint8)})).sum() == MIB // 2
+        info = (await bridge.info()).transfers
+        assert info.worker is None or info.worker.total <= MIB, "nothing was copied for it"
+
+
+async def test_a_worker_that_does_not_heed_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client fetches nothing that is over its own, and the bridge goes on."""
+    monkeypatch.setattr(
+        "asyncbridge.protocol.client.Hello", lambda **given: replace(Hello(**given), largest=0)
+    )
+    for options in KINDS.values():
+        async with connect(backend=None, largest_value=MIB, **options) as bridge:
+            with pytest.raises(TooLarge, match="the result has 2000000 bytes"):
+                await bridge.send("import numpy; numpy.zeros(2_000_000, numpy.uint8)")
+            assert await bridge.send("1 + 1") == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_little_may_be_on_the_way(kind: str) -> None:
+    """More than that waits, one of any size goes alone, and all of it arrives."""
+    arrays = [np.full(size, size % 7, np.uint8) for size in (100_000, 3 * MIB, 70_000, MIB) * 3]
+    async with connect(backend=None, in_flight=MIB, **KINDS[kind]) as bridge:
+        async with asyncio.timeout(60):
+            back = await asyncio.gather(*(bridge.send("x", {"x": array}) for array in arrays))
+    for array, other in zip(arrays, back, strict=True):
+        assert np.array_equal(array, other)
+
+
+async def test_less_shared_memory_than_a_value() -> None:
+    """It takes the stream, both ways, while segments are held on both sides."""
+    async with connect(backend=None, shared_memory=4 * MIB, in_flight=MIB) as bridge:
+        held = await bridge.send("kept = x\nx", {"x": np.ones(3 * MIB, np.uint8)})
+        async with asyncio.timeout(60):
+            for _ in range(3):
+                back = await bridge.send("x + 1", {"x": np.ones(5 * MIB, np.uint8)})
+                assert back.sum() == 10 * MIB
+    assert held.sum() == 3 * MIB

@@ -155,11 +155,11 @@ def _seal(rest: bytes) -> bytes:
 
 def _check_seal(frame: memoryview) -> None:
     """Look whether a frame is whole, before anything in it is believed."""
+    if (begin := bytes(frame[: len(MAGIC)])) != MAGIC:
+        raise DecodeError(f"the bytes are no frame: they begin with {begin!r}, not {MAGIC!r}")
     if frame.nbytes < _FIXED:
         raise DecodeError(f"a frame of {frame.nbytes} bytes; its prefix alone has {_FIXED}")
-    magic, version, checksum = _PREFIX.unpack_from(frame)
-    if magic != MAGIC:
-        raise DecodeError(f"the bytes are no frame: they begin with {magic!r}, not {MAGIC!r}")
+    _, version, checksum = _PREFIX.unpack_from(frame)
     if version != FRAME_VERSION:
         raise DecodeError(f"a frame of format {version}; this side reads format {FRAME_VERSION}")
     if zlib.crc32(frame[_PREFIX.size :]) != checksum:

@@ -315,6 +315,10 @@ class Session:
             if item.id in self._pending:
                 self._broken(error)
             return
+        except TooLarge as error:
+            if item.id in self._pending:
+                self._reject(item, error)
+            return
         finally:
             self.protocol.fetched(item.id)
         outcome = await self._transfers.decode(whole)

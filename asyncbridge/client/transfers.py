@@ -138,6 +138,7 @@ class Transfers:
         if self._closed:
             return
         self._closed = True
+        self._lane.close()
         self._placed.clear()
         if self._shared is not None:
             self._shared.close()

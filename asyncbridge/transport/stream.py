@@ -58,6 +58,7 @@ class Stream(asyncio.BufferedProtocol):
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._lost: StreamCut | None = None
+        self._gone = False
         # First: uvloop chooses how to read when reading begins.
         transport.pause_reading()
         transport.set_protocol(self)
@@ -105,15 +106,17 @@ class Stream(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """End the connection; what was written still goes out."""
-        self._transport.close()
+        if not self._gone:  # a transport that is gone fails at this
+            self._transport.close()
 
     def abort(self) -> None:
         """End the connection at once."""
-        self._transport.abort()
+        if not self._gone:
+            self._transport.abort()
 
     # --- called by the transport ---
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - what is wanted is known
+    def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes go."""
         return self._target[self._filled : self._filled + SLICE_BYTES]
 
@@ -136,6 +139,7 @@ class Stream(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits, and whose connection it was."""
+        self._gone = True
         self._lose(f"{exc}" if exc is not None else "the other side closed it")
         if (former := self._former) is not None:
             self._former = None
@@ -162,7 +166,7 @@ class Stream(asyncio.BufferedProtocol):
         try:
             await waiter
         except BaseException:
-            self._transport.abort()
+            self.abort()
             raise
         finally:
             watch.stop()
@@ -174,7 +178,7 @@ class Stream(asyncio.BufferedProtocol):
     def stalled(self) -> None:
         """Give the connection up: nothing has moved for too long."""
         self._lose(f"nothing moved for {self._patience:g} s")
-        self._transport.abort()
+        self.abort()
 
 
 class Watch:

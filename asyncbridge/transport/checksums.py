@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import zlib
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ def known() -> Mapping[str, Callable[[Buffer], int]]:
     """Return the checksums of this side by name, the fastest first; the numbers fit 64 bits."""
     found: dict[str, Callable[[Buffer], int]] = {}
     with contextlib.suppress(ImportError):
-        import xxhash  # noqa: PLC0415 - an extra, imported where it is used
-
-        found["xxh3"] = xxhash.xxh3_64_intdigest
+        found["xxh3"] = import_module("xxhash").xxh3_64_intdigest
     found["crc32"] = zlib.crc32
     found[NONE] = nothing
     return found

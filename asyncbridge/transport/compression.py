@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.errors import DecodeError
@@ -39,9 +40,7 @@ def available() -> bool:
 @cache
 def zstd() -> Any:
     """Return the module, which is an extra."""
-    import zstandard  # noqa: PLC0415 - as it says
-
-    return zstandard
+    return import_module("zstandard")
 
 
 def compress(chunk: Buffer) -> bytes:

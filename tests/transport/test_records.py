@@ -27,7 +27,7 @@ def by_hand(kind: int, packed: int = 0, length: int = 0, size: int = 0) -> bytes
 @pytest.mark.parametrize("row", VECTORS, ids=lambda row: row["name"])
 def test_vectors(row: dict[str, Any]) -> None:
     """Heads are written as their vectors say, and read so."""
-    fields = {**row["head"], "kind": Kind[row["head"]["kind"]]}
+    fields: dict[str, Any] = {**row["head"], "kind": Kind[row["head"]["kind"]]}
     head = Head(**fields)
     assert head.pack().hex() == row["record"][: 2 * HEAD_BYTES]
     assert Head.unpack(bytes.fromhex(row["record"])[:HEAD_BYTES]) == head

@@ -24,6 +24,8 @@ WINDOW_BYTES: Final = 8 * 1024 * 1024
 """The most memory that a compressed chunk may ask its reader for, beside the chunk itself."""
 GAIN: Final = 0.8
 """Compression has to bring the time of a chunk down to this part of it: it costs a core."""
+FASTEST: Final = 1e9
+"""Bytes in a second from which on a connection is left alone: even a try costs more than it brings."""
 REMEMBERED: Final = 16
 """Chunks until what was found out is looked at again."""
 
@@ -97,7 +99,7 @@ class Judge:
     def wants(self) -> bool:
         """Tell whether the next chunk is to be compressed."""
         self._since += 1
-        if not self._link:
+        if not self._link or self._link > FASTEST:
             return False
         if not self._speed or self._since > REMEMBERED:
             self._since = 0

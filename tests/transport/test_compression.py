@@ -60,6 +60,16 @@ def test_data_that_does_not_shrink_is_tried_from_time_to_time() -> None:
     assert [judge.wants() for _ in range(REMEMBERED + 1)] == [False] * REMEMBERED + [True]
 
 
+def test_a_network_on_which_nothing_is_tried() -> None:
+    """On a very fast one compression is not even tried, until it gets slower."""
+    judge = Judge()
+    judge.sent(int(3000 * MB), 1.0)
+    assert not judge.wants()
+    for _ in range(4):
+        judge.sent(int(100 * MB), 1.0)
+    assert judge.wants()
+
+
 def test_a_network_that_gets_faster() -> None:
     """What was worth it is not any more."""
     judge = Judge()

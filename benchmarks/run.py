@@ -27,6 +27,7 @@ from benchmarks import (
     progress,
     promise,
     start_up,
+    streams,
     training,
     web_app,
 )
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "killing": killing.measure,
     "bulk": bulk.measure,
     "memory": memory.measure,
+    "streams": streams.measure,
     "web-app": web_app.measure,
 }
 

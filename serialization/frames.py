@@ -6,6 +6,7 @@ The layout stands byte for byte in ``docs/wire-format.md``.
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Buffer, Message
 
 MAGIC: Final = b"ABF"
-FRAME_VERSION: Final = 1
+FRAME_VERSION: Final = 2
 MAX_MESSAGES: Final = 65536
 """Messages in one frame."""
 
-_PREFIX: Final = struct.Struct("<3sBII")
+_PREFIX: Final = struct.Struct("<3sBI")
+"""Magic, format, and the CRC-32 of all that follows."""
+_COUNTS: Final = struct.Struct("<II")
+"""The header's length, and the number of inline buffers."""
+_FIXED: Final = _PREFIX.size + _COUNTS.size
 _ALIGNMENT: Final = 8
 _PADDING: Final = bytes(_ALIGNMENT)
 
@@ -53,8 +58,8 @@ def pack(messages: Sequence[Message], *, max_bytes: int = FRAME_BYTES) -> bytes:
     rows = [write_row(message, inline) for message in messages]
     header = _dump_rows(rows)
     if not inline:
-        _check_size(_PREFIX.size + len(header), max_bytes)
-        return _PREFIX.pack(MAGIC, FRAME_VERSION, len(header), 0) + header
+        _check_size(_FIXED + len(header), max_bytes)
+        return _seal(_COUNTS.pack(len(header), 0) + header)
     return _join(header, inline, max_bytes)
 
 
@@ -127,36 +132,49 @@ def _dump_rows(rows: list[Row]) -> bytes:
 def _join(header: bytes, inline: list[Buffer], max_bytes: int) -> bytes:
     """Lay out a frame with buffers, each at a multiple of 8 bytes from its start."""
     sizes = [memoryview(buffer).nbytes for buffer in inline]
-    offset = _PREFIX.size + 4 * len(sizes) + len(header)
+    offset = _FIXED + 4 * len(sizes) + len(header)
     body: list[Buffer] = []
     for buffer, size in zip(inline, sizes, strict=True):
         gap = -offset % _ALIGNMENT
         body += (_PADDING[:gap], buffer)
         offset += gap + size
     _check_size(offset, max_bytes)
-    prefix = _PREFIX.pack(MAGIC, FRAME_VERSION, len(header), len(sizes))
+    counts = _COUNTS.pack(len(header), len(sizes)) + struct.pack(f"<{len(sizes)}I", *sizes)
     try:
-        return b"".join((prefix, struct.pack(f"<{len(sizes)}I", *sizes), header, *body))
+        return _seal(b"".join((counts, header, *body)))
     except (BufferError, TypeError) as error:
         raise SerializationError(
             f"a payload's buffer is not plain, contiguous bytes: {error}"
         ) from None
 
 
-def _split(frame: memoryview) -> tuple[memoryview, Slots]:
-    """Return a frame's header and buffers, every declared size checked against its length."""
-    if frame.nbytes < _PREFIX.size:
-        raise DecodeError(f"a frame of {frame.nbytes} bytes; its prefix alone has {_PREFIX.size}")
-    magic, version, header_size, count = _PREFIX.unpack_from(frame)
-    if magic != MAGIC:
-        raise DecodeError(f"the bytes are no frame: they begin with {magic!r}, not {MAGIC!r}")
+def _seal(rest: bytes) -> bytes:
+    """Put the prefix in front of the rest of a frame."""
+    return _PREFIX.pack(MAGIC, FRAME_VERSION, zlib.crc32(rest)) + rest
+
+
+def _check_seal(frame: memoryview) -> None:
+    """Look whether a frame is whole, before anything in it is believed."""
+    if (begin := bytes(frame[: len(MAGIC)])) != MAGIC:
+        raise DecodeError(f"the bytes are no frame: they begin with {begin!r}, not {MAGIC!r}")
+    if frame.nbytes < _FIXED:
+        raise DecodeError(f"a frame of {frame.nbytes} bytes; its prefix alone has {_FIXED}")
+    _, version, checksum = _PREFIX.unpack_from(frame)
     if version != FRAME_VERSION:
         raise DecodeError(f"a frame of format {version}; this side reads format {FRAME_VERSION}")
-    start = _PREFIX.size + 4 * count
+    if zlib.crc32(frame[_PREFIX.size :]) != checksum:
+        raise DecodeError(f"a frame of {frame.nbytes} bytes was damaged or cut on its way")
+
+
+def _split(frame: memoryview) -> tuple[memoryview, Slots]:
+    """Return a frame's header and buffers, every declared size checked against its length."""
+    _check_seal(frame)
+    header_size, count = _COUNTS.unpack_from(frame, _PREFIX.size)
+    start = _FIXED + 4 * count
     end = start + header_size
     if end > frame.nbytes:
         raise DecodeError(f"the frame is cut: {end} bytes declared, {frame.nbytes} there")
-    sizes = struct.unpack_from(f"<{count}I", frame, _PREFIX.size) if count else ()
+    sizes = struct.unpack_from(f"<{count}I", frame, _FIXED) if count else ()
     return frame[start:end], _slices(frame, end, sizes)
 
 

@@ -15,7 +15,8 @@ from asyncbridge.client.options import TOKEN_FILE, check_socket, read_token
 from asyncbridge.errors import AuthenticationError, ConnectError, WorkerLost
 from asyncbridge.protocol.limits import FRAME_BYTES
 from asyncbridge.transport.contract import Link
-from asyncbridge.transport.websocket import HttpBulk, WebSocketChannel
+from asyncbridge.transport.streams import StreamBulk
+from asyncbridge.transport.websocket import WebSocketChannel
 
 if TYPE_CHECKING:
     from asyncbridge.client.launcher import WorkerProcess
@@ -229,4 +230,6 @@ async def open_link(
             ) from None
         raise ConnectError(f"no asyncbridge worker answers ({what}): {error.message}") from error
     channel = WebSocketChannel(socket)
-    return Link(channel=channel, bulk=HttpBulk(http, f"{base}/v1/bulk/{session}", headers))
+    sound = base == UNIX_BASE or base.startswith("https:")
+    bulk = StreamBulk(http, f"{base}/v1/bulk/{session}", headers, sound=sound)
+    return Link(channel=channel, bulk=bulk)

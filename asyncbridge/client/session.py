@@ -316,9 +316,13 @@ class Session:
     async def _fetch(self, item: Pending, value: Payload) -> None:
         try:
             whole = await self._transfers.fetch(value, writable=item.writable)
-        except (ChannelClosed, DecodeError, TooLarge) as error:
+        except (ChannelClosed, DecodeError) as error:
             if item.id in self._pending:
-                self._reject(item, error) if isinstance(error, TooLarge) else self._broken(error)
+                self._broken(error)
+            return
+        except TooLarge as error:
+            if item.id in self._pending:
+                self._reject(item, error)
             return
         finally:
             self.protocol.fetched(item.id)

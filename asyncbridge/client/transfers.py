@@ -192,6 +192,7 @@ class Transfers:
         if self._closed:
             return
         self._closed = True
+        self._lane.close()
         self._placed.clear()
         self._resender.close()
         if self._shared is not None:

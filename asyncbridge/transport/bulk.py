@@ -1,52 +1,45 @@
-"""The worker's store of bulk buffers: what has come in, and what waits to be fetched.
-
-Nothing is allocated for what a peer merely declares: an incoming buffer grows with the
-bytes that arrive.
-"""
+"""The worker's store of bulk buffers: what has come in, and what waits to be fetched."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from asyncbridge.errors import DecodeError, TooLarge
+from asyncbridge.errors import DecodeError
+from asyncbridge.transport.chunks import Landing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asyncbridge.protocol.messages import Buffer, BulkRef
+    from asyncbridge.transport.stream import Stream
 
-__all__ = ["CHUNK_BYTES", "BulkStore", "Incoming"]
+__all__ = ["BulkStore"]
 
-CHUNK_BYTES = 4 * 1024 * 1024
-"""Bytes of a bulk buffer that are handed to the socket at once."""
-
-
-class Incoming:
-    """A buffer that is coming in, chunk by chunk."""
-
-    __slots__ = ("_limit", "data")
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.data = bytearray()
-
-    def feed(self, chunk: bytes) -> None:
-        """Add what has arrived.
-
-        Raises:
-            TooLarge: More arrives than the sender had announced.
-        """
-        if len(self.data) + len(chunk) > self._limit:
-            raise TooLarge(f"a bulk buffer announced with {self._limit} bytes brings more")
-        self.data += chunk
+REMEMBERED: Final = 1024
+"""Buffers that have arrived, whose sender may yet ask whether they have."""
 
 
 class BulkStore:
-    """One session's bulk buffers in the worker, both directions; used on the loop alone."""
+    """One session's bulk buffers in the worker, both directions; used on the loop alone.
 
-    def __init__(self) -> None:
+    Args:
+        limit: The most bytes that a buffer may have which is sent here.
+        keep: Called with the id of one that was streamed, and the buffer; returns what its
+            command is to have.
+    """
+
+    def __init__(
+        self, *, limit: int | None = None, keep: Callable[[str, Buffer], Buffer] = lambda _, b: b
+    ) -> None:
+        self._limit = limit
+        self._keep = keep
         self._arrivals: dict[str, asyncio.Future[Buffer]] = {}
         self._offers: dict[str, Buffer] = {}
         self._offers_of: dict[int, tuple[str, ...]] = {}
+        self._landings: dict[str, Landing] = {}
+        self._landed: dict[str, None] = {}
+        self._streams: set[Stream] = set()
 
     # --- towards the worker ---
 
@@ -75,6 +68,46 @@ class BulkStore:
             raise DecodeError(f"bulk buffer {buffer_id} came twice")
         future.set_result(data)
 
+    def landing(self, buffer_id: str, size: int) -> Landing | None:
+        """Return where a buffer goes on to arrive; None where it is here already.
+
+        Raises:
+            DecodeError: It was announced with another size before.
+            TooLarge: There is no room for it.
+        """
+        if buffer_id in self._landed:
+            return None
+        landing = self._landings.get(buffer_id)
+        if landing is None:
+            landing = self._landings[buffer_id] = Landing(size, self._limit)
+        elif landing.size != size:
+            raise DecodeError(
+                f"bulk buffer {buffer_id} was announced with {landing.size} bytes before, "
+                f"and now with {size}"
+            )
+        return landing
+
+    def landed(self, buffer_id: str) -> None:
+        """Note that a buffer is whole."""
+        landing = self._landings.pop(buffer_id)
+        self._landed[buffer_id] = None
+        if len(self._landed) > REMEMBERED:
+            del self._landed[next(iter(self._landed))]
+        self.arrived(buffer_id, self._keep(buffer_id, landing.data))
+
+    def join(self, stream: Stream) -> None:
+        """Count a bulk connection to this session: it ends along."""
+        self._streams.add(stream)
+
+    def leave(self, stream: Stream) -> None:
+        """Forget a connection that has ended."""
+        self._streams.discard(stream)
+
+    def cut(self) -> None:
+        """End the session's bulk connections."""
+        for stream in tuple(self._streams):
+            stream.abort()
+
     # --- towards the client ---
 
     def offer(self, command_id: int, buffers: dict[str, Buffer]) -> None:
@@ -95,7 +128,9 @@ class BulkStore:
         """Let go of everything; who waits for an arrival is cancelled."""
         for future in self._arrivals.values():
             future.cancel()
+        self.cut()
         self._arrivals.clear()
+        self._landings.clear()
         self._offers.clear()
         self._offers_of.clear()
 

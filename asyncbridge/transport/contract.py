@@ -57,13 +57,18 @@ class Bulk(ABC):
         """
 
     @abstractmethod
-    async def receive(self, buffer_id: str, size: int) -> bytearray:
+    async def receive(self, buffer_id: str, size: int) -> Buffer:
         """Fetch a buffer of ``size`` bytes from the worker.
 
         Raises:
             ChannelClosed: The worker is gone.
             DecodeError: The buffer is not of that size.
+            TooLarge: This side has no room for it.
         """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of everything; what is on its way fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

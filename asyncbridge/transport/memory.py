@@ -86,3 +86,6 @@ class MemoryBulk(Bulk):
         if len(data) != size:
             raise DecodeError(f"bulk buffer {buffer_id} has {len(data)} bytes, not {size}")
         return data
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""

@@ -1,26 +1,25 @@
-"""The default transport: one aiohttp WebSocket for messages, HTTP streams for bulk buffers."""
+"""The default transport's channel: one aiohttp WebSocket for messages."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiohttp import ClientError, ClientTimeout, WSMsgType
+from aiohttp import ClientError, WSMsgType
 
-from asyncbridge.errors import DecodeError, TooLarge
+from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.limits import FRAME_BYTES
 from asyncbridge.serialization.frames import pack_all, unpack
-from asyncbridge.transport.bulk import CHUNK_BYTES, Incoming
-from asyncbridge.transport.contract import Bulk, Channel, ChannelClosed
+from asyncbridge.transport.contract import Channel, ChannelClosed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
-    from aiohttp import ClientSession, ClientWebSocketResponse, StreamReader
+    from aiohttp import ClientWebSocketResponse
     from aiohttp.web import WebSocketResponse
 
-    from asyncbridge.protocol.messages import Buffer, Message
+    from asyncbridge.protocol.messages import Message
 
-__all__ = ["HttpBulk", "WebSocketChannel", "chunks_of", "read_stream"]
+__all__ = ["WebSocketChannel"]
 
 
 class WebSocketChannel(Channel):
@@ -61,64 +60,3 @@ class WebSocketChannel(Channel):
         error = self._socket.exception()
         code = self._socket.close_code
         return f"the connection ended (code {code}{f', {error}' if error else ''})"
-
-
-class HttpBulk(Bulk):
-    """Bulk buffers as streamed HTTP bodies, each on a connection of its own."""
-
-    def __init__(self, http: ClientSession, base: str, headers: dict[str, str]) -> None:
-        self._http = http
-        self._base = base
-        self._headers = headers
-
-    async def send(self, buffer_id: str, buffer: Buffer) -> None:
-        """PUT a buffer to the worker, in chunks."""
-        view = memoryview(buffer).cast("B")
-        headers = {**self._headers, "Content-Length": str(view.nbytes)}
-        await self._request("PUT", buffer_id, None, data=chunks_of(view), headers=headers)
-
-    async def receive(self, buffer_id: str, size: int) -> bytearray:
-        """GET a buffer from the worker, growing with what arrives."""
-        incoming = Incoming(size)
-        try:
-            await self._request("GET", buffer_id, incoming, headers=self._headers)
-        except TooLarge as error:
-            raise DecodeError(f"bulk buffer {buffer_id}: {error}") from None
-        if len(incoming.data) != size:
-            raise DecodeError(f"bulk buffer {buffer_id} has {len(incoming.data)} bytes, not {size}")
-        return incoming.data
-
-    async def _request(
-        self,
-        method: str,
-        buffer_id: str,
-        incoming: Incoming | None,
-        *,
-        headers: dict[str, str],
-        data: AsyncIterator[memoryview] | None = None,
-    ) -> None:
-        url = f"{self._base}/{buffer_id}"
-        timeout = ClientTimeout(total=None)  # as long as the bytes flow
-        try:
-            async with self._http.request(
-                method, url, data=data, headers=headers, timeout=timeout
-            ) as response:
-                if response.status != 200:
-                    text = (await response.text())[:500]
-                    raise ChannelClosed(f"the worker refused bulk buffer {buffer_id}: {text}")
-                if incoming is not None:
-                    await read_stream(response.content, incoming)
-        except (TimeoutError, ClientError, ConnectionError) as error:
-            raise ChannelClosed(f"the bulk connection ended: {error}") from error
-
-
-async def read_stream(stream: StreamReader, incoming: Incoming) -> None:
-    """Read a whole HTTP body into ``incoming``."""
-    async for chunk in stream.iter_any():
-        incoming.feed(chunk)
-
-
-async def chunks_of(view: memoryview) -> AsyncIterator[memoryview]:
-    """Yield a buffer of bytes in pieces that keep the loop responsive."""
-    for start in range(0, view.nbytes, CHUNK_BYTES):
-        yield view[start : start + CHUNK_BYTES]

@@ -80,10 +80,10 @@ class Peer:
         room: Room | None = None,
         largest: int = 0,
     ) -> None:
-        self.bulk = BulkStore()
         self.largest = 0
         room = room or Room(0)
         self._kept = KeptBuffers(room)
+        self.bulk = BulkStore(limit=largest or None, keep=self._kept.keep)
         self._engine = engine
         self._channel = channel
         self._registry = registry
@@ -266,14 +266,6 @@ class Peer:
         except OSError as error:
             raise DecodeError(f"bulk buffer {message.id} cannot be mapped: {error}") from error
         self.bulk.arrived(message.id, data)
-
-    def arrived(self, buffer_id: str, data: Buffer) -> None:
-        """Take a buffer that was streamed.
-
-        Raises:
-            DecodeError: A buffer of that id is here already.
-        """
-        self.bulk.arrived(buffer_id, self._kept.keep(buffer_id, data))
 
     async def _recall(self, message: Recall) -> None:
         digest = await self._kept.recall(message.id, message.kept)

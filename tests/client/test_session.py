@@ -88,6 +88,9 @@ class ScriptedBulk(Bulk):
             raise ChannelClosed("gone")
         return self.offered[buffer_id]
 
+    def close(self) -> None:
+        self.closed = True
+
 
 class Rig:
     """A session on a scripted worker."""

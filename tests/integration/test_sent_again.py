@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from asyncbridge.client import Bridge, connect
-from asyncbridge.transport.websocket import HttpBulk
+from asyncbridge.transport.streams import StreamBulk
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_leaks"), pytest.mark.asyncio]
 
@@ -22,13 +22,13 @@ SUM = "int(x.sum())"
 def streamed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the sizes of the buffers that are streamed to the worker."""
     sizes: list[int] = []
-    real = HttpBulk.send
+    real = StreamBulk.send
 
-    async def noting(self: HttpBulk, buffer_id: str, buffer: Any) -> None:
+    async def noting(self: StreamBulk, buffer_id: str, buffer: Any) -> None:
         sizes.append(memoryview(buffer).nbytes)
         await real(self, buffer_id, buffer)
 
-    monkeypatch.setattr(HttpBulk, "send", noting)
+    monkeypatch.setattr(StreamBulk, "send", noting)
     return sizes
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from asyncbridge.client import Bridge, connect
 from asyncbridge.errors import WorkerLost
-from asyncbridge.transport.websocket import HttpBulk
+from asyncbridge.transport.streams import StreamBulk
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_leaks")]
 
@@ -32,15 +32,15 @@ def streamed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the ids of the buffers that go over HTTP instead."""
     ids: list[str] = []
     for name in ("send", "receive"):
-        real = getattr(HttpBulk, name)
+        real = getattr(StreamBulk, name)
 
         async def noting(
-            self: HttpBulk, buffer_id: str, *rest: Any, real: Callable[..., Any] = real
+            self: StreamBulk, buffer_id: str, *rest: Any, real: Callable[..., Any] = real
         ) -> Any:
             ids.append(buffer_id)
             return await real(self, buffer_id, *rest)
 
-        monkeypatch.setattr(HttpBulk, name, noting)
+        monkeypatch.setattr(StreamBulk, name, noting)
     return ids
 
 

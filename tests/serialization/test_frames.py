@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,11 +80,15 @@ def frame_of(
 ) -> bytes:
     """Lay out a frame by hand, after the documentation."""
     lengths = tuple(map(len, buffers)) if sizes is None else sizes
-    prefix = b"ABF\x01" + struct.pack(f"<II{len(lengths)}I", len(header), len(lengths), *lengths)
-    frame = prefix + header
+    rest = struct.pack(f"<II{len(lengths)}I", len(header), len(lengths), *lengths) + header
     for buffer in buffers:
-        frame += pad * (-len(frame) % 8) + buffer
-    return frame
+        rest += pad * (-len(rest) % 8) + buffer  # the prefix before it has 8 bytes
+    return sealed(rest)
+
+
+def sealed(rest: bytes) -> bytes:
+    """Put magic, format and checksum in front."""
+    return b"ABF\x02" + struct.pack("<I", zlib.crc32(rest)) + rest
 
 
 def test_the_layout_is_the_documented_one() -> None:
@@ -98,7 +103,7 @@ def test_the_layout_is_the_documented_one() -> None:
         b'"y":{"$":"bytes","b":1}},[0,1]]],[7,5]]'
     )
     assert pack(messages) == frame_of(header, array.tobytes(), b"abc")
-    assert pack([m.Ping(nonce=5)]) == b"ABF\x01\x07\0\0\0\0\0\0\0[[7,5]]"
+    assert pack([m.Ping(nonce=5)]) == sealed(b"\x07\0\0\0\0\0\0\0[[7,5]]")
     assert pack([]) == frame_of(b"[]")
     assert unpack(frame_of(b"[]")) == []
 
@@ -121,17 +126,21 @@ def test_buffers_are_slices_of_the_frame(kind: type) -> None:
 
 DAMAGED = {
     "empty": b"",
-    "short prefix": b"ABF\x01\0\0\0\0\0\0\0",
-    "other magic": b"XYZ\x01\x02\0\0\0\0\0\0\0[]",
-    "other format": b"ABF\x02\x02\0\0\0\0\0\0\0[]",
-    "header cut": frame_of(b"[]")[:-1],
+    "short prefix": sealed(b"\0\0\0\0\0\0\0"),
+    "other magic": b"XYZ" + frame_of(b"[]")[3:],
+    "older format": b"ABF\x01\x02\0\0\0\0\0\0\0[]",
+    "other format": b"ABF\x03" + frame_of(b"[]")[4:],
+    "other checksum": frame_of(b"[]")[:4] + bytes(4) + frame_of(b"[]")[8:],
+    "cut": frame_of(b"[]")[:-1],
+    "header cut": sealed(frame_of(b"[]")[8:-1]),
     "surplus byte": frame_of(b"[]") + b"\0",
-    "header size lies": b"ABF\x01\xff\xff\xff\xff\0\0\0\0[]",
-    "count lies": b"ABF\x01\x02\0\0\0\xff\xff\xff\xff[]",
+    "surplus sealed byte": sealed(frame_of(b"[]")[8:] + b"\0"),
+    "header size lies": sealed(b"\xff\xff\xff\xff\0\0\0\0[]"),
+    "count lies": sealed(b"\x02\0\0\0\xff\xff\xff\xff[]"),
     "buffer size lies": frame_of(b"[[38,1,[1,[0]]]]", b"abc", sizes=(2**32 - 1,)),
-    "buffer cut": frame_of(b"[[38,1,[1,[0]]]]", b"abc")[:-1],
+    "buffer cut": sealed(frame_of(b"[[38,1,[1,[0]]]]", b"abc")[8:-1]),
     "buffer missing": frame_of(b"[[38,1,[1,[0]]]]", sizes=(0, 0, 1)),
-    "surplus after a buffer": frame_of(b"[[38,1,[1,[0]]]]", b"abc") + b"\0",
+    "surplus after a buffer": sealed(frame_of(b"[[38,1,[1,[0]]]]", b"abc")[8:] + b"\0"),
     "padding": frame_of(b"[[38,1,[1,[0]]] ]", b"abc", pad=b"x"),
     "unused buffer": frame_of(b"[[7,5]]", b"abc"),
     "buffer out of range": frame_of(b"[[38,1,[1,[1]]]]", b"abc"),
@@ -157,7 +166,31 @@ def test_a_damaged_frame_is_a_decode_error(name: str) -> None:
 
 def test_the_padding_case_has_padding() -> None:
     """The frame with bad padding is a good one but for that."""
-    assert len(unpack(DAMAGED["padding"].replace(b"xx", b"\0\0").replace(b"x", b"\0"))) == 1
+    rest = DAMAGED["padding"][8:]
+    assert len(unpack(sealed(rest.replace(b"xx", b"\0\0").replace(b"x", b"\0")))) == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [m.Ping(nonce=5), m.Completed(id=1, value=encode({"x": np.arange(3), "y": b"abc"}))],
+    ids=["without buffers", "with buffers"],
+)
+def test_no_flipped_bit_goes_unseen(message: m.Message) -> None:
+    """Whichever bit of a frame is flipped, the reader refuses it: there is no wrong value."""
+    frame = pack([message])
+    for place in range(8 * len(frame)):
+        damaged = bytearray(frame)
+        damaged[place // 8] ^= 1 << place % 8
+        with pytest.raises(DecodeError):
+            unpack(bytes(damaged))
+
+
+def test_damage_is_named() -> None:
+    """The error says that the bytes changed on their way, and not what they happen to spell."""
+    frame = bytearray(pack([m.Ping(nonce=5)]))
+    frame[-2] ^= 1
+    with pytest.raises(DecodeError, match="a frame of 23 bytes was damaged or cut on its way"):
+        unpack(frame)
 
 
 def test_limits_hold_on_both_sides() -> None:
@@ -209,7 +242,7 @@ def test_a_message_that_is_no_json_is_refused() -> None:
 @given(BINARY)
 def test_random_bytes_are_a_decode_error(data: bytes) -> None:
     """Bytes that nobody packed raise nothing else, with or without the right beginning."""
-    for frame in (data, b"ABF\x01" + data, frame_of(data)):
+    for frame in (data, b"ABF\x02" + data, sealed(data), frame_of(data)):
         try:
             unpack(frame)
         except DecodeError:
@@ -227,7 +260,7 @@ def test_a_damaged_frame_is_messages_or_a_decode_error(
     if data.draw(st.booleans()):
         del frame[data.draw(st.integers(0, len(frame))) :]
     try:
-        received = unpack(bytes(frame))
+        received = unpack(sealed(bytes(frame[8:])))  # or the checksum would tell at once
         for message in received:
             if isinstance(message, m.Completed):
                 decode(message.value)

@@ -6,28 +6,10 @@ import asyncio
 
 import pytest
 
-from asyncbridge.errors import DecodeError, TooLarge
+from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import BulkRef
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.bulk import BulkStore, Incoming
-
-
-def test_incoming_grows_with_what_arrives() -> None:
-    """Nothing is allocated for what is announced, only for what comes."""
-    incoming = Incoming(1 << 60)
-    assert incoming.data == b""
-    incoming.feed(b"ab")
-    incoming.feed(b"c")
-    assert incoming.data == b"abc"
-
-
-def test_incoming_over_its_limit() -> None:
-    """The first byte over the announced size is refused, and not kept."""
-    incoming = Incoming(3)
-    incoming.feed(b"abc")
-    with pytest.raises(TooLarge, match="announced with 3 bytes brings more"):
-        incoming.feed(b"d")
-    assert incoming.data == b"abc"
+from asyncbridge.transport.bulk import REMEMBERED, BulkStore
 
 
 @pytest.mark.asyncio
@@ -76,6 +58,39 @@ async def test_the_store_lets_go_of_what_has_arrived() -> None:
     store.arrived("1-0", bytearray(b"abc"))
     await store.arrival(BulkRef(id="1-0", size=3))
     assert store._arrivals == {}
+
+
+@pytest.mark.asyncio
+async def test_a_landing_stays_until_its_buffer_is_whole() -> None:
+    """A buffer whose connection was cut goes on where it was; then it is its command's."""
+    store = BulkStore()
+    landing = store.landing("1-0", 3)
+    assert landing is not None
+    landing.data[:] = b"abc"
+    assert store.landing("1-0", 3) is landing
+    store.landed("1-0")
+    assert await store.arrival(BulkRef(id="1-0", size=3)) == b"abc"
+    assert store.landing("1-0", 3) is None
+
+
+def test_a_landing_of_another_size() -> None:
+    """A buffer does not change its size on the way."""
+    store = BulkStore()
+    store.landing("1-0", 3)
+    with pytest.raises(DecodeError, match="1-0 was announced with 3 bytes before, and now with 4"):
+        store.landing("1-0", 4)
+
+
+@pytest.mark.asyncio
+async def test_what_has_landed_is_remembered_for_a_while() -> None:
+    """Its sender may ask again; but a session's store does not grow with all that it has seen."""
+    store = BulkStore()
+    for number in range(REMEMBERED + 1):
+        store.landing(f"{number}", 0)
+        store.landed(f"{number}")
+    assert store.landing("1", 0) is None
+    assert store.landing("0", 0) is not None
+    assert len(store._landed) == REMEMBERED
 
 
 def test_an_offer_stays_until_it_is_acknowledged() -> None:

@@ -1,4 +1,4 @@
-"""The WebSocket channel and the bulk lane, between a real server and a real client."""
+"""The WebSocket channel, between a real server and a real client."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from asyncbridge.errors import DecodeError, TooLarge
 from asyncbridge.protocol.limits import FRAME_BYTES
 from asyncbridge.protocol.messages import Message, Output, Ping, Pong
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.bulk import CHUNK_BYTES, Incoming
 from asyncbridge.transport.contract import ChannelClosed
-from asyncbridge.transport.websocket import HttpBulk, WebSocketChannel, chunks_of, read_stream
+from asyncbridge.transport.websocket import WebSocketChannel
 
 pytestmark = pytest.mark.asyncio
 
@@ -78,9 +77,6 @@ async def read_all(channel: WebSocketChannel, count: int) -> list[list[Message]]
 def texts(count: int, size: int) -> list[Message]:
     """Return messages of some size."""
     return [Output(id=n, stream="stdout", text="x" * size) for n in range(count)]
-
-
-# --- the channel -------------------------------------------------------------------------
 
 
 async def test_both_ways(tmp_path: Path) -> None:
@@ -180,106 +176,3 @@ async def test_no_frame(tmp_path: Path) -> None:
         await near._socket.send_bytes(b"GET / HTTP/1.1")
         with pytest.raises(DecodeError, match="no frame"):
             await far.read()
-
-
-# --- bulk --------------------------------------------------------------------------------
-
-
-async def test_chunks() -> None:
-    """A buffer is handed over in pieces of a bounded size, without a copy."""
-    data = bytearray(CHUNK_BYTES + 5)
-    pieces = [piece async for piece in chunks_of(memoryview(data))]
-    assert [piece.nbytes for piece in pieces] == [CHUNK_BYTES, 5]
-    data[-1] = 7
-    assert pieces[1][-1] == 7
-    assert [piece async for piece in chunks_of(memoryview(b""))] == []
-
-
-@pytest.mark.parametrize("size", [0, 1, 2 * CHUNK_BYTES + 3])
-async def test_bulk_both_ways(tmp_path: Path, size: int) -> None:
-    """A buffer arrives as it is, with its size announced and the headers given, and comes back."""
-    held: dict[str, bytearray] = {}
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        assert request.headers["X-Test"] == "yes"
-        if request.method == "GET":
-            return web.Response(body=bytes(held[request.path]))
-        assert request.content_length is not None
-        incoming = Incoming(request.content_length)
-        await read_stream(request.content, incoming)
-        held[request.path] = incoming.data
-        return web.Response()
-
-    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
-    async with served(tmp_path, handle) as http:
-        bulk = HttpBulk(http, f"{BASE}/bulk", {"X-Test": "yes"})
-        await bulk.send("1-0", memoryview(data))
-        assert held == {"/bulk/1-0": data}
-        assert await bulk.receive("1-0", size) == data
-
-
-async def test_bulk_of_numbers(tmp_path: Path) -> None:
-    """A buffer that is no plain bytes travels as its bytes."""
-    held: list[bytes] = []
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        held.append(await request.read())
-        return web.Response()
-
-    async with served(tmp_path, handle) as http:
-        await HttpBulk(http, BASE, {}).send("1", memoryview(bytes(range(8))).cast("H"))
-    assert held == [bytes(range(8))]
-
-
-@pytest.mark.parametrize("size", [9, 11])
-async def test_bulk_of_another_size(tmp_path: Path, size: int) -> None:
-    """A fetched buffer has the size that the message told."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return web.Response(body=bytes(10))
-
-    async with served(tmp_path, handle) as http:
-        with pytest.raises(DecodeError):
-            await HttpBulk(http, BASE, {}).receive("1", size)
-
-
-@pytest.mark.parametrize("large", [False, True])
-async def test_bulk_refused(tmp_path: Path, large: bool) -> None:
-    """A refusal is told in the worker's words, also when it comes before all is sent."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        raise web.HTTPNotFound(text="no such session")
-
-    async with served(tmp_path, handle) as http:
-        bulk = HttpBulk(http, BASE, {})
-        with pytest.raises(ChannelClosed, match="bulk"):
-            await bulk.send("1", bytes(32 * MIB if large else 1))
-        with pytest.raises(ChannelClosed, match="refused bulk buffer 1: no such session"):
-            await bulk.receive("1", 10)
-
-
-async def test_bulk_that_is_cut(tmp_path: Path) -> None:
-    """A body that ends early is the end of the connection."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Length": "10"})
-        await response.prepare(request)
-        await response.write(bytes(5))
-        assert request.transport is not None
-        request.transport.close()
-        return response
-
-    async with served(tmp_path, handle) as http:
-        with pytest.raises(ChannelClosed, match="bulk"):
-            await HttpBulk(http, BASE, {}).receive("1", 10)
-
-
-async def test_bulk_to_nobody(tmp_path: Path) -> None:
-    """With no worker to reach, the bulk lane is closed, both ways."""
-    connector = aiohttp.UnixConnector(str(tmp_path / "nothing"))
-    async with aiohttp.ClientSession(connector=connector) as http:
-        bulk = HttpBulk(http, BASE, {})
-        with pytest.raises(ChannelClosed, match="ended"):
-            await bulk.send("1", b"x")
-        with pytest.raises(ChannelClosed, match="ended"):
-            await bulk.receive("1", 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,9 +28,10 @@ from asyncbridge.protocol.messages import (
 )
 from asyncbridge.serialization.codec import decode, encode
 from asyncbridge.serialization.split import join, split
-from asyncbridge.transport.bulk import CHUNK_BYTES
 from asyncbridge.transport.contract import ChannelClosed
-from asyncbridge.transport.websocket import HttpBulk, WebSocketChannel
+from asyncbridge.transport.records import CHUNK_BYTES
+from asyncbridge.transport.streams import StreamBulk
+from asyncbridge.transport.websocket import WebSocketChannel
 from asyncbridge.worker.app import WorkerApp
 from asyncbridge.worker.backend import Backend
 from asyncbridge.worker.engine import Engine
@@ -68,9 +69,12 @@ class Worker:
         self.app = app
         self.executor = executor
         self.path = path
+        self.lanes: list[StreamBulk] = []
 
-    def bulk(self, session: str = "s") -> HttpBulk:
-        return HttpBulk(self.http, f"{BASE}/v1/bulk/{session}", HEADERS)
+    def bulk(self, session: str = "s") -> StreamBulk:
+        url = f"{BASE}/v1/bulk/{session}"
+        self.lanes.append(StreamBulk(self.http, url, HEADERS, sound=True))
+        return self.lanes[-1]
 
     async def dial(self, session: str = "s") -> WebSocketChannel:
         socket = await self.http.ws_connect(f"{BASE}/v1/session", headers=HEADERS, compress=0)
@@ -112,7 +116,10 @@ async def serving(folder: Path) -> AsyncGenerator[Worker, None]:
     await web.UnixSite(runner, str(path)).start()
     try:
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as http:
-            yield Worker(http, app, executor, path)
+            worker = Worker(http, app, executor, path)
+            yield worker
+            for lane in worker.lanes:
+                lane.close()
     finally:
         await runner.cleanup()
 
@@ -177,7 +184,7 @@ async def test_close(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/v1/session"), ("PUT", "/v1/bulk/s/1-0"), ("GET", "/v1/bulk/s/1-0")],
+    [("GET", "/v1/session"), ("GET", "/v1/bulk/s")],
 )
 async def test_every_route_is_guarded(tmp_path: Path, method: str, path: str) -> None:
     """Without the token every route is closed, also that of a session which is there."""
@@ -248,29 +255,6 @@ async def test_unknown_bulk(tmp_path: Path) -> None:
             await worker.bulk().receive("9-0", 1)
 
 
-async def test_bulk_twice(tmp_path: Path) -> None:
-    """A buffer is sent once."""
-    async with serving(tmp_path) as worker, worker.session():
-        await worker.bulk().send("1-0", b"x")
-        with pytest.raises(ChannelClosed, match="1-0 came twice"):
-            await worker.bulk().send("1-0", b"x")
-
-
-async def test_bulk_without_a_size(tmp_path: Path) -> None:
-    """A body that does not announce its size is not read."""
-
-    async def body() -> AsyncIterator[bytes]:
-        yield b"x"
-
-    async with serving(tmp_path) as worker, worker.session():
-        url = f"{BASE}/v1/bulk/s/1-0"
-        async with worker.http.put(url, data=body(), headers=HEADERS) as response:
-            assert (response.status, await response.text()) == (
-                411,
-                "a bulk buffer announces its size",
-            )
-
-
 @pytest.mark.parametrize("size", [LARGE - 1, LARGE + 1])
 async def test_bulk_of_another_size(tmp_path: Path, size: int) -> None:
     """A buffer that is not of the size its command says ends the session; the worker lives."""
@@ -291,34 +275,8 @@ async def test_bulk_of_another_size(tmp_path: Path, size: int) -> None:
             assert await again.read() == [Pong(nonce=1)]
 
 
-async def test_a_body_that_is_cut(tmp_path: Path) -> None:
-    """A body that ends before its announced size is no buffer: its command goes on waiting."""
-    payload, bulk = split(encode({"x": bytes(LARGE)}, path="bindings"), prefix="1")
-    async with serving(tmp_path) as worker, worker.session() as channel:
-        await channel.write([Command(id=1, code="len(x)", bindings=payload)])
-        assert await channel.read() == [Accepted(ids=(1,))]
-        _, writer = await asyncio.open_unix_connection(str(worker.path))
-        writer.write(
-            f"PUT /v1/bulk/s/1-0 HTTP/1.1\r\nHost: {UNIX_HOST}\r\n"
-            f"Authorization: Bearer {TOKEN}\r\nContent-Length: {LARGE}\r\n\r\n".encode()
-        )
-        writer.write(bytes(1000))
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-        await worker.bulk().send("1-0", bulk["1-0"])
-        await worker.step()
-        assert decode((await completed(channel)).value) == LARGE
-
-
-async def test_a_body_that_is_too_large(tmp_path: Path) -> None:
+async def test_a_buffer_that_is_too_large(tmp_path: Path) -> None:
     """It is refused by its announced size, before a byte of it is taken."""
     async with serving(tmp_path) as worker, worker.session():
-        reader, writer = await asyncio.open_unix_connection(str(worker.path))
-        writer.write(
-            f"PUT /v1/bulk/s/1-0 HTTP/1.1\r\nHost: {UNIX_HOST}\r\n"
-            f"Authorization: Bearer {TOKEN}\r\nContent-Length: {8 * CHUNK_BYTES + 1}\r\n\r\n".encode()
-        )
-        assert b" 413 " in await reader.readline()
-        writer.close()
-        await writer.wait_closed()
+        with pytest.raises(ChannelClosed, match="limit is 33554432"):
+            await worker.bulk().send("1-0", bytes(8 * CHUNK_BYTES + 1))

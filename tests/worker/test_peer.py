@@ -561,7 +561,10 @@ async def test_a_streamed_buffer_is_used_again() -> None:
     async with bench.session() as client:
         first, _, bulk = arrays(1)
         await client.say(first)
-        client.peer.arrived("1-0", bytearray(bulk["1-0"]))
+        landing = client.peer.bulk.landing("1-0", MIB)
+        assert landing is not None
+        landing.data[:] = memoryview(bulk["1-0"])
+        client.peer.bulk.landed("1-0")
         await bench.work(client)
         assert decode((await client.hear(Completed)).value) == MIB
         await client.say(arrays(2)[0], Recall(id="2-0", kept="1-0"))

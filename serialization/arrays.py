@@ -24,6 +24,7 @@ from asyncbridge.serialization.dtypes import (
     wire_dtype,
     without_holes,
 )
+from asyncbridge.serialization.layouts import add_raw, is_fortran
 from asyncbridge.serialization.values import (
     TAG,
     Encoder,
@@ -79,25 +80,13 @@ def _encode_any(value: Array, form: object, buffers: Sink, depth: int) -> object
 
 
 def _encode_dense(value: Array, form: object, buffers: Sink) -> object:
-    fortran = value.flags.f_contiguous and not value.flags.c_contiguous
     return {
         TAG: "array",
         "t": form,
         "s": list(value.shape),
-        "o": "F" if fortran else "C",
-        "b": add_buffer(_raw(value, fortran=fortran), buffers),
+        "o": "F" if is_fortran(value) else "C",
+        "b": add_raw(value, buffers),
     }
-
-
-def _raw(value: Array, *, fortran: bool) -> memoryview:
-    """View an array's elements as bytes, without a copy where they lie as the wire has them."""
-    straight = value.T if fortran else value
-    dtype = wire_dtype(value.dtype)
-    if has_holes(dtype):
-        straight = without_holes(straight.astype(dtype, copy=False))
-    flat = straight.astype(dtype, order="C", copy=False).reshape(-1)
-    # As uint8, because datetime64 and others export no buffer of their own.
-    return flat.view(np.uint8).data
 
 
 def _refusal(dtype: DType) -> str:

@@ -14,13 +14,15 @@ from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import paths
 from asyncbridge.serialization.decoders import WALKS
+from asyncbridge.serialization.deferred import size_of
+from asyncbridge.serialization.drafts import Draft
 from asyncbridge.serialization.encoders import ENCODERS, explain
 from asyncbridge.serialization.values import MAX_DEPTH, Refused, Sink, Sources, Unreadable
 
 if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Buffer
 
-__all__ = ["MAX_DEPTH", "decode", "encode"]
+__all__ = ["MAX_DEPTH", "decode", "draft", "encode"]
 
 _NONE: Final = Payload(header=orjson.Fragment(b"null"), size=4)
 _EMPTY: Final = Payload(header=orjson.Fragment(b"{}"), size=2)
@@ -42,10 +44,39 @@ def encode(value: object, *, path: str = "value", one_hot: bool = True) -> Paylo
         return _NONE
     if type(value) is dict and not value:
         return _EMPTY
-    try:
-        header, buffers = _write(value, one_hot=one_hot, careful=False)
-    except Refused as refused:
-        raise explain(refused, value, path) from refused.__cause__
+    header, buffers = _write(value, path, Sink(), dense=not one_hot)
+    return _payload(header, buffers)
+
+
+def draft(
+    value: object, *, path: str = "value", one_hot: bool = True, decided: bool = False
+) -> Payload | Draft:
+    """Return a value in wire form, but for what takes long: what is large is made later.
+
+    That is copies of arrays that do not lie in memory as the wire has them, and whether a large
+    matrix that begins like a one-hot one is such. Every error is found now.
+
+    Args:
+        value: As of ``encode``.
+        path: As of ``encode``.
+        one_hot: As of ``encode``.
+        decided: Look through such matrices at once.
+
+    Raises:
+        SerializationError: A part of it has no wire form; the text says where it stands.
+    """
+    sink = Sink()
+    sink.defers = True
+    sink.drafts = not decided
+    header, buffers = _write(value, path, sink, dense=not one_hot)
+    if buffers.later is None:
+        return _payload(header, buffers)
+    parts = tuple([buffers.later.get(index, part) for index, part in enumerate(buffers)])
+    size = len(header) + sum(map(size_of, parts))
+    return Draft(header=header, buffers=parts, size=size)
+
+
+def _payload(header: bytes, buffers: Sink) -> Payload:
     size = len(header)
     if not buffers:
         return Payload(header=orjson.Fragment(header), size=size)
@@ -53,16 +84,23 @@ def encode(value: object, *, path: str = "value", one_hot: bool = True) -> Paylo
     return Payload(header=orjson.Fragment(header), buffers=tuple(buffers), size=size)
 
 
-def decode(payload: Payload) -> object:
+def decode(payload: Payload, *, quickly: bool = False) -> object:
     """Return the value that a payload stands for; the payload is left as it was.
 
     An array is a view over its buffer where that is writable, or large; see ``arrays``.
 
+    Args:
+        payload: All of whose buffers are here.
+        quickly: Break off where a few bytes stand for much work: for a thread with a loop.
+
     Raises:
         DecodeError: The tree or a buffer stands for no value.
+        TakesLong: It was broken off.
     """
     tree = payload.header
     sources = Sources(payload.buffers)
+    if quickly:
+        sources.quickly = True
     try:
         value = WALKS[type(tree)](tree, sources, 0)
     except Unreadable as broken:
@@ -73,19 +111,19 @@ def decode(payload: Payload) -> object:
     return value
 
 
-def _write(value: object, *, one_hot: bool, careful: bool) -> tuple[bytes, Sink]:
-    buffers = Sink()
-    if not one_hot:
+def _write(value: object, path: str, buffers: Sink, *, dense: bool) -> tuple[bytes, Sink]:
+    if dense:
         buffers.dense = True
-    if careful:
-        buffers.careful = True
-    tree = ENCODERS[type(value)](value, buffers, 0)
+    try:
+        tree = ENCODERS[type(value)](value, buffers, 0)
+    except Refused as refused:
+        raise explain(refused, value, path) from refused.__cause__
     try:
         return orjson.dumps(tree), buffers
     except TypeError:
-        if careful:
+        if buffers.careful:
             raise
-    return _write(value, one_hot=one_hot, careful=True)
+    return _write(value, path, buffers.anew(), dense=dense)
 
 
 def _size(buffer: Buffer) -> int:

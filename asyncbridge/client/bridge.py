@@ -51,6 +51,7 @@ class Bridge(BridgeLife):
         after: Sequence[Promise[Any]] = (),
         annotate: Callable[[RemoteError], None] | None = None,
         writable: bool | None = None,
+        one_hot: bool | None = None,
         promise_factory: Callable[..., Promise[Any]] = Promise,
         _aside: bool = False,
     ) -> Promise[Any]:
@@ -73,6 +74,8 @@ class Bridge(BridgeLife):
             annotate: Called with a ``RemoteError`` before the promise is rejected with it.
             writable: Whether arrays from 64 KiB up in its value may be written; None for what
                 ``connect`` was told.
+            one_hot: Whether large one-hot matrices in the bindings travel as the columns of their
+                ones; None for what ``connect`` was told.
             promise_factory: Makes the promise, called with ``loop=``: such as
                 ``WatchedPromise``, which tells what the code reports of its progress.
 
@@ -110,12 +113,16 @@ class Bridge(BridgeLife):
                     "the code"
                 )
         promise = promise_factory(loop=loop)
+        if one_hot is None:
+            one_hot = self._options.one_hot
         if transform is not None:
             promise._add_transform(transform)
         item = tools.Pending(
             promise,
             code=source,
-            bindings=tools.encode(dict(bindings), path="bindings") if bindings else None,
+            bindings=tools.draft(dict(bindings), path="bindings", one_hot=one_hot)
+            if bindings
+            else None,
             lifetime=lifetime,
             label=name or "",
             after=tools.dependencies(after, self._rejections) if after else (),
@@ -147,7 +154,12 @@ class Bridge(BridgeLife):
         return self.send(node, bindings, name=getattr(function, "__qualname__", repr(function)))
 
     def put(
-        self, value: object, *, name: str | None = None, lifetime: Lifetime = "collected"
+        self,
+        value: object,
+        *,
+        name: str | None = None,
+        lifetime: Lifetime = "collected",
+        one_hot: bool | None = None,
     ) -> Promise[Binding]:
         """Set a name in the worker's namespace.
 
@@ -156,6 +168,7 @@ class Bridge(BridgeLife):
             name: The name, a random one by default.
             lifetime: ``"collected"`` drops it when the returned binding is garbage,
                 ``"eternal"`` never.
+            one_hot: As of ``send``.
 
         Raises:
             ValueError: The lifetime is ``"command"``: there is no command to outlive.
@@ -175,6 +188,7 @@ class Bridge(BridgeLife):
             lifetime="eternal",
             name=f"put {key}",
             transform=lambda _: binding,
+            one_hot=one_hot,
             # Nobody knows a random name yet: the commands behind need not wait for the value.
             _aside=name is None,
         )

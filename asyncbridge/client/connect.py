@@ -27,6 +27,7 @@ def connect(
     backlog: Bound | None = None,
     shared_memory: int | None = None,
     writable: bool = False,
+    one_hot: bool = True,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -55,6 +56,8 @@ def connect(
             what there is by default. (``ASYNCBRIDGE_SHARED_MEMORY``)
         writable: Whether arrays from 64 KiB up that come back may be written. By default they
             are read-only; ``send(writable=True)`` says otherwise for one command.
+        one_hot: Whether large one-hot matrices are sent as the columns of their ones; they come
+            out dense in any case. ``send`` and ``put`` take it for one command.
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
@@ -75,5 +78,6 @@ def connect(
             backlog=backlog,
             shared_memory=shared_memory,
             writable=writable,
+            one_hot=one_hot,
         )
     )

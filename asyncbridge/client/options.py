@@ -48,6 +48,7 @@ class Options:
         shared_memory: Bytes that each side may take for large arrays, 0 for none; None leaves it
             to the variable, or the machine.
         writable: Whether large arrays that come back may be written.
+        one_hot: Whether large one-hot matrices are sent as the columns of their ones.
     """
 
     url: str | None = None
@@ -60,6 +61,7 @@ class Options:
     backlog: Bound = DEFAULT_BACKLOG
     shared_memory: int | None = None
     writable: bool = False
+    one_hot: bool = True
 
 
 def resolve(
@@ -74,6 +76,7 @@ def resolve(
     backlog: Bound | None,
     shared_memory: int | None = None,
     writable: bool = False,
+    one_hot: bool = True,
 ) -> Options:
     """Fill in what was not given.
 
@@ -98,6 +101,7 @@ def resolve(
         backlog=backlog or DEFAULT_BACKLOG,
         shared_memory=limit_of_environment() if shared_memory is None else shared_memory,
         writable=writable,
+        one_hot=one_hot,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncbridge.client.pending import Pending, dependencies, origin
 from asyncbridge.client.session import Session
 from asyncbridge.codegen import call, check_identifier, random_name, render, ship
-from asyncbridge.serialization.codec import encode
+from asyncbridge.serialization.codec import draft
 from asyncbridge.transport.arena import open_arena
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "call",
     "check_identifier",
     "dependencies",
-    "encode",
+    "draft",
     "open_arena",
     "origin",
     "random_name",

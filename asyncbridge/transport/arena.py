@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asyncbridge.serialization.deferred import Deferred, size_of
 from asyncbridge.transport.leases import (
     FOLDER_VARIABLE,
     LIMIT_VARIABLE,
@@ -32,9 +33,9 @@ from asyncbridge.transport.mapping import Mapping
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncbridge.protocol.messages import Buffer
+    from asyncbridge.serialization.deferred import Outgoing
 
-__all__ = ["ALIGNMENT", "Arena", "Segment", "copy_into", "open_arena"]
+__all__ = ["ALIGNMENT", "Arena", "Segment", "copiers", "copy_into", "open_arena"]
 
 log = logging.getLogger(__name__)
 
@@ -91,20 +92,17 @@ class Arena:
         self._total = 0
         self._closed = False
         self._warned = False
-        self.copiers = ThreadPoolExecutor(
-            COPIERS, thread_name_prefix="asyncbridge-copy", initializer=step_back
-        )
+        self.copiers = copiers()
 
     @property
     def total(self) -> int:
         """Bytes of all segments, those that are lent included."""
         return self._total
 
-    def place(self, buffer: Buffer) -> Segment | None:
+    def place(self, buffer: Outgoing) -> Segment | None:
         """Copy a buffer into a segment; None where there is no room for it."""
-        source = memoryview(buffer).cast("B")
-        segment = self.allocate(source.nbytes)
-        if segment is None or not self._copy(source, segment):
+        segment = self.allocate(size_of(buffer))
+        if segment is None or not self._copy(buffer, segment):
             return None
         return segment
 
@@ -195,6 +193,9 @@ class Arena:
         finally:
             os.close(file)
 
+    def _is_open(self) -> bool:
+        return not self._closed
+
     def _check_open(self) -> None:
         if self._closed:
             raise OSError(errno.ESHUTDOWN, "the arena was closed")
@@ -224,8 +225,12 @@ class Arena:
                 size, self._total, self.limit, self.lease.root, LIMIT_VARIABLE,
             )  # fmt: skip
 
-    def _copy(self, source: memoryview, segment: Segment) -> bool:
-        if copy_into(segment.view(), source, going_on=lambda: not self._closed):
+    def _copy(self, source: Outgoing, segment: Segment) -> bool:
+        if isinstance(source, Deferred):
+            done = source.write(segment.view(), going_on=self._is_open)
+        else:
+            done = copy_into(segment.view(), memoryview(source).cast("B"), going_on=self._is_open)
+        if done:
             return True
         self.give_back(segment)
         return False
@@ -239,6 +244,11 @@ def copy_into(target: memoryview, source: memoryview, *, going_on: Callable[[], 
             return False
         np.copyto(to[start : start + SLICE_BYTES], given[start : start + SLICE_BYTES])
     return True
+
+
+def copiers() -> ThreadPoolExecutor:
+    """Return threads for what would hold a loop up; none is there before it is used."""
+    return ThreadPoolExecutor(COPIERS, thread_name_prefix="asyncbridge-copy", initializer=step_back)
 
 
 def step_back() -> None:

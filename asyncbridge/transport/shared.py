@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, TypeVar
 from asyncbridge.errors import DecodeError
 from asyncbridge.lifetime import Finalizers
 from asyncbridge.protocol.messages import Placed, Returned
+from asyncbridge.serialization.deferred import size_of, whole
 from asyncbridge.transport.arena import ALIGNMENT, copy_into
 from asyncbridge.transport.mapping import Mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from asyncbridge.protocol.messages import Buffer, Message
+    from asyncbridge.protocol.messages import Message
+    from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.transport.arena import Arena, Segment
     from asyncbridge.transport.leases import Peering
 
@@ -55,20 +57,20 @@ class SharedMemory:
 
     # --- lending ---
 
-    async def lend(self, buffer_id: str, buffer: Buffer) -> Segment | None:
+    async def lend(self, buffer_id: str, buffer: Outgoing) -> Segment | None:
         """Copy a buffer and tell the other side where it is; None where there is no room."""
-        source = memoryview(buffer).cast("B")
-        segment = self._arena.warm(source.nbytes) if source.nbytes <= COPY_INLINE else None
+        size = size_of(buffer)
+        segment = self._arena.warm(size) if size <= COPY_INLINE else None
         if segment is not None:
-            copy_into(segment.view(), source, going_on=lambda: True)
+            copy_into(segment.view(), memoryview(whole(buffer)).cast("B"), going_on=lambda: True)
         else:
             with contextlib.suppress(RuntimeError):  # the arena was closed
-                segment = await self._in_thread(self.place, source)
+                segment = await self._in_thread(self.place, buffer)
         if segment is not None:
             self.tell(buffer_id, segment)
         return segment
 
-    def place(self, buffer: Buffer) -> Segment | None:
+    def place(self, buffer: Outgoing) -> Segment | None:
         """Copy a buffer into a segment, in any thread; None where there is no room."""
         return self._arena.place(buffer)
 

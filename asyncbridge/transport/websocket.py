@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientError, ClientTimeout, WSMsgType
 
 from asyncbridge.errors import DecodeError, TooLarge
 from asyncbridge.protocol.limits import FRAME_BYTES
+from asyncbridge.serialization.deferred import Deferred, size_of
 from asyncbridge.serialization.frames import pack_all, unpack
 from asyncbridge.transport.bulk import CHUNK_BYTES, Incoming
 from asyncbridge.transport.contract import Bulk, Channel, ChannelClosed
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession, ClientWebSocketResponse, StreamReader
     from aiohttp.web import WebSocketResponse
 
-    from asyncbridge.protocol.messages import Buffer, Message
+    from asyncbridge.protocol.messages import Message
+    from asyncbridge.serialization.deferred import Outgoing
 
 __all__ = ["HttpBulk", "WebSocketChannel", "chunks_of", "read_stream"]
 
@@ -71,11 +74,14 @@ class HttpBulk(Bulk):
         self._base = base
         self._headers = headers
 
-    async def send(self, buffer_id: str, buffer: Buffer) -> None:
+    async def send(self, buffer_id: str, buffer: Outgoing) -> None:
         """PUT a buffer to the worker, in chunks."""
-        view = memoryview(buffer).cast("B")
-        headers = {**self._headers, "Content-Length": str(view.nbytes)}
-        await self._request("PUT", buffer_id, None, data=chunks_of(view), headers=headers)
+        headers = {**self._headers, "Content-Length": str(size_of(buffer))}
+        if isinstance(buffer, Deferred):
+            data = chunks_made(buffer)
+        else:
+            data = chunks_of(memoryview(buffer).cast("B"))
+        await self._request("PUT", buffer_id, None, data=data, headers=headers)
 
     async def receive(self, buffer_id: str, size: int) -> bytearray:
         """GET a buffer from the worker, growing with what arrives."""
@@ -116,6 +122,13 @@ async def read_stream(stream: StreamReader, incoming: Incoming) -> None:
     """Read a whole HTTP body into ``incoming``."""
     async for chunk in stream.iter_any():
         incoming.feed(chunk)
+
+
+async def chunks_made(buffer: Deferred) -> AsyncIterator[memoryview]:
+    """Yield the pieces of a buffer that is made as it leaves, each made off the loop."""
+    chunks = buffer.chunks()
+    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+        yield chunk
 
 
 async def chunks_of(view: memoryview) -> AsyncIterator[memoryview]:

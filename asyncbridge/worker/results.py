@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 import numpy as np
 
 from asyncbridge.protocol.messages import Buffer, BulkRef, Payload
-from asyncbridge.serialization.split import split
+from asyncbridge.serialization.drafts import Draft
+from asyncbridge.serialization.split import split, split_draft
 from asyncbridge.transport.arena import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from asyncbridge.serialization.deferred import Outgoing
 
 __all__ = ["Held", "pack_up"]
 
@@ -22,7 +25,7 @@ Held = Buffer | Segment
 
 
 def pack_up(
-    payload: Payload, *, prefix: str, place: Callable[[Buffer], Held]
+    payload: Payload | Draft, *, prefix: str, place: Callable[[Outgoing], Held]
 ) -> tuple[Payload, dict[str, Held]]:
     """Take a value's large buffers out, and make all of it safe from what commands do next.
 
@@ -34,14 +37,18 @@ def pack_up(
     Raises:
         TooLarge: The value's JSON part is over the limit of one message.
     """
-    small, bulk = split(payload, prefix=prefix)
+    bulk: Mapping[str, Outgoing]
+    if isinstance(payload, Draft):
+        small, bulk = split_draft(payload, prefix=prefix)
+    else:
+        small, bulk = split(payload, prefix=prefix)
     del payload
     inline = tuple(part if isinstance(part, BulkRef) else bytes(part) for part in small.buffers)
     held = {name: part if is_settled(part) else place(part) for name, part in bulk.items()}
     return Payload(header=small.header, buffers=inline, size=small.size), held
 
 
-def is_settled(buffer: Buffer) -> bool:
+def is_settled(buffer: Outgoing) -> TypeGuard[Buffer]:
     """Tell whether nobody can change a buffer any more: then it may leave later, uncopied.
 
     So it is with ``bytes``, and with an array's elements when the encoder's view is all that

@@ -14,6 +14,7 @@ from aiohttp import web
 from asyncbridge.errors import DecodeError, TooLarge
 from asyncbridge.protocol.limits import FRAME_BYTES
 from asyncbridge.protocol.messages import Message, Output, Ping, Pong
+from asyncbridge.serialization.deferred import LaterBytes
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.bulk import CHUNK_BYTES, Incoming
 from asyncbridge.transport.contract import ChannelClosed
@@ -229,6 +230,20 @@ async def test_bulk_of_numbers(tmp_path: Path) -> None:
     async with served(tmp_path, handle) as http:
         await HttpBulk(http, BASE, {}).send("1", memoryview(bytes(range(8))).cast("H"))
     assert held == [bytes(range(8))]
+
+
+async def test_bulk_that_is_made_as_it_leaves(tmp_path: Path) -> None:
+    """Piece by piece, with its length announced."""
+    got: list[tuple[int | None, bytes]] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        got.append((request.content_length, await request.read()))
+        return web.Response()
+
+    data = bytearray(range(250)) * 4000
+    async with served(tmp_path, handle) as http:
+        await HttpBulk(http, f"{BASE}/v1/bulk/s", {}).send("1", LaterBytes(data))
+    assert got == [(len(data), bytes(data))]
 
 
 @pytest.mark.parametrize("size", [9, 11])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, TypeVar, cast
 
 from asyncbridge.errors import DecodeError
-from asyncbridge.serialization import arrays, extras, masked, registry, standard, values
+from asyncbridge.serialization import arrays, extras, masked, numbers, registry, standard, values
 from asyncbridge.serialization.values import (
     MAX_DEPTH,
     TAG,
@@ -160,6 +160,7 @@ _FORMS: Final[Mapping[str, Form]] = {
     **values.FORMS,
     **standard.FORMS,
     **arrays.FORMS,
+    **numbers.FORMS,
     "tuple": (_ITEMS, _read_tuple),
     "set": (_ITEMS, _read_set),
     "frozenset": (_ITEMS, _read_frozenset),

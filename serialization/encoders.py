@@ -6,7 +6,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.errors import SerializationError
-from asyncbridge.serialization import arrays, extras, paths, registry, standard, values
+from asyncbridge.serialization import arrays, extras, numbers, paths, registry, standard, values
 from asyncbridge.serialization.values import (
     MAX_DEPTH,
     TAG,
@@ -76,8 +76,14 @@ def explain(refused: Refused, root: object, path: str) -> SerializationError:
 def _encode_list(value: list[object], buffers: Sink, depth: int) -> object:
     if depth >= MAX_DEPTH:
         raise Refused(value, TOO_DEEP, depth)
-    if len(value) >= _BULK_CHECK and _all_plain(value, buffers):
-        return value
+    if len(value) >= _BULK_CHECK:
+        kinds = set(map(type, value))
+        if len(value) >= numbers.SHORTEST:
+            packed = numbers.encode(value, kinds, buffers)
+            if packed is not None:
+                return packed
+        if _all_plain(value, kinds, buffers):
+            return value
     depth += 1
     return [ENCODERS[type(item)](item, buffers, depth) for item in value]
 
@@ -86,7 +92,11 @@ def _encode_dict(value: dict[object, object], buffers: Sink, depth: int) -> obje
     if depth >= MAX_DEPTH:
         raise Refused(value, TOO_DEEP, depth)
     bulk = len(value) >= _BULK_CHECK
-    if bulk and _all_texts(value, buffers) and _all_plain(value.values(), buffers):
+    if (
+        bulk
+        and _all_texts(value, buffers)
+        and _all_plain(value.values(), set(map(type, value.values())), buffers)
+    ):
         return value
     if not _plain_keys(value):
         items = (part for item in value.items() for part in item)
@@ -179,13 +189,12 @@ def _all_texts(keys: dict[object, object], buffers: Sink) -> bool:
     return not buffers.careful and set(map(type, keys)) == _TEXT and TAG not in keys
 
 
-def _all_plain(items: Collection[Any], buffers: Sink) -> bool:
-    """Whether the items seem to stand for themselves: all in C loops.
+def _all_plain(items: Collection[Any], kinds: set[type], buffers: Sink) -> bool:
+    """Whether the items, of these types, seem to stand for themselves: all in C loops.
 
     What orjson refuses by itself is not looked for: integers of more than 64 bits, and lone
     surrogates. Then the value is walked again, with care.
     """
-    kinds = set(map(type, items))
     if buffers.careful or not kinds <= _SCALARS:
         return False
     if float not in kinds:

@@ -348,7 +348,12 @@ def _decode_bytes(body: dict[str, object], sources: Sources, depth: int) -> byte
 
 
 def _decode_bytearray(body: dict[str, object], sources: Sources, depth: int) -> bytearray:
-    return bytearray(take_buffer(body["b"], sources))
+    buffer = take_buffer(body["b"], sources)
+    made = bytearray()
+    # In slices, for the GIL is held; it grows in place.
+    for start in range(0, len(buffer), DEFERRED_ABOVE):
+        made += buffer[start : start + DEFERRED_ABOVE]
+    return made
 
 
 def _decode_memoryview(body: dict[str, object], sources: Sources, depth: int) -> memoryview:

@@ -72,12 +72,12 @@ async def test_one_hot_matrices_go_as_their_columns_if_that_is_wanted(
 ) -> None:
     """Said once for a bridge, or for one command, which has the last word."""
     value = one_hot()
-    said = {} if way == "connect" else {"one_hot": wanted}
+    said = None if way == "connect" else wanted
     async with connect(backend=None, one_hot=wanted is (way == "connect")) as bridge:
         if way == "put":
-            await bridge.put(value, **said)
+            await bridge.put(value, one_hot=said)
         else:
-            assert await bridge.send("float(x.sum())", {"x": value}, **said) == 3000.0
+            assert await bridge.send("float(x.sum())", {"x": value}, one_hot=said) == 3000.0
         session = bridge._session
         assert session is not None
         arena = session._transfers._arena

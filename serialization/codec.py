@@ -119,10 +119,13 @@ def _write(value: object, path: str, buffers: Sink, *, dense: bool) -> tuple[byt
     except Refused as refused:
         raise explain(refused, value, path) from refused.__cause__
     try:
-        return orjson.dumps(tree), buffers
+        header = orjson.dumps(tree)
     except TypeError:
         if buffers.careful:
             raise
+    else:
+        if not buffers.hasty or b"null" not in header:
+            return header, buffers
     return _write(value, path, buffers.anew(), dense=dense)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.errors import SerializationError
@@ -185,25 +186,26 @@ def _plain_keys(value: dict[object, object]) -> bool:
 
 
 def _all_texts(keys: dict[object, object], buffers: Sink) -> bool:
-    """Whether a large dict's keys seem to be a JSON object's: all in C loops."""
-    return not buffers.careful and set(map(type, keys)) == _TEXT and TAG not in keys
+    """Whether a large dict's keys seem to be a JSON object's; orjson refuses all but texts."""
+    return not buffers.careful and type(next(iter(keys))) is str and TAG not in keys
 
 
 def _all_plain(items: Collection[Any], kinds: set[type], buffers: Sink) -> bool:
     """Whether the items, of these types, seem to stand for themselves: all in C loops.
 
-    What orjson refuses by itself is not looked for: integers of more than 64 bits, and lone
-    surrogates. Then the value is walked again, with care.
+    What shows afterwards is not looked for: orjson refuses integers of more than 64 bits and lone
+    surrogates, and writes null for NaN. Then the value is walked again, with care.
     """
     if buffers.careful or not kinds <= _SCALARS:
         return False
     if float not in kinds:
         return True
-    floats = items if len(kinds) == 1 else [item for item in items if type(item) is float]
-    return all(map(isfinite, floats))
+    if NoneType not in kinds:
+        buffers.hasty = True
+        return True
+    return all(map(isfinite, [item for item in items if type(item) is float]))
 
 
-_TEXT: Final = {str}
 _SCALARS: Final = frozenset[type]((type(None), bool, int, float, str))
 ENCODERS: Final = _Encoders(
     {

@@ -46,6 +46,8 @@ def split(payload: Payload, *, prefix: str) -> tuple[Payload, dict[str, Buffer]]
     Raises:
         TooLarge: The value's JSON part is over the limit of one message.
     """
+    if payload.size < SMALL_BYTES:
+        return payload, {}
     buffers = raw_buffers(payload)
     sizes = [memoryview(buffer).nbytes for buffer in buffers]
     header = payload.size - sum(sizes)

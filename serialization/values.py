@@ -38,6 +38,7 @@ class Sink(list[Buffer]):
         later: Those buffers, by their place in this list, which has empty ones for them.
         dense: Whether one-hot matrices are written like any others.
         careful: Whether each scalar is looked at, for orjson has refused one that was not.
+        hasty: Whether floats were not looked at: in the JSON, null may stand for one of them.
         numbered: How many objects have a number.
         room: Bytes that the one-hot matrices still to be written may have when they are dense.
     """
@@ -49,6 +50,7 @@ class Sink(list[Buffer]):
     later: dict[int, Deferred | Undecided] | None = None
     dense: bool = False
     careful: bool = False
+    hasty: bool = False
     numbered: int = 0
     room: int = ONE_HOT_TOTAL
 

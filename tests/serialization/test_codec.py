@@ -397,3 +397,19 @@ def test_a_damaged_header_is_a_value_or_a_decode_error(value: object, data: st.D
         decode(Payload(header=tree, buffers=payload.buffers))
     except DecodeError:
         return
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("beside", [0.5, "null", None])
+def test_floats_that_json_lacks_among_many_scalars(
+    odd: float, beside: object, exact: Callable[..., None]
+) -> None:
+    """They are found, in a list and in a dict, whatever stands beside them."""
+    numbers = [*(n / 7 for n in range(20)), "null", beside, odd]
+    exact([numbers, dict(zip(map(str, range(30)), numbers, strict=False))])
+
+
+@pytest.mark.parametrize("odd", [1, None, ("a",), "\ud800", "$"])
+def test_a_large_dict_with_a_key_that_json_lacks(odd: object, exact: Callable[..., None]) -> None:
+    """It comes back with it."""
+    exact([{**{str(number): number for number in range(20)}, odd: 0.5}])

@@ -12,12 +12,12 @@ from asyncbridge.lifetime import Finalizers
 from asyncbridge.protocol.messages import Placed, Returned
 from asyncbridge.serialization.deferred import size_of, whole
 from asyncbridge.transport.arena import ALIGNMENT, copy_into
-from asyncbridge.transport.mapping import Mapping
+from asyncbridge.transport.mapping import Mapping, let_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from asyncbridge.protocol.messages import Message
+    from asyncbridge.protocol.messages import Buffer, Message
     from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.transport.arena import Arena, Segment
     from asyncbridge.transport.leases import Peering
@@ -69,6 +69,13 @@ class SharedMemory:
         if segment is not None:
             self.tell(buffer_id, segment)
         return segment
+
+    async def let_go(self, buffer: Buffer) -> None:
+        """Free most of the memory of an array that was lent, and that nothing else refers to."""
+        # Not of bytes: those may be anybody's.
+        if isinstance(buffer, memoryview) and buffer.nbytes > LARGE:
+            with contextlib.suppress(RuntimeError):
+                await self._in_thread(let_go, buffer)
 
     def place(self, buffer: Outgoing) -> Segment | None:
         """Copy a buffer into a segment, in any thread; None where there is no room."""

@@ -158,17 +158,21 @@ class Peer:
     ) -> None:
         """Tell a value once its buffers lie in shared memory, as far as there is room."""
         offers: dict[str, Buffer] = {}
+        spent: list[Buffer] = []
         while bulk:
             name, held = bulk.popitem()
             if isinstance(held, Segment):
                 shared.tell(name, held)
-            else:
-                held = await shared.lend(name, held) or held
+            elif (segment := await shared.lend(name, held)) is not None:
+                spent.append(held)
+                held = segment
             # What cannot be mapped over there can still be fetched.
             offers[name] = memory_of(held)
         self._offer(command_id, offers)
         self._protocol.completed(command_id, value, stopped=stopped)
         self._writer.wake()
+        while spent:
+            await shared.let_go(spent.pop())
 
     def _offer(self, command_id: int, offers: dict[str, Buffer]) -> None:
         if offers and self._protocol.state is ConnectionState.OPEN:

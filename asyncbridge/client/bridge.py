@@ -62,7 +62,8 @@ class Bridge(BridgeLife):
         Args:
             code: Python source, or a node of ``asyncbridge.codegen``.
             bindings: Values by name, set in the worker's namespace before the code runs. An
-                array must not be changed before its command has started.
+                array, a ``bytearray`` or a ``memoryview`` must not be changed before its command
+                has started.
             transform: Makes a domain object of the raw value.
             lifetime: Of the bindings: ``"command"``, they go when the command has finished, or
                 ``"eternal"``. Names that the code assigns stay in any case.

@@ -84,3 +84,32 @@ async def test_one_hot_matrices_go_as_their_columns_if_that_is_wanted(
         assert arena is not None
         # 6,000 bytes of columns travel with the command: no segment is made for them.
         assert (arena.total == 0) is wanted
+
+
+FIND = """
+def file_at(address):
+    with open("/proc/self/maps", encoding="ascii") as maps:
+        for line in maps:
+            begin, _, end = line.split()[0].partition("-")
+            if int(begin, 16) <= address < int(end, 16):
+                return line.split()[-1]
+"""
+
+
+async def test_each_way_takes_one_copy(connected: Callable[[], Bridge]) -> None:
+    """What either side looks at is the other side's file, whatever the array was like."""
+    scope: dict[str, Any] = {}
+    exec(FIND, scope)  # the same function on both sides
+    async with connected() as bridge:
+        session = bridge._session
+        assert session is not None
+        assert session._transfers._arena is not None
+        own = session._transfers._arena.lease.name
+        welcome = session.protocol.welcome
+        assert welcome is not None
+        await bridge.send(FIND + "import numpy\nkept = numpy.arange(400_000.0)")
+        for code in ("kept", "kept[::2]", "kept + 1"):
+            result = await bridge.send(code)
+            assert welcome.arena in scope["file_at"](result.ctypes.data)
+        for value in (np.arange(10**5), np.arange(10**6)[::2], np.ones(10**6, ">f4").astype("f4")):
+            assert own in await bridge.send("file_at(x.ctypes.data)", {"x": value})

@@ -121,7 +121,7 @@ class Transfers:
             self._copiers = copiers()
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._copiers, capture, function, argument)
+            return await loop.run_in_executor(self._copiers, lambda: capture(function, argument))
         except RuntimeError as error:  # closed meanwhile: nobody waits for it any more
             return Error(error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import numpy as np
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.asyncio
 
 
 @contextmanager
-def pending(value: object, code: str = "x") -> Iterator[Pending]:
+def pending(value: object, code: str = "x") -> Generator[Pending, None, None]:
     """Make a command, whose promise nobody waits for."""
     promise: Promise[object] = Promise()
     bindings = None if value is None else draft({"x": value})

@@ -82,7 +82,7 @@ KINDS = (
 
 
 def measure(quick: bool) -> list[Figure]:
-    """Measure the lag while 512 MiB, or a million rows, go each way; and the lag of an idle loop."""
+    """Measure the lag while 230 to 500 MiB, or a million rows, go each way, and with nothing to do."""
     scale, rounds = (50, 3) if quick else (500, 5)
     return [figure for kind in KINDS for figure in of_kind(kind, scale, rounds)]
 

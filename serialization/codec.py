@@ -126,7 +126,9 @@ def _write(value: object, path: str, buffers: Sink, *, dense: bool) -> tuple[byt
     else:
         if not buffers.hasty or b"null" not in header:
             return header, buffers
-    return _write(value, path, buffers.anew(), dense=dense)
+    again = Sink()
+    again.careful, again.defers, again.drafts = True, buffers.defers, buffers.drafts
+    return _write(value, path, again, dense=dense)
 
 
 def _size(buffer: Buffer) -> int:

@@ -62,13 +62,6 @@ class Sink(list[Buffer]):
         self.append(b"")
         return len(self) - 1
 
-    def anew(self) -> Sink:
-        """Return an empty one for a second, careful walk."""
-        sink = Sink()
-        sink.careful = True
-        sink.defers, sink.drafts = self.defers, self.drafts
-        return sink
-
     def known(self, value: object) -> object:
         """Return what refers to an object that was written before, else None."""
         if self.seen is None:

@@ -24,6 +24,7 @@ from asyncbridge.serialization.dtypes import (
     wire_dtype,
     without_holes,
 )
+from asyncbridge.serialization.layouts import add_raw, is_fortran
 from asyncbridge.serialization.values import (
     TAG,
     Encoder,
@@ -56,9 +57,9 @@ buffer or not, whether the array may be written.
 
 def encode_array(value: Array, buffers: Sink, depth: int) -> object:
     """Write an array; where it stood before in the value, write which one it is."""
-    known = buffers.known(value)
-    if known is not None:
-        return known
+    seen = buffers.seen
+    if seen is not None and id(value) in seen:
+        return buffers.known(value)
     dtype = value.dtype
     form = _AS_THEY_LIE.get(dtype.type) if dtype.isnative else None
     plain = value.ndim != 2 or value.nbytes < one_hot.SMALLEST
@@ -79,25 +80,13 @@ def _encode_any(value: Array, form: object, buffers: Sink, depth: int) -> object
 
 
 def _encode_dense(value: Array, form: object, buffers: Sink) -> object:
-    fortran = value.flags.f_contiguous and not value.flags.c_contiguous
     return {
         TAG: "array",
         "t": form,
         "s": list(value.shape),
-        "o": "F" if fortran else "C",
-        "b": add_buffer(_raw(value, fortran=fortran), buffers),
+        "o": "F" if is_fortran(value) else "C",
+        "b": add_raw(value, buffers),
     }
-
-
-def _raw(value: Array, *, fortran: bool) -> memoryview:
-    """View an array's elements as bytes, without a copy where they lie as the wire has them."""
-    straight = value.T if fortran else value
-    dtype = wire_dtype(value.dtype)
-    if has_holes(dtype):
-        straight = without_holes(straight.astype(dtype, copy=False))
-    flat = straight.astype(dtype, order="C", copy=False).reshape(-1)
-    # As uint8, because datetime64 and others export no buffer of their own.
-    return flat.view(np.uint8).data
 
 
 def _refusal(dtype: DType) -> str:
@@ -147,7 +136,10 @@ ENCODERS: Final[Mapping[type, Encoder]] = {
 
 
 def _decode_array(body: dict[str, object], sources: Sources, depth: int) -> Array:
-    dtype = read_dtype(body["t"], "array")
+    form, sides = body["t"], body["s"]
+    if type(form) is str and form in _PLAIN and type(sides) is list and len(sides) == 1:
+        return _decode_plain(body, sources, _PLAIN[form], sides[0])
+    dtype = read_dtype(form, "array")
     shape = read_shape(body["s"], "array")
     order = body["o"]
     if order not in ("C", "F"):
@@ -160,6 +152,21 @@ def _decode_array(body: dict[str, object], sources: Sources, depth: int) -> Arra
     if size < COPY_BELOW and _is_read_only(raw):
         raw = bytearray(raw)
     array = _build(raw, shape, dtype, fortran=order == "F")
+    sources.remember(array)
+    return array
+
+
+def _decode_plain(body: dict[str, object], sources: Sources, dtype: DType, length: object) -> Array:
+    """Read numbers in one dimension, as most arrays by number are: half the time."""
+    if type(length) is not int or length < 0 or body["o"] not in ("C", "F"):
+        malformed("array", "an integer from 0 up for its length, and 'C' or 'F' for its order")
+    raw = take_buffer(body["b"], sources)
+    size = raw.nbytes if type(raw) is memoryview else len(raw)
+    if size != length * dtype.itemsize:
+        malformed("array", f"{length * dtype.itemsize} bytes of {dtype} for its shape, got {size}")
+    if size < COPY_BELOW and _is_read_only(raw):
+        raw = bytearray(raw)
+    array: Array = np.ndarray(length, dtype, raw)
     sources.remember(array)
     return array
 
@@ -218,6 +225,10 @@ def _decode_same(body: dict[str, object], sources: Sources, depth: int) -> objec
     return objects[number]
 
 
+_PLAIN: Final = {
+    code: np.dtype(kind) for kind, code in _AS_THEY_LIE.items() if np.dtype(kind).kind != "b"
+}
+"""Dtypes by name whose bytes are the wire's, whatever they are."""
 _B: Final = frozenset((TAG, "b"))
 
 FORMS: Final[Mapping[str, Form]] = {

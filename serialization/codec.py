@@ -14,6 +14,8 @@ from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import paths
 from asyncbridge.serialization.decoders import WALKS
+from asyncbridge.serialization.deferred import size_of
+from asyncbridge.serialization.drafts import Draft
 from asyncbridge.serialization.encoders import ENCODERS, explain
 from asyncbridge.serialization.values import MAX_DEPTH, Refused, Sink, Sources, Unreadable
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Buffer
     from asyncbridge.serialization.files import FileArray
 
-__all__ = ["MAX_DEPTH", "decode", "encode"]
+__all__ = ["MAX_DEPTH", "decode", "draft", "encode"]
 
 _NONE: Final = Payload(header=orjson.Fragment(b"null"), size=4)
 _EMPTY: Final = Payload(header=orjson.Fragment(b"{}"), size=2)
@@ -48,10 +50,54 @@ def encode(
         return _NONE
     if type(value) is dict and not value:
         return _EMPTY
-    try:
-        header, buffers = _write(value, one_hot=one_hot, files=files, careful=False)
-    except Refused as refused:
-        raise explain(refused, value, path) from refused.__cause__
+    header, buffers = _write(value, path, _sink(one_hot=one_hot, files=files))
+    return _payload(header, buffers)
+
+
+def draft(
+    value: object,
+    *,
+    path: str = "value",
+    one_hot: bool = True,
+    files: bool = True,
+    decided: bool = False,
+) -> Payload | Draft:
+    """Return a value in wire form, but for what takes long: what is large is made later.
+
+    That is copies of arrays that do not lie in memory as the wire has them, and whether a large
+    matrix that begins like a one-hot one is such. Every error is found now.
+
+    Args:
+        value: As of ``encode``.
+        path: As of ``encode``.
+        one_hot: As of ``encode``.
+        files: As of ``encode``.
+        decided: Look through such matrices at once.
+
+    Raises:
+        SerializationError: A part of it has no wire form; the text says where it stands.
+    """
+    sink = _sink(one_hot=one_hot, files=files)
+    sink.defers, sink.drafts = True, not decided
+    header, buffers = _write(value, path, sink)
+    if buffers.later is None:
+        return _payload(header, buffers)
+    parts = tuple([buffers.later.get(index, part) for index, part in enumerate(buffers)])
+    size = len(header) + sum(map(size_of, parts))
+    return Draft(header=header, buffers=parts, size=size)
+
+
+def _sink(*, one_hot: bool, files: bool) -> Sink:
+    sink = Sink()
+    # Most values want neither; a list with attributes of its own takes longer to make.
+    if not one_hot:
+        sink.dense = True
+    if not files:
+        sink.files = False
+    return sink
+
+
+def _payload(header: bytes, buffers: Sink) -> Payload:
     size = len(header)
     if not buffers:
         return Payload(header=orjson.Fragment(header), size=size)
@@ -59,7 +105,12 @@ def encode(
     return Payload(header=orjson.Fragment(header), buffers=tuple(buffers), size=size)
 
 
-def decode(payload: Payload, *, files: Callable[[FileArray], object] | None = None) -> object:
+def decode(
+    payload: Payload,
+    *,
+    files: Callable[[FileArray], object] | None = None,
+    quickly: bool = False,
+) -> object:
     """Return the value that a payload stands for; the payload is left as it was.
 
     An array is a view over its buffer where that is writable, or large; see ``arrays``.
@@ -67,14 +118,18 @@ def decode(payload: Payload, *, files: Callable[[FileArray], object] | None = No
     Args:
         payload: The value in wire form.
         files: Maps an array that came by the path of its file; without it, such a one is refused.
+        quickly: Break off where a few bytes stand for much work: for a thread with a loop.
 
     Raises:
         DecodeError: The tree or a buffer stands for no value.
+        TakesLong: It was broken off.
     """
     tree = payload.header
     sources = Sources(payload.buffers)
     if files is not None:
         sources.files = files
+    if quickly:
+        sources.quickly = True
     try:
         value = WALKS[type(tree)](tree, sources, 0)
     except Unreadable as broken:
@@ -85,21 +140,20 @@ def decode(payload: Payload, *, files: Callable[[FileArray], object] | None = No
     return value
 
 
-def _write(value: object, *, one_hot: bool, files: bool, careful: bool) -> tuple[bytes, Sink]:
-    buffers = Sink()
-    if not files:
-        buffers.files = False
-    if not one_hot:
-        buffers.dense = True
-    if careful:
-        buffers.careful = True
-    tree = ENCODERS[type(value)](value, buffers, 0)
+def _write(value: object, path: str, buffers: Sink) -> tuple[bytes, Sink]:
     try:
-        return orjson.dumps(tree), buffers
+        tree = ENCODERS[type(value)](value, buffers, 0)
+    except Refused as refused:
+        raise explain(refused, value, path) from refused.__cause__
+    try:
+        header = orjson.dumps(tree)
     except TypeError:
-        if careful:
+        if buffers.careful:
             raise
-    return _write(value, one_hot=one_hot, files=files, careful=True)
+    else:
+        if not buffers.hasty or b"null" not in header:
+            return header, buffers
+    return _write(value, path, buffers.anew_with_care())
 
 
 def _size(buffer: Buffer) -> int:

@@ -72,15 +72,21 @@ def _pack_objects(values: Any) -> object:
 
 def _pack_texts(items: list[Any]) -> object:
     """Return texts as the bytes of all, and the characters of each: lists are slow to write."""
-    lengths = np.fromiter((_MISSING if text is None else len(text) for text in items), np.int64)
-    raw = "".join(text for text in items if text is not None).encode("utf-8", "surrogatepass")
-    return {"text": raw, "lengths": lengths}
+    present = items
+    if {*map(type, items)} != {str}:
+        present = [text for text in items if type(text) is str]
+    lengths = np.fromiter(map(len, present), np.int64, len(present))
+    if present is not items:
+        marked = np.full(len(items), _MISSING, np.int64)
+        marked[[type(text) is str for text in items]] = lengths
+        lengths = marked
+    return {"text": "".join(present).encode("utf-8", "surrogatepass"), "lengths": lengths}
 
 
 def _pack_strings(array: Any) -> object:
     dtype = array.dtype
-    items = [text if type(text) is str else None for text in array]
-    return ["string", dtype.storage, dtype.na_value is pd.NA, _pack_texts(items)]
+    texts = _pack_texts(array.to_numpy(object).tolist())
+    return ["string", dtype.storage, dtype.na_value is pd.NA, texts]
 
 
 def _pack_categorical(array: Any) -> object:

@@ -6,13 +6,23 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, TypeVar, cast
 
 from asyncbridge.errors import DecodeError
-from asyncbridge.serialization import arrays, extras, files, masked, registry, standard, values
+from asyncbridge.serialization import (
+    arrays,
+    extras,
+    files,
+    masked,
+    numbers,
+    registry,
+    standard,
+    values,
+)
 from asyncbridge.serialization.values import (
     MAX_DEPTH,
     TAG,
     TOO_DEEP,
     Form,
     Sources,
+    TakesLong,
     Unreadable,
     malformed,
     shown,
@@ -58,15 +68,17 @@ def _walk_tagged(tree: dict[str, object], sources: Sources, depth: int) -> objec
     tag = tree[TAG]
     form = _FORMS.get(tag) if type(tag) is str else None
     if form is None:
-        form = _composite_form(tag)
+        form = _composite_form(tag, sources)
     keys, read = form
     if tree.keys() != keys:
         malformed(cast(str, tag), f"the keys {', '.join(sorted(keys))}")
     return read(tree, sources, depth)
 
 
-def _composite_form(tag: object) -> Form:
+def _composite_form(tag: object, sources: Sources) -> Form:
     known = type(tag) is str and tag in registry.BY_TAG
+    if not known and sources.quickly and extras.is_package_tag(tag):
+        raise TakesLong  # it is imported, which takes some tenths of a second
     if not known and not extras.load_tag(tag):
         raise DecodeError(f"unknown tag: {shown(tag)}")
     return _ITEMS, _read_composite
@@ -158,6 +170,7 @@ _FORMS: Final[Mapping[str, Form]] = {
     **standard.FORMS,
     **arrays.FORMS,
     **files.FORMS,
+    **numbers.FORMS,
     "tuple": (_ITEMS, _read_tuple),
     "set": (_ITEMS, _read_set),
     "frozenset": (_ITEMS, _read_frozenset),

@@ -329,15 +329,16 @@ def without_holes(array: Array) -> Array:
     They may hold anything else of the sender's memory.
     """
     clean: Array = np.zeros(array.shape, array.dtype)
-    _fill(clean, array)
+    fill(clean, array)
     return clean
 
 
-def _fill(clean: Array, array: Array) -> None:
+def fill(clean: Array, array: Array) -> None:
+    """Copy an array's values, and not what else is in its bytes, into one full of zeros."""
     dtype = array.dtype
     if dtype.names is not None:
         for name in dtype.names:
-            _fill(clean[name], array[name])
+            fill(clean[name], array[name])
     elif dtype.type in EXTENDED:
         _fill_extended(clean, array)
     else:

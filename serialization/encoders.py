@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from math import isfinite
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from asyncbridge.errors import SerializationError
-from asyncbridge.serialization import arrays, extras, files, paths, registry, standard, values
+from asyncbridge.serialization import (
+    arrays,
+    extras,
+    files,
+    numbers,
+    paths,
+    registry,
+    standard,
+    values,
+)
 from asyncbridge.serialization.values import (
     MAX_DEPTH,
     TAG,
@@ -80,8 +90,14 @@ def explain(refused: Refused, root: object, path: str) -> SerializationError:
 def _encode_list(value: list[object], buffers: Sink, depth: int) -> object:
     if depth >= MAX_DEPTH:
         raise Refused(value, TOO_DEEP, depth)
-    if len(value) >= _BULK_CHECK and _all_plain(value, buffers):
-        return value
+    if len(value) >= _BULK_CHECK:
+        kinds = set(map(type, value))
+        if len(value) >= numbers.SHORTEST:
+            packed = numbers.encode(value, kinds, buffers)
+            if packed is not None:
+                return packed
+        if _all_plain(value, kinds, buffers):
+            return value
     depth += 1
     return [ENCODERS[type(item)](item, buffers, depth) for item in value]
 
@@ -90,7 +106,11 @@ def _encode_dict(value: dict[object, object], buffers: Sink, depth: int) -> obje
     if depth >= MAX_DEPTH:
         raise Refused(value, TOO_DEEP, depth)
     bulk = len(value) >= _BULK_CHECK
-    if bulk and _all_texts(value, buffers) and _all_plain(value.values(), buffers):
+    if (
+        bulk
+        and _all_texts(value, buffers)
+        and _all_plain(value.values(), set(map(type, value.values())), buffers)
+    ):
         return value
     if not _plain_keys(value):
         items = (part for item in value.items() for part in item)
@@ -179,26 +199,26 @@ def _plain_keys(value: dict[object, object]) -> bool:
 
 
 def _all_texts(keys: dict[object, object], buffers: Sink) -> bool:
-    """Whether a large dict's keys seem to be a JSON object's: all in C loops."""
-    return not buffers.careful and set(map(type, keys)) == _TEXT and TAG not in keys
+    """Whether a large dict's keys seem to be a JSON object's; orjson refuses all but texts."""
+    return not buffers.careful and type(next(iter(keys))) is str and TAG not in keys
 
 
-def _all_plain(items: Collection[Any], buffers: Sink) -> bool:
-    """Whether the items seem to stand for themselves: all in C loops.
+def _all_plain(items: Collection[Any], kinds: set[type], buffers: Sink) -> bool:
+    """Whether the items, of these types, seem to stand for themselves: all in C loops.
 
-    What orjson refuses by itself is not looked for: integers of more than 64 bits, and lone
-    surrogates. Then the value is walked again, with care.
+    What shows afterwards is not looked for: orjson refuses integers of more than 64 bits and lone
+    surrogates, and writes null for NaN. Then the value is walked again, with care.
     """
-    kinds = set(map(type, items))
     if buffers.careful or not kinds <= _SCALARS:
         return False
     if float not in kinds:
         return True
-    floats = items if len(kinds) == 1 else [item for item in items if type(item) is float]
-    return all(map(isfinite, floats))
+    if NoneType not in kinds:
+        buffers.hasty = True
+        return True
+    return all(map(isfinite, [item for item in items if type(item) is float]))
 
 
-_TEXT: Final = {str}
 _SCALARS: Final = frozenset[type]((type(None), bool, int, float, str))
 ENCODERS: Final = _Encoders(
     {

@@ -57,6 +57,11 @@ def load_for(kind: type) -> bool:
     return kind in registry.BY_TYPE
 
 
+def is_package_tag(tag: object) -> bool:
+    """Tell whether a tag needs one of the packages."""
+    return type(tag) is str and tag in _NEEDED
+
+
 def load_tag(tag: object) -> bool:
     """Load the package that a tag needs; tell whether there is one.
 

@@ -131,7 +131,7 @@ def _dump_rows(rows: list[Row]) -> bytes:
 
 def _join(header: bytes, inline: list[Buffer], max_bytes: int) -> bytes:
     """Lay out a frame with buffers, each at a multiple of 8 bytes from its start."""
-    sizes = [memoryview(buffer).nbytes for buffer in inline]
+    sizes = [buffer.nbytes if type(buffer) is memoryview else len(buffer) for buffer in inline]
     offset = _FIXED + 4 * len(sizes) + len(header)
     body: list[Buffer] = []
     for buffer, size in zip(inline, sizes, strict=True):
@@ -182,7 +182,7 @@ def _slices(frame: memoryview, offset: int, sizes: tuple[int, ...]) -> Slots:
     inline: Slots = []
     for size in sizes:
         start = offset + -offset % _ALIGNMENT
-        if any(frame[offset:start]):
+        if start != offset and any(frame[offset:start]):
             raise DecodeError(f"the padding before buffer {len(inline)} is not zero")
         offset = start + size
         if offset > frame.nbytes:

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from asyncbridge.protocol.limits import BULK_THRESHOLD
+from asyncbridge.serialization.deferred import DEFERRED_ABOVE, Outgoing, Undecided
 from asyncbridge.serialization.dtypes import Array, DType, read_dtype, read_shape, wire_dtype
-from asyncbridge.serialization.values import TAG, Sink, Sources, add_buffer, malformed, take_buffer
+from asyncbridge.serialization.layouts import is_fortran, lay_out
+from asyncbridge.serialization.values import (
+    TAG,
+    Sink,
+    Sources,
+    TakesLong,
+    add_buffer,
+    malformed,
+    take_buffer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,33 +44,79 @@ def encode(value: Array, form: object, buffers: Sink) -> dict[str, object] | Non
         return None
     if value.nbytes > buffers.room or value.nbytes < _LEAST_ROW * len(value):
         return None
-    columns = _columns(value) if _is_number(value.dtype) else None
+    words = _words(value) if _is_number(value.dtype) else None
+    if words is None or not _is_likely(words, fortran=is_fortran(value)):
+        return None
+    if buffers.drafts and value.nbytes > DEFERRED_ABOVE:
+        candidate = _Candidate(value, form, len(buffers))
+        buffers.room -= value.nbytes
+        buffers.defer(candidate)
+        return candidate.tree("one-hot")
+    columns = _columns(value, words)
     if columns is None:
         return None
     buffers.room -= value.nbytes
-    order = "F" if _is_fortran(value) else "C"
     index = add_buffer(columns.view(np.uint8).data, buffers)
-    return {TAG: "one-hot", "t": form, "s": list(value.shape), "o": order, "b": index}
+    return _tree("one-hot", value, form, index)
+
+
+def _tree(tag: str, value: Array, form: object, index: int) -> dict[str, object]:
+    order = "F" if is_fortran(value) else "C"
+    return {TAG: tag, "t": form, "s": list(value.shape), "o": order, "b": index}
+
+
+class _Candidate(Undecided):
+    """A matrix that begins like a one-hot one, and has still to be looked through.
+
+    Args:
+        value: The matrix.
+        form: Its dtype on the wire.
+        index: The place of its buffer.
+    """
+
+    def __init__(self, value: Array, form: object, index: int) -> None:
+        self.nbytes = value.nbytes
+        self._value = value
+        self._form = form
+        self._index = index
+
+    def tree(self, tag: str) -> dict[str, object]:
+        """Return its form on the wire: either has the same keys."""
+        return _tree(tag, self._value, self._form, self._index)
+
+    def decide(self) -> tuple[Outgoing, tuple[object, object] | None]:
+        """Look through the matrix; any other than a one-hot one goes as it is."""
+        words = _words(self._value)
+        assert words is not None
+        columns = _columns(self._value, words)
+        if columns is not None:
+            return columns.view(np.uint8).data, None
+        return lay_out(self._value, defers=True), (self.tree("one-hot"), self.tree("array"))
 
 
 def _is_number(dtype: DType) -> bool:
     return dtype.kind in _KINDS and dtype.itemsize in _WORDS
 
 
-def _is_fortran(value: Array) -> bool:
-    return value.flags.f_contiguous and not value.flags.c_contiguous
+def _words(value: Array) -> Array | None:
+    """View a matrix as words, with rows in memory one after another; None where none do so."""
+    if not value.flags.c_contiguous and not value.flags.f_contiguous:
+        return None
+    rows: Any = value.T if is_fortran(value) else value
+    words: Array = rows.view(_bits_of_one(value.dtype).dtype)
+    return words
 
 
-def _columns(value: Array) -> Array | None:
+def _is_likely(words: Array, *, fortran: bool) -> bool:
+    """Look at a few rows; they lie in memory as columns if it is Fortran's order."""
+    sample = _sample(words)
+    return int(np.count_nonzero(sample)) <= (words.shape[1] if fortran else len(sample))
+
+
+def _columns(value: Array, words: Array) -> Array | None:
     """Return each row's column of the 1, None unless the matrix is one-hot to the bit."""
     one = _bits_of_one(value.dtype)
-    if _is_fortran(value):
-        return _columns_of_fortran(value.T.view(one.dtype), one)
-    if not value.flags.c_contiguous:
-        return None
-    words = value.view(one.dtype)
-    sample = _sample(words)
-    return None if np.count_nonzero(sample) > len(sample) else _columns_of_rows(words, one)
+    return (_columns_of_fortran if is_fortran(value) else _columns_of_rows)(words, one)
 
 
 def _bits_of_one(dtype: DType) -> Any:
@@ -93,8 +149,6 @@ def _columns_of_rows(words: Array, one: Any) -> Array | None:
 def _columns_of_fortran(words: Array, one: Any) -> Array | None:
     """Do the same for a matrix whose columns lie in memory one after another, as rows here."""
     sides, rows = words.shape
-    if np.count_nonzero(_sample(words)) > rows:
-        return None
     columns = np.full(rows, -1, np.int64)
     total = 0
     for start, block in _blocks(words):
@@ -131,6 +185,8 @@ def decode(body: dict[str, object], sources: Sources) -> Array:
     size = max(1, rows) * max(1, sides) * dtype.itemsize
     if size > sources.room:
         malformed("one-hot", f"at most {sources.room} more bytes of them in one value, got {size}")
+    if sources.quickly and size > DEFERRED_ABOVE:
+        raise TakesLong
     columns = _read_columns(body, sources, rows, sides)
     sources.room -= size
     matrix: Array = np.zeros((rows, sides), wire_dtype(dtype), order="F" if order == "F" else "C")

@@ -13,6 +13,7 @@ from typing import Any, Final, Never
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Buffer, BulkRef
+from asyncbridge.serialization.deferred import DEFERRED_ABOVE, Deferred, LaterBytes, Undecided
 
 TAG: Final = "$"
 """The key that marks an object as a tagged form."""
@@ -32,20 +33,43 @@ class Sink(list[Buffer]):
     Attributes:
         seen: The objects that a later place may refer to, by their address, with their number.
             They are held, so that no other object gets the address meanwhile.
+        defers: Whether large buffers that must be made may be made later.
+        drafts: Whether what depends on a look at all of an array may stay undecided for now.
+        later: Those buffers, by their place in this list, which has empty ones for them.
         dense: Whether one-hot matrices are written like any others.
         files: Whether arrays may go by the path of their file.
         careful: Whether each scalar is looked at, for orjson has refused one that was not.
+        hasty: Whether floats were not looked at: in the JSON, null may stand for one of them.
         numbered: How many objects have a number.
         room: Bytes that the one-hot matrices still to be written may have when they are dense.
     """
 
     # Of the class until they are set: most values hold no array at all.
     seen: dict[int, tuple[object, int]] | None = None
+    defers: bool = False
+    drafts: bool = False
+    later: dict[int, Deferred | Undecided] | None = None
     dense: bool = False
     files: bool = True
     careful: bool = False
+    hasty: bool = False
     numbered: int = 0
     room: int = ONE_HOT_TOTAL
+
+    def anew_with_care(self) -> Sink:
+        """Return an empty one for the same value, each part of which is looked at."""
+        sink = Sink()
+        sink.defers, sink.drafts = self.defers, self.drafts
+        sink.dense, sink.files, sink.careful = self.dense, self.files, True
+        return sink
+
+    def defer(self, buffer: Deferred | Undecided) -> int:
+        """Put a buffer last that is made later, and return its index."""
+        if self.later is None:
+            self.later = {}
+        self.later[len(self)] = buffer
+        self.append(b"")
+        return len(self) - 1
 
     def known(self, value: object) -> object:
         """Return what refers to an object that was written before, else None."""
@@ -76,8 +100,10 @@ class Sources(list[Buffer | BulkRef | None]):
         objects: What a later place may refer to, by number.
         room: Bytes that one-hot matrices may still become.
         files: Maps what came by the path of its file; None where nothing may come so.
+        quickly: Whether what takes long is left to another thread.
     """
 
+    quickly: bool = False
     objects: list[object] | None = None
     files: Callable[[Any], object] | None = None
     room: int = ONE_HOT_TOTAL
@@ -103,6 +129,10 @@ _HIGHEST_INT: Final = 2**64 - 1
 _HEX_INT: Final = re.compile(r"-?[0-9a-f]+", re.ASCII)
 _DOUBLE: Final = struct.Struct("<d")
 _TWO_DOUBLES: Final = struct.Struct("<dd")
+
+
+class TakesLong(Exception):
+    """A value is not to be read here: that takes longer than an event loop may be held up."""
 
 
 class Refused(Exception):
@@ -242,6 +272,8 @@ def _encode_bytes(value: bytes, buffers: Sink, depth: int) -> object:
 
 
 def _encode_bytearray(value: bytearray, buffers: Sink, depth: int) -> object:
+    if buffers.defers and len(value) > DEFERRED_ABOVE:
+        return {TAG: "bytearray", "b": buffers.defer(LaterBytes(value))}
     # A copy: a view would forbid its owner to resize it for as long as the payload lives.
     return {TAG: "bytearray", "b": add_buffer(bytes(value), buffers)}
 
@@ -255,8 +287,13 @@ def _encode_memoryview(value: memoryview, buffers: Sink, depth: int) -> object:
         writable = not value.readonly
     except ValueError:
         raise Refused(value, "this memoryview was released", depth) from None
-    buffer = value if value.c_contiguous else value.tobytes()
-    return {TAG: "memoryview", "b": add_buffer(buffer, buffers), "w": writable}
+    if value.c_contiguous:
+        index = add_buffer(value, buffers)
+    elif buffers.defers and len(value) > DEFERRED_ABOVE:
+        index = buffers.defer(LaterBytes(value))
+    else:
+        index = add_buffer(value.tobytes(), buffers)
+    return {TAG: "memoryview", "b": index, "w": writable}
 
 
 def _encode_range(value: range, buffers: Sink, depth: int) -> object:
@@ -317,7 +354,12 @@ def _decode_bytes(body: dict[str, object], sources: Sources, depth: int) -> byte
 
 
 def _decode_bytearray(body: dict[str, object], sources: Sources, depth: int) -> bytearray:
-    return bytearray(take_buffer(body["b"], sources))
+    buffer = take_buffer(body["b"], sources)
+    made = bytearray()
+    # In slices, for the GIL is held; it grows in place.
+    for start in range(0, len(buffer), DEFERRED_ABOVE):
+        made += buffer[start : start + DEFERRED_ABOVE]
+    return made
 
 
 def _decode_memoryview(body: dict[str, object], sources: Sources, depth: int) -> memoryview:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from asyncbridge.lifetime import Lifetime
     from asyncbridge.promise.callbacks import CallbackQueue
     from asyncbridge.protocol.messages import Payload
+    from asyncbridge.serialization.drafts import Draft
 
 __all__ = ["Bridge"]
 
@@ -53,6 +54,7 @@ class Bridge(BridgeLife):
         annotate: Callable[[RemoteError], None] | None = None,
         writable: bool | None = None,
         copy: bool = False,
+        one_hot: bool | None = None,
         promise_factory: Callable[..., Promise[Any]] = Promise,
         _aside: bool = False,
     ) -> Promise[Any]:
@@ -63,7 +65,8 @@ class Bridge(BridgeLife):
         Args:
             code: Python source, or a node of ``asyncbridge.codegen``.
             bindings: Values by name, set in the worker's namespace before the code runs. What
-                comes of an array that is changed before its command has started is undefined.
+                comes of an array, a ``bytearray`` or a ``memoryview`` that is changed before its
+                command has started is undefined.
             transform: Makes a domain object of the raw value.
             lifetime: Of the bindings: ``"command"``, they go when the command has finished, or
                 ``"eternal"``. Names that the code assigns stay in any case.
@@ -77,6 +80,8 @@ class Bridge(BridgeLife):
                 ``connect`` was told.
             copy: Copy the arrays before this call returns, which holds up the caller: from then
                 on they may be changed. What goes by path is not copied.
+            one_hot: Whether large one-hot matrices in the bindings travel as the columns of their
+                ones; None for what ``connect`` was told.
             promise_factory: Makes the promise, called with ``loop=``: such as
                 ``WatchedPromise``, which tells what the code reports of its progress.
 
@@ -115,12 +120,14 @@ class Bridge(BridgeLife):
                     "the code"
                 )
         promise = promise_factory(loop=loop)
+        if one_hot is None:
+            one_hot = self._options.one_hot
         if transform is not None:
             promise._add_transform(transform)
         item = tools.Pending(
             promise,
             code=source,
-            bindings=self._encoded(bindings, copy=copy) if bindings else None,
+            bindings=self._encoded(bindings, copy=copy, one_hot=one_hot) if bindings else None,
             lifetime=lifetime,
             label=name or "",
             after=tools.dependencies(after, self._rejections) if after else (),
@@ -158,6 +165,7 @@ class Bridge(BridgeLife):
         name: str | None = None,
         lifetime: Lifetime = "collected",
         copy: bool = False,
+        one_hot: bool | None = None,
     ) -> Promise[Binding]:
         """Set a name in the worker's namespace.
 
@@ -167,6 +175,7 @@ class Bridge(BridgeLife):
             lifetime: ``"collected"`` drops it when the returned binding is garbage,
                 ``"eternal"`` never.
             copy: As for ``send``.
+            one_hot: As of ``send``.
 
         Raises:
             ValueError: The lifetime is ``"command"``: there is no command to outlive.
@@ -187,6 +196,7 @@ class Bridge(BridgeLife):
             name=f"put {key}",
             copy=copy,
             transform=lambda _: binding,
+            one_hot=one_hot,
             # Nobody knows a random name yet: the commands behind need not wait for the value.
             _aside=name is None,
         )
@@ -305,13 +315,16 @@ class Bridge(BridgeLife):
             raise WrongLoopError("an async bridge's handlers run on the app's own loop already")
         return self._callbacks
 
-    def _encoded(self, bindings: Mapping[str, object], *, copy: bool) -> Payload:
+    def _encoded(
+        self, bindings: Mapping[str, object], *, copy: bool, one_hot: bool
+    ) -> Payload | Draft:
         tools, transfers = self._tools(), self._opened()._transfers
         assert self._worker is not None
         here = self._worker.kind != "attached" or transfers.shares_memory
-        payload: Payload = tools.encode(dict(bindings), path="bindings", files=here)
-        transfers.check_size(payload)
-        return tools.snapshot(payload) if copy else payload
+        write = tools.encode if copy else tools.draft
+        value: Payload | Draft = write(dict(bindings), path="bindings", one_hot=one_hot, files=here)
+        transfers.check_size(value.size)
+        return tools.snapshot(value) if copy else value
 
     async def _info(self) -> WorkerInfo:
         return WorkerInfo.parse(await self._opened().info())

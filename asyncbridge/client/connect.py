@@ -30,6 +30,7 @@ def connect(
     cache: int | None = None,
     largest_value: int | None = None,
     in_flight: int | None = None,
+    one_hot: bool = True,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -66,6 +67,8 @@ def connect(
             (``ASYNCBRIDGE_LARGEST_VALUE``)
         in_flight: Bytes of large arrays that may be on the way at once in each direction; others
             wait. 1 GiB by default. (``ASYNCBRIDGE_IN_FLIGHT``)
+        one_hot: Whether large one-hot matrices are sent as the columns of their ones; they come
+            out dense in any case. ``send`` and ``put`` take it for one command.
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
@@ -89,5 +92,6 @@ def connect(
             cache=cache,
             largest_value=largest_value,
             in_flight=in_flight,
+            one_hot=one_hot,
         )
     )

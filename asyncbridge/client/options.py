@@ -59,6 +59,7 @@ class Options:
             leaves it to the variable, or the machine.
         largest_value: Bytes of the largest value, either way; None for the machine's memory.
         in_flight: Bytes of large arrays that may be on the way at once, in each direction.
+        one_hot: Whether large one-hot matrices are sent as the columns of their ones.
     """
 
     url: str | None = None
@@ -83,6 +84,8 @@ class Options:
             in_flight=self.in_flight, largest=memory_of_machine() if largest is None else largest
         )
 
+    one_hot: bool = True
+
 
 def resolve(
     url: str | None,
@@ -99,6 +102,7 @@ def resolve(
     cache: int | None = None,
     largest_value: int | None = None,
     in_flight: int | None = None,
+    one_hot: bool = True,
 ) -> Options:
     """Fill in what was not given.
 
@@ -128,6 +132,7 @@ def resolve(
         cache=bytes_of_environment(CACHE_VARIABLE) if cache is None else cache,
         largest_value=largest_value or bytes_of_environment(LARGEST_VARIABLE),
         in_flight=in_flight or bytes_of_environment(IN_FLIGHT_VARIABLE) or DEFAULT_IN_FLIGHT,
+        one_hot=one_hot,
     )
 
 

@@ -17,6 +17,7 @@ from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.protocol.messages import Command, Started
 from asyncbridge.protocol.states import CommandState
 from asyncbridge.serialization.codec import decode
+from asyncbridge.serialization.drafts import Draft
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from asyncbridge.client.rejections import Rejections
     from asyncbridge.client.session import Session
     from asyncbridge.promise import OutputLine, Promise
-    from asyncbridge.protocol.messages import Buffer, Payload, Progress, StopMode
+    from asyncbridge.protocol.messages import Payload, Progress, StopMode
+    from asyncbridge.serialization.deferred import Outgoing
 
 __all__ = ["Pending", "dependencies", "origin"]
 
@@ -87,7 +89,7 @@ class Pending:
         promise: Promise[Any],
         *,
         code: str,
-        bindings: Payload | None,
+        bindings: Payload | Draft | None,
         lifetime: str,
         label: str,
         after: Sequence[Pending],
@@ -121,7 +123,7 @@ class Pending:
         self.interrupted_at: float | None = None
         self.stopped = False
         """Whether its code was told to stop and gave a value all the same."""
-        self.bulk: dict[str, Buffer] = {}
+        self.bulk: dict[str, Outgoing] = {}
         self.session: Session | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.times = Times()
@@ -282,10 +284,12 @@ class Pending:
 
     def command(self) -> Command:
         """Return the message, with the dependencies that have no outcome yet."""
+        bindings = self.bindings
+        assert not isinstance(bindings, Draft), "its large buffers are split off by now"
         return Command(
             id=self.id,
             code=self.code,
-            bindings=self.bindings,
+            bindings=bindings,
             lifetime=self.lifetime,
             after=tuple(item.id for item in self.after),
             label=self.label,

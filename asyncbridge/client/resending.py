@@ -15,12 +15,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncbridge.protocol.messages import Digest, Recall, Reuse
+from asyncbridge.serialization.deferred import Deferred
 from asyncbridge.transport.origins import Tally, digest_of, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncbridge.protocol.messages import Buffer, Message
+    from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.transport.contract import Bulk
     from asyncbridge.transport.origins import Origin
 
@@ -69,14 +71,15 @@ class Resender:
         )
         self._closed = False
 
-    async def send(self, buffer_id: str, buffer: Buffer) -> None:
+    async def send(self, buffer_id: str, buffer: Outgoing) -> None:
         """Let the worker have a buffer.
 
         Raises:
             ChannelClosed: The worker is gone.
         """
-        origin = origin_of(buffer) if self.keeps else None
-        if origin is None or origin.key[1] > self.keeps:
+        # What is made as it leaves lies nowhere.
+        origin = None if isinstance(buffer, Deferred) or not self.keeps else origin_of(buffer)
+        if isinstance(buffer, Deferred) or origin is None or origin.key[1] > self.keeps:
             await self._lane.send(buffer_id, buffer)
             return
         self._forget_garbage()

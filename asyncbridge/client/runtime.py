@@ -6,7 +6,7 @@ from asyncbridge.client.pending import Pending, dependencies, origin
 from asyncbridge.client.session import Session
 from asyncbridge.client.snapshots import snapshot
 from asyncbridge.codegen import call, check_identifier, random_name, render, ship
-from asyncbridge.serialization.codec import encode
+from asyncbridge.serialization.codec import draft, encode
 from asyncbridge.transport.arena import open_arena
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "call",
     "check_identifier",
     "dependencies",
+    "draft",
     "encode",
     "open_arena",
     "origin",

@@ -8,8 +8,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client import faults
+from asyncbridge.client.drafts import split_off
 from asyncbridge.client.info import Questions
-from asyncbridge.client.transfers import Transfers, has_bulk
+from asyncbridge.client.transfers import Transfers, decoded_quickly, has_bulk
 from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,
@@ -19,14 +20,13 @@ from asyncbridge.errors import (
     WorkerLost,
     WorkerStartError,
 )
-from asyncbridge.outcome import Error, capture
+from asyncbridge.outcome import Error
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.client import ClientProtocol, size_of
 from asyncbridge.protocol.journal import is_blank, parse
-from asyncbridge.protocol.limits import HEADER_BYTES, TransferLimits
+from asyncbridge.protocol.limits import TransferLimits
 from asyncbridge.protocol.states import ConnectionState
-from asyncbridge.serialization.codec import decode
-from asyncbridge.serialization.split import split
+from asyncbridge.serialization.drafts import Draft
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.writer import Writer
@@ -183,7 +183,7 @@ class Session:
         Raises:
             BridgeClosed: The connection has ended.
             QueueFull: The backlog is at its bound.
-            TooLarge: The value's JSON part is over the limit of a message.
+            TooLarge: The code, or the bindings' JSON part, is over the limit of a message.
         """
         if self.closed.done() or self.protocol.state is ConnectionState.CLOSED:
             raise BridgeClosed("the bridge is closed")
@@ -195,17 +195,24 @@ class Session:
             self._released(item.size)
             self._reject(item, faults.dependency_error(item, failed))
             return
-        if len(item.code) > HEADER_BYTES:
-            raise TooLarge(f"code of {len(item.code)} characters; the limit is {HEADER_BYTES}")
         item.id = self._newest + 1
-        if item.bindings is not None:
-            item.bindings, item.bulk = split(item.bindings, prefix=f"{item.id}")
-        self.protocol.submit(item.command())
+        undecided = split_off(item, item.bindings)
+        self.protocol.submit(item.command(), ready=undecided is None)
         self._newest = item.id
         item.depend()
         item.session = self
         self._pending[item.id] = item
         self._writer.wake()
+        if undecided is not None:
+            spawn(self._decide(item, undecided), name="asyncbridge-decide", on_error=self._broken)
+
+    async def _decide(self, item: Pending, draft: Draft) -> None:
+        """Let a command go once its bindings have been looked through."""
+        outcome = await self._transfers.apart(Draft.decided, draft)
+        if item.id in self._pending:  # not cancelled meanwhile, and the session goes on
+            split_off(item, outcome.unwrap())
+            self.protocol.make_ready(item.command())
+            self._writer.wake()
 
     def cancel(self, item: Pending, mode: StopMode = "auto") -> bool:
         """Take a command back, or have it stopped; tells whether that may yet come about."""
@@ -215,12 +222,11 @@ class Session:
             dependents = item.dependents
             self.settle_cancelled(item)
             self._fail(dependents, item)
-        else:
-            self._writer.wake()
         return True
 
     def _take_back(self, item: Pending, mode: StopMode = "auto") -> bool:
         """Take a command out of the backlog, if it is still there; else have it stopped."""
+        self._writer.wake()  # it may have been all that the others waited for
         if not self.protocol.cancel(item.id, mode):
             return False
         self._released(item.size)
@@ -308,10 +314,10 @@ class Session:
             self._transfers.decline(message.value)
             return
         item.stopped = message.stopped
-        if has_bulk(message.value):
+        if (outcome := decoded_quickly(message.value)) is not None:
+            self._fulfil(item, outcome)
+        else:
             spawn(self._fetch(item, message.value), name=f"asyncbridge-fetch-{message.id}")
-            return
-        self._fulfil(item, capture(decode, message.value))
 
     async def _fetch(self, item: Pending, value: Payload) -> None:
         try:
@@ -325,7 +331,8 @@ class Session:
                 self._reject(item, error)
             return
         finally:
-            self.protocol.fetched(item.id)
+            if has_bulk(value):
+                self.protocol.fetched(item.id)
         outcome = await self._transfers.decode(whole)
         if item.id in self._pending:
             self._fulfil(item, outcome)

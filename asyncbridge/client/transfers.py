@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from asyncbridge.client.figures import transfer_info
 from asyncbridge.client.resending import Resender
 from asyncbridge.errors import DecodeError
-from asyncbridge.outcome import capture
+from asyncbridge.outcome import Error, capture
 from asyncbridge.protocol.limits import Bound, TransferLimits
 from asyncbridge.protocol.messages import BulkRef
 from asyncbridge.serialization.codec import decode
+from asyncbridge.serialization.deferred import size_of
 from asyncbridge.serialization.split import join
+from asyncbridge.serialization.values import TakesLong
 from asyncbridge.tasks import spawn
+from asyncbridge.transport.arena import copiers
 from asyncbridge.transport.gate import Gates
 from asyncbridge.transport.leases import Peering
 from asyncbridge.transport.origins import Tally
@@ -36,10 +39,14 @@ if TYPE_CHECKING:
         Returned,
         Welcome,
     )
+    from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Bulk
 
-__all__ = ["Transfers", "has_bulk"]
+__all__ = ["Transfers", "decoded_quickly", "has_bulk"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 UPLOADS = 4
 """Bulk buffers that are on their way to the worker at once."""
@@ -75,6 +82,7 @@ class Transfers:
         self._peer: str | None = None
         self._placed: dict[str, Placed] = {}
         self._closing: asyncio.Future[None] | None = None
+        self._copiers = None if arena is None else arena.copiers
         self._uploads = Gates(Bound(count=UPLOADS, size=limits.in_flight))
         self._downloads = Gates(Bound(count=DOWNLOADS, size=limits.in_flight))
         self._largest = limits.largest
@@ -120,16 +128,16 @@ class Transfers:
         """Take the worker's word of what it has kept."""
         self._resender.told(message)
 
-    def check_size(self, bindings: Payload) -> None:
-        """Refuse bindings that are too large, here or for the worker.
+    def check_size(self, size: int) -> None:
+        """Refuse bindings of so many bytes if they are too large, here or for the worker.
 
         Raises:
             TooLarge: They are.
         """
         limit = min(filter(None, (self._largest, self._largest_there)), default=0)
-        check_size("bindings: the value", bindings.size, limit, SEND_LESS)
+        check_size("bindings: the value", size, limit, SEND_LESS)
 
-    def upload(self, buffers: Mapping[str, Buffer]) -> None:
+    def upload(self, buffers: Mapping[str, Outgoing]) -> None:
         """Start to move buffers to the worker, the first ones first."""
         for buffer_id, buffer in buffers.items():
             name = f"asyncbridge-upload-{buffer_id}"
@@ -155,11 +163,18 @@ class Transfers:
         return join(value, bulk)
 
     async def decode(self, value: Payload) -> Outcome[object]:
-        """Decode a value, off the loop where it is large: some arrays are looked through."""
-        if self._arena is None or value.size <= COPY_INLINE:
-            return capture(decode, value)
+        """Decode a value, off the loop where that takes long: some arrays are looked through."""
+        return decoded_quickly(value) or await self.apart(decode, value)
+
+    async def apart(self, function: Callable[[T], R], argument: T) -> Outcome[R]:
+        """Call a function in a thread that steps back for the loop's."""
+        if self._copiers is None:
+            self._copiers = copiers()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._arena.copiers, lambda: capture(decode, value))
+        try:
+            return await loop.run_in_executor(self._copiers, lambda: capture(function, argument))
+        except RuntimeError as error:  # closed meanwhile: nobody waits for it any more
+            return Error(error)
 
     def placed(self, message: Placed) -> None:
         """Note where a buffer is that a value will refer to."""
@@ -197,7 +212,10 @@ class Transfers:
         self._resender.close()
         if self._shared is not None:
             self._shared.close()
-        if self._arena is not None:
+        if self._arena is None:
+            if self._copiers is not None:
+                self._copiers.shutdown(wait=False)
+        else:
             loop = asyncio.get_running_loop()
             with contextlib.suppress(RuntimeError):  # the loop ends; its process takes all along
                 dying = self._peer if lost else None
@@ -208,8 +226,8 @@ class Transfers:
         if self._closing is not None:
             await asyncio.shield(self._closing)
 
-    async def _send(self, buffer_id: str, buffer: Buffer) -> None:
-        async with self._uploads.passing(memoryview(buffer).nbytes):
+    async def _send(self, buffer_id: str, buffer: Outgoing) -> None:
+        async with self._uploads.passing(size_of(buffer)):
             if self._closed:
                 return
             if self._shared is None or await self._shared.lend(buffer_id, buffer) is None:
@@ -231,6 +249,15 @@ class Transfers:
     async def _download(self, ref: BulkRef) -> Buffer:
         async with self._downloads.passing(ref.size):
             return await self._lane.receive(ref.id, ref.size)
+
+
+def decoded_quickly(value: Payload) -> Outcome[object] | None:
+    """Decode a value, unless it is one for another thread."""
+    if value.size > COPY_INLINE or has_bulk(value):
+        return None
+    outcome = capture(decode, value, quickly=True)
+    took_long = isinstance(outcome, Error) and isinstance(outcome.error, TakesLong)
+    return None if took_long else outcome
 
 
 def as_told(buffer: Buffer, *, writable: bool) -> Buffer:

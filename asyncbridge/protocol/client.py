@@ -70,6 +70,7 @@ class _Entry:
     command: Command
     size: int
     state: CommandState = CommandState.BACKLOG
+    ready: bool = True
 
 
 class ClientProtocol:
@@ -147,8 +148,12 @@ class ClientProtocol:
         """Tell whether the backlog has room for one more command of ``size`` bytes."""
         return self._backlog_gauge.fits(size)
 
-    def submit(self, command: Command) -> None:
+    def submit(self, command: Command, *, ready: bool = True) -> None:
         """Put a command at the end of the backlog.
+
+        Args:
+            command: What is to be sent.
+            ready: Whether it may leave; else it keeps its place until ``make_ready``.
 
         Raises:
             LocalProtocolError: The connection is closed, or the id is in use.
@@ -166,12 +171,17 @@ class ClientProtocol:
                 "await bridge.drain() before sending more"
             )
         self._newest = command.id
-        entry = _Entry(command, size)
+        entry = _Entry(command, size, ready=ready)
         self._backlog_gauge.take(size)
         self._entries[command.id] = entry
         if command.aside:
             self._asides.add(command.id)
         self._backlog.append(entry)
+
+    def make_ready(self, command: Command) -> None:
+        """Let a command leave that was submitted before it was; it counts as it did then."""
+        entry = self._entries[command.id]
+        entry.command, entry.ready = command, True
 
     def cancel(self, command_id: int, mode: StopMode = "auto") -> bool:
         """Take a command back, or stop it.
@@ -283,7 +293,7 @@ class ClientProtocol:
     def _admit(self, window: Gauge) -> list[Message]:
         admitted: list[Message] = []
         backlog = self._backlog
-        while backlog and window.fits(backlog[0].size):
+        while backlog and backlog[0].ready and window.fits(backlog[0].size):
             entry = backlog.popleft()
             entry.state = advance_command(entry.state, CommandEvent.SEND)
             self._backlog_gauge.give(entry.size)

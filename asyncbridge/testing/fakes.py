@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from signal import Signals
 
     from asyncbridge.protocol.messages import Payload
+    from asyncbridge.serialization.drafts import Draft
     from asyncbridge.transport.contract import Channel
     from asyncbridge.worker.queue import Job
 
@@ -345,7 +346,7 @@ class _Engine(Engine):
         if self._worker._loss is None:  # as above
             self._finish(job)
 
-    def _execute(self, job: Job) -> Payload:
+    def _execute(self, job: Job) -> Payload | Draft:
         if self._failure is not None:
             # In the place of the command's own code: it raises.
             self.namespace.run(self._failure.code, self._failure.bindings)

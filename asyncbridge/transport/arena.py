@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asyncbridge.serialization.deferred import Deferred, size_of
 from asyncbridge.transport.leases import (
     FOLDER_VARIABLE,
     LIMIT_VARIABLE,
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncbridge.protocol.messages import Buffer
+    from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.transport.origins import Origin
 
-__all__ = ["ALIGNMENT", "Arena", "ArenaFigures", "Segment", "copy_into", "open_arena"]
+__all__ = ["ALIGNMENT", "Arena", "ArenaFigures", "Segment", "copiers", "copy_into", "open_arena"]
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +128,7 @@ class Arena:
         self._total = 0
         self._closed = False
         self._warned = False
-        self.copiers = ThreadPoolExecutor(
-            COPIERS, thread_name_prefix="asyncbridge-copy", initializer=step_back
-        )
+        self.copiers = copiers()
 
     @property
     def total(self) -> int:
@@ -147,11 +147,10 @@ class Arena:
                 kept=sum(segment.used for segment in self._free if segment.is_remembered),
             )
 
-    def place(self, buffer: Buffer) -> Segment | None:
+    def place(self, buffer: Outgoing) -> Segment | None:
         """Copy a buffer into a segment; None where there is no room for it."""
-        source = memoryview(buffer).cast("B")
-        segment = self.allocate(source.nbytes)
-        if segment is None or not self._copy(source, segment):
+        segment = self.allocate(size_of(buffer))
+        if segment is None or not self._copy(buffer, segment):
             return None
         return segment
 
@@ -316,8 +315,12 @@ class Arena:
                 size, self._total, self.limit, self.lease.root, LIMIT_VARIABLE,
             )  # fmt: skip
 
-    def _copy(self, source: memoryview, segment: Segment) -> bool:
-        if copy_into(segment.view(), source, going_on=self._is_open):
+    def _copy(self, source: Outgoing, segment: Segment) -> bool:
+        if isinstance(source, Deferred):
+            done = source.write(segment.view(), going_on=self._is_open)
+        else:
+            done = copy_into(segment.view(), memoryview(source).cast("B"), going_on=self._is_open)
+        if done:
             return True
         self.give_back(segment)
         return False
@@ -331,6 +334,11 @@ def copy_into(target: memoryview, source: memoryview, *, going_on: Callable[[], 
             return False
         np.copyto(to[start : start + SLICE_BYTES], given[start : start + SLICE_BYTES])
     return True
+
+
+def copiers() -> ThreadPoolExecutor:
+    """Return threads for what would hold a loop up; none is there before it is used."""
+    return ThreadPoolExecutor(COPIERS, thread_name_prefix="asyncbridge-copy", initializer=step_back)
 
 
 def step_back() -> None:

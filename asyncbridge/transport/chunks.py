@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from asyncbridge.protocol.messages import Buffer
+    from asyncbridge.transport.outgoing import Source
     from asyncbridge.transport.stream import Stream
 
 __all__ = ["Landing", "Terms", "read_record", "receive_chunks", "send_chunks", "write_record"]
@@ -139,17 +140,17 @@ async def read_record(stream: Stream, terms: Terms, *, idle: bool = False) -> tu
 # --- sending -----------------------------------------------------------------------------
 
 
-async def send_chunks(stream: Stream, view: memoryview, start: int, terms: Terms) -> None:
+async def send_chunks(stream: Stream, source: Source, start: int, terms: Terms) -> None:
     """Send a buffer's bytes from an offset on.
 
     Raises:
         StreamCut: The connection has ended.
     """
     ahead = None
-    for offset in range(start, view.nbytes, CHUNK_BYTES):
-        head, body = await (ahead or prepare(view, offset, terms))
+    for offset in range(start, source.nbytes, CHUNK_BYTES):
+        head, body = await (ahead or prepare(source, offset, terms))
         following = offset + CHUNK_BYTES
-        ahead = prepared(view, following, terms) if following < view.nbytes else None
+        ahead = prepared(source, following, terms) if following < source.nbytes else None
         begun = terms.clock()
         await write_chunk(stream, head, body)
         if terms.judge is not None and head.length > INLINE_BYTES:
@@ -165,21 +166,21 @@ async def write_chunk(stream: Stream, head: Head, body: Buffer) -> None:
         await stream.write(body)
 
 
-def prepared(view: memoryview, offset: int, terms: Terms) -> asyncio.Future[tuple[Head, Buffer]]:
+def prepared(source: Source, offset: int, terms: Terms) -> asyncio.Future[tuple[Head, Buffer]]:
     """Begin to make a chunk ready, in a thread."""
     loop = asyncio.get_running_loop()
-    return loop.run_in_executor(terms.threads, chunk_of, view, offset, terms)
+    return loop.run_in_executor(terms.threads, chunk_of, source, offset, terms)
 
 
-async def prepare(view: memoryview, offset: int, terms: Terms) -> tuple[Head, Buffer]:
+async def prepare(source: Source, offset: int, terms: Terms) -> tuple[Head, Buffer]:
     """Make a chunk ready."""
-    size = min(CHUNK_BYTES, view.nbytes - offset)
-    return await terms.look_after(partial(chunk_of, view, offset, terms), size)
+    size = min(CHUNK_BYTES, source.nbytes - offset) if source.is_ready else CHUNK_BYTES
+    return await terms.look_after(partial(chunk_of, source, offset, terms), size)
 
 
-def chunk_of(view: memoryview, offset: int, terms: Terms) -> tuple[Head, Buffer]:
+def chunk_of(source: Source, offset: int, terms: Terms) -> tuple[Head, Buffer]:
     """Return a chunk's head, and its bytes as they are sent."""
-    chunk = view[offset : offset + CHUNK_BYTES]
+    chunk = source.part(offset, CHUNK_BYTES)
     size, body = chunk.nbytes, packed_of(chunk, terms)
     head = Head(
         kind=Kind.CHUNK, packed=body is not None, offset=offset, size=size,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from asyncbridge.protocol.messages import Buffer, Message
+    from asyncbridge.serialization.deferred import Outgoing
 
 __all__ = ["Bulk", "Channel", "ChannelClosed", "Link"]
 
@@ -49,7 +50,7 @@ class Bulk(ABC):
     """Buffers that do not ride the control channel, by id."""
 
     @abstractmethod
-    async def send(self, buffer_id: str, buffer: Buffer) -> None:
+    async def send(self, buffer_id: str, buffer: Outgoing) -> None:
         """Move a buffer to the worker.
 
         Raises:

@@ -10,14 +10,18 @@ import ctypes
 import os
 import weakref
 from functools import cache
-from mmap import MAP_SHARED, PROT_READ, PROT_WRITE
+from mmap import MADV_DONTNEED, MAP_SHARED, PAGESIZE, PROT_READ, PROT_WRITE
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Mapping"]
+__all__ = ["Mapping", "let_go"]
 
+_PART = 64 * 1024 * 1024
+"""Bytes of memory that are given back at once."""
 _FAILED = ctypes.c_void_p(-1).value
 
 
@@ -57,6 +61,24 @@ class Mapping:
         return memoryview(raw).cast("B")
 
 
+def let_go(buffer: memoryview) -> None:
+    """Give the memory of a buffer back that nobody looks at again; its bytes are lost.
+
+    To free an array holds the GIL, for some milliseconds for each GiB; this does most of the work
+    without, in any thread.
+
+    Args:
+        buffer: All that still refers to memory of this process's own.
+    """
+    address = np.frombuffer(buffer, np.uint8).ctypes.data
+    begin, end = (
+        -(-address // PAGESIZE) * PAGESIZE,
+        (address + buffer.nbytes) // PAGESIZE * PAGESIZE,
+    )
+    for start in range(begin, end, _PART):
+        _libc().madvise(start, min(_PART, end - start), MADV_DONTNEED)
+
+
 @cache
 def _libc() -> Any:
     libc = ctypes.CDLL(None, use_errno=True)
@@ -65,6 +87,7 @@ def _libc() -> Any:
         ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long,
     ]  # fmt: skip
     libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     return libc
 
 

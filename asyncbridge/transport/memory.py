@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.limits import FRAME_BYTES
+from asyncbridge.serialization.deferred import whole
 from asyncbridge.serialization.frames import pack_all, unpack
 from asyncbridge.transport.contract import Bulk, Channel, ChannelClosed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncbridge.protocol.messages import Buffer, Message
+    from asyncbridge.protocol.messages import Message
+    from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.transport.bulk import BulkStore
 
 __all__ = ["MemoryBulk", "MemoryChannel", "channel_pair"]
@@ -73,9 +75,9 @@ class MemoryBulk(Bulk):
     def __init__(self, store: BulkStore) -> None:
         self._store = store
 
-    async def send(self, buffer_id: str, buffer: Buffer) -> None:
+    async def send(self, buffer_id: str, buffer: Outgoing) -> None:
         """Copy a buffer into the worker's store."""
-        self._store.arrived(buffer_id, bytearray(buffer))
+        self._store.arrived(buffer_id, bytearray(whole(buffer)))
 
     async def receive(self, buffer_id: str, size: int) -> bytearray:
         """Copy a buffer out of the worker's store."""

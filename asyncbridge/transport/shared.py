@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, TypeVar
 from asyncbridge.errors import DecodeError
 from asyncbridge.lifetime import Finalizers
 from asyncbridge.protocol.messages import Placed, Returned
+from asyncbridge.serialization.deferred import Deferred, size_of, whole
 from asyncbridge.transport.arena import ALIGNMENT, copy_into
-from asyncbridge.transport.mapping import Mapping
+from asyncbridge.transport.mapping import Mapping, let_go
 from asyncbridge.transport.origins import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from asyncbridge.protocol.messages import Buffer, Message
+    from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.transport.arena import Arena, Segment
     from asyncbridge.transport.leases import Peering
     from asyncbridge.transport.origins import Tally
@@ -66,25 +68,34 @@ class SharedMemory:
 
     # --- lending ---
 
-    async def lend(self, buffer_id: str, buffer: Buffer) -> Segment | None:
+    async def lend(self, buffer_id: str, buffer: Outgoing) -> Segment | None:
         """Copy a buffer and tell the other side where it is; None where there is no room."""
-        source = memoryview(buffer).cast("B")
-        segment = self._arena.warm(source.nbytes) if source.nbytes <= COPY_INLINE else None
+        size = size_of(buffer)
+        segment = self._arena.warm(size) if size <= COPY_INLINE else None
         if segment is not None:
-            copy_into(segment.view(), source, going_on=lambda: True)
+            copy_into(segment.view(), memoryview(whole(buffer)).cast("B"), going_on=lambda: True)
         else:
             with contextlib.suppress(RuntimeError):  # the arena was closed
-                segment = await self._in_thread(self.place, source)
+                segment = await self._in_thread(self.place, buffer)
         if segment is not None:
             self.tell(buffer_id, segment)
         return segment
 
-    def place(self, buffer: Buffer) -> Segment | None:
+    async def let_go(self, buffer: Buffer) -> None:
+        """Free most of the memory of an array that was lent, and that nothing else refers to."""
+        # Not of bytes: those may be anybody's.
+        if isinstance(buffer, memoryview) and buffer.nbytes > LARGE:
+            with contextlib.suppress(RuntimeError):
+                await self._in_thread(let_go, buffer)
+
+    def place(self, buffer: Outgoing) -> Segment | None:
         """Copy a buffer into a segment, in any thread; None where there is no room.
 
         One that was lent before may lie in a free segment still, unchanged.
         """
-        origin = None if self._tally is None else origin_of(buffer)
+        if self._tally is None or isinstance(buffer, Deferred):
+            return self._arena.place(buffer)
+        origin = origin_of(buffer)
         segment = None if origin is None else self._arena.recall(origin)
         if segment is None:
             segment = self._arena.place(buffer)
@@ -92,7 +103,6 @@ class SharedMemory:
             same = self._arena.refill(segment, buffer)
             if same is None:
                 return None
-            assert self._tally is not None
             self._tally.count(segment.used, hit=same)
         if segment is not None:
             segment.origin = origin

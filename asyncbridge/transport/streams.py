@@ -21,6 +21,7 @@ from asyncbridge.transport.chunks import (
 )
 from asyncbridge.transport.contract import Bulk, ChannelClosed
 from asyncbridge.transport.handshake import accepted, offers
+from asyncbridge.transport.outgoing import source_of
 from asyncbridge.transport.records import Damaged, Head, Kind
 from asyncbridge.transport.retries import Backoff, Tries
 from asyncbridge.transport.stream import PATIENCE, Stream, StreamCut
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
     from asyncbridge.protocol.messages import Buffer
+    from asyncbridge.serialization.deferred import Outgoing
+    from asyncbridge.transport.outgoing import Source
 
 __all__ = ["StreamBulk"]
 
@@ -61,28 +64,28 @@ class Connection:
 class Upload:
     """A buffer on its way to the worker."""
 
-    def __init__(self, buffer_id: str, view: memoryview) -> None:
+    def __init__(self, buffer_id: str, source: Source) -> None:
         self.id = buffer_id
-        self.view = view
+        self.source = source
         self.good = 0
         self.damaged = 0
 
     async def attempt(self, stream: Stream, terms: Terms) -> None:
         """Send what the worker lacks."""
-        asked = Head(kind=Kind.PUT, size=self.view.nbytes)
+        asked = Head(kind=Kind.PUT, size=self.source.nbytes)
         await write_record(stream, asked, terms, self.id)
         await self._hear(stream, terms)
-        if self.good < self.view.nbytes:
-            await send_chunks(stream, self.view, self.good, terms)
+        if self.good < self.source.nbytes:
+            await send_chunks(stream, self.source, self.good, terms)
             await self._hear(stream, terms)
-        if self.good < self.view.nbytes:
+        if self.good < self.source.nbytes:
             raise DecodeError(f"the worker has {self.good} bytes of all that was sent to it")
 
     async def _hear(self, stream: Stream, terms: Terms) -> None:
         head, text = await read_record(stream, terms)
         if head.kind is Kind.REFUSED:
             raise ChannelClosed(f"the worker refused bulk buffer {self.id}: {text}")
-        if head.kind is not Kind.HAVE or head.offset > self.view.nbytes:
+        if head.kind is not Kind.HAVE or head.offset > self.source.nbytes:
             raise DecodeError(f"the worker said {head.kind.name} {head.offset} about a bulk buffer")
         self.good, self.damaged = head.offset, head.damaged
 
@@ -158,9 +161,9 @@ class StreamBulk(Bulk):
         self._busy: set[Connection] = set()
         self._ended = asyncio.Event()
 
-    async def send(self, buffer_id: str, buffer: Buffer) -> None:
+    async def send(self, buffer_id: str, buffer: Outgoing) -> None:
         """Move a buffer to the worker, over as many connections as it takes."""
-        await self._carry(Upload(buffer_id, memoryview(buffer).cast("B")))
+        await self._carry(Upload(buffer_id, source_of(buffer)))
 
     async def receive(self, buffer_id: str, size: int) -> Buffer:
         """Fetch a buffer from the worker, over as many connections as it takes."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from asyncbridge.errors import TooLarge
 from asyncbridge.outcome import Error, capture
 from asyncbridge.protocol.messages import Fault, Output, Payload, Progress, StateChanged
-from asyncbridge.serialization.codec import decode, encode
+from asyncbridge.serialization.codec import decode, draft
 from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.executor import Courier
 from asyncbridge.worker.faults import describe, release
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.outcome import Outcome
     from asyncbridge.protocol.messages import Message, StreamName, WorkerState
+    from asyncbridge.serialization.drafts import Draft
     from asyncbridge.worker.backend import Backend
     from asyncbridge.worker.executor import Executor
     from asyncbridge.worker.output import Capture
@@ -223,7 +224,7 @@ class Engine:
             self._current = None
             self._fail(job, describe(told.error), None)
 
-    def _tell_outcome(self, job: Job, outcome: Outcome[Payload]) -> None:
+    def _tell_outcome(self, job: Job, outcome: Outcome[Payload | Draft]) -> None:
         self._drain(job)
         if was_stopped(job.stop, outcome.error if isinstance(outcome, Error) else None):
             if isinstance(outcome, Error):
@@ -256,7 +257,7 @@ class Engine:
         job.failures.add(job.command.id, fault)
         self._post(lambda: self._failed(job, fault, because))
 
-    def _execute(self, job: Job) -> Payload:
+    def _execute(self, job: Job) -> Payload | Draft:
         command = job.command
         if self._backend_fault is not None:
             raise ImportError(
@@ -272,7 +273,7 @@ class Engine:
         except Exception as error:
             capture(self.backend.clean, error, command.code, bindings)
             raise
-        return encode(result, path="result", files=False)
+        return draft(result, path="result", decided=True, files=False)
 
     def _report(self, job: Job, value: object, *, transient: bool) -> None:
         """Send what a command's code reports; from any thread of it."""

@@ -30,6 +30,7 @@ from asyncbridge.protocol.messages import (
 )
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.protocol.worker import WorkerProtocol
+from asyncbridge.serialization.deferred import Deferred, whole
 from asyncbridge.serialization.split import join
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.arena import Segment
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from asyncbridge.protocol.messages import Buffer, Fault, Message, Payload
+    from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Channel
     from asyncbridge.worker.engine import Engine
@@ -135,11 +137,14 @@ class Peer:
             self._protocol.started(command_id)
             self._writer.wake()
 
-    def place(self, buffer: Buffer) -> Held:
+    def place(self, buffer: Outgoing) -> Held:
         """Copy a large buffer to where it leaves from; in the GPU thread."""
         segment = None if self._shared is None else self._shared.place(buffer)
+        if segment is not None:
+            return segment
         # By numpy, which lets go of the GIL meanwhile.
-        return np.frombuffer(buffer, np.uint8).copy().data if segment is None else segment
+        made = np.frombuffer(whole(buffer), np.uint8)
+        return made.data if isinstance(buffer, Deferred) else made.copy().data
 
     def completed(
         self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
@@ -169,17 +174,21 @@ class Peer:
     ) -> None:
         """Tell a value once its buffers lie in shared memory, as far as there is room."""
         offers: dict[str, Buffer] = {}
+        spent: list[Buffer] = []
         while bulk:
             name, held = bulk.popitem()
             if isinstance(held, Segment):
                 shared.tell(name, held)
-            else:
-                held = await shared.lend(name, held) or held
+            elif (segment := await shared.lend(name, held)) is not None:
+                spent.append(held)
+                held = segment
             # What cannot be mapped over there can still be fetched.
             offers[name] = memory_of(held)
         self._offer(command_id, offers)
         self._protocol.completed(command_id, value, stopped=stopped)
         self._writer.wake()
+        while spent:
+            await shared.let_go(spent.pop())
 
     def _offer(self, command_id: int, offers: dict[str, Buffer]) -> None:
         if offers and self._protocol.state is ConnectionState.OPEN:

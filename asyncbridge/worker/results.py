@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 import numpy as np
 
 from asyncbridge.protocol.messages import Buffer, BulkRef, Payload
-from asyncbridge.serialization.split import split
+from asyncbridge.serialization.drafts import Draft
+from asyncbridge.serialization.split import split, split_draft
 from asyncbridge.transport.arena import Segment
 from asyncbridge.transport.sizes import ASK_FOR_LESS, check_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from asyncbridge.serialization.deferred import Outgoing
 
 __all__ = ["Held", "pack_up"]
 
@@ -23,7 +26,11 @@ Held = Buffer | Segment
 
 
 def pack_up(
-    payload: Payload, *, prefix: str, place: Callable[[Buffer], Held], largest: int = 0
+    payload: Payload | Draft,
+    *,
+    prefix: str,
+    place: Callable[[Outgoing], Held],
+    largest: int = 0,
 ) -> tuple[Payload, dict[str, Held]]:
     """Take a value's large buffers out, and make all of it safe from what commands do next.
 
@@ -38,14 +45,18 @@ def pack_up(
             Nothing was copied.
     """
     check_size("the result", payload.size, largest, ASK_FOR_LESS)
-    small, bulk = split(payload, prefix=prefix)
+    bulk: Mapping[str, Outgoing]
+    if isinstance(payload, Draft):
+        small, bulk = split_draft(payload, prefix=prefix)
+    else:
+        small, bulk = split(payload, prefix=prefix)
     del payload
     inline = tuple(part if isinstance(part, BulkRef) else bytes(part) for part in small.buffers)
     held = {name: part if is_settled(part) else place(part) for name, part in bulk.items()}
     return Payload(header=small.header, buffers=inline, size=small.size), held
 
 
-def is_settled(buffer: Buffer) -> bool:
+def is_settled(buffer: Outgoing) -> TypeGuard[Buffer]:
     """Tell whether nobody can change a buffer any more: then it may leave later, uncopied.
 
     So it is with ``bytes``, and with an array's elements when the encoder's view is all that

@@ -19,6 +19,7 @@ from asyncbridge.transport.chunks import (
 )
 from asyncbridge.transport.compression import Judge
 from asyncbridge.transport.handshake import PROTOCOL, accept, accepted
+from asyncbridge.transport.outgoing import source_of
 from asyncbridge.transport.records import Damaged, Head, Kind
 from asyncbridge.transport.stream import PATIENCE, Stream, StreamCut
 
@@ -125,13 +126,13 @@ class Served:
     async def _give(self, asked: Head, buffer_id: str) -> None:
         """Send a buffer from where the client has it to its end."""
         buffer = self._store.take(buffer_id)
-        view = None if buffer is None else memoryview(buffer).cast("B")
-        if view is None:
+        if buffer is None:
             await self._say(Kind.REFUSED, text=f"no bulk buffer {buffer_id} waits here")
             return
-        await self._say(Kind.HAVE, offset=view.nbytes, size=view.nbytes)
-        if view.nbytes == asked.size:
-            await send_chunks(self._stream, view, asked.offset, self._terms)
+        source = source_of(buffer)
+        await self._say(Kind.HAVE, offset=source.nbytes, size=source.nbytes)
+        if source.nbytes == asked.size:
+            await send_chunks(self._stream, source, asked.offset, self._terms)
 
     async def _say(
         self, kind: Kind, *, offset: int = 0, size: int = 0, damaged: int = 0, text: str = ""

@@ -126,7 +126,7 @@ def check(value: object, where: str) -> None:
 
 
 def _check_encodes(value: object, where: str) -> None:
-    from asyncbridge.serialization.codec import encode  # noqa: PLC0415 - it loads numpy
+    from asyncbridge.serialization.codec import draft  # noqa: PLC0415 - it loads numpy
 
     if isinstance(value, (FunctionType, type)):
         raise TypeError(
@@ -137,7 +137,7 @@ def _check_encodes(value: object, where: str) -> None:
     if hasattr(value, "__await__"):
         raise TypeError(f"{where}: {value!r} is no value yet: write `await` to have it")
     try:
-        encode(value, path=where)
+        draft(value, path=where)
     except SerializationError as error:
         raise TypeError(str(error)) from None
 

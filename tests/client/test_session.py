@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -27,6 +29,8 @@ from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, FRAME_BYTES
 from asyncbridge.serialization.codec import encode
+from asyncbridge.serialization.deferred import Outgoing, Undecided, whole
+from asyncbridge.serialization.drafts import Draft
 from asyncbridge.serialization.frames import pack, unpack
 from asyncbridge.transport.contract import Bulk, Channel, ChannelClosed, Link
 
@@ -80,8 +84,8 @@ class ScriptedBulk(Bulk):
         self.sent: dict[str, bytes] = {}
         self.offered: dict[str, bytearray] = {}
 
-    async def send(self, buffer_id: str, buffer: m.Buffer) -> None:
-        self.sent[buffer_id] = bytes(buffer)
+    async def send(self, buffer_id: str, buffer: Outgoing) -> None:
+        self.sent[buffer_id] = bytes(whole(buffer))
 
     async def receive(self, buffer_id: str, size: int) -> bytearray:
         if buffer_id not in self.offered:
@@ -90,6 +94,23 @@ class ScriptedBulk(Bulk):
 
     def close(self) -> None:
         self.closed = True
+
+
+class Gated(Undecided):
+    """A buffer that is looked at once the test says so."""
+
+    def __init__(self, content: bytes) -> None:
+        self.nbytes = len(content) + 1000
+        self.content = content
+        self.gate = threading.Event()
+
+    def decide(self) -> tuple[Outgoing, None]:
+        self.gate.wait()
+        return self.content, None
+
+    def draft(self) -> Draft:
+        """Return bindings that are made of it."""
+        return Draft(header=b'{"x":{"$":"bytes","b":0}}', buffers=(self,), size=self.nbytes + 25)
 
 
 class Rig:
@@ -115,13 +136,19 @@ class Rig:
     def end(self) -> None:
         self.ended += 1
 
-    def send(self, value: object = None, promise: Promise[Any] | None = None) -> Promise[Any]:
+    def send(
+        self,
+        value: object = None,
+        promise: Promise[Any] | None = None,
+        bindings: m.Payload | Draft | None = None,
+    ) -> Promise[Any]:
         """Submit a command."""
+        if value is not None:
+            bindings = encode({"x": value})
         if promise is None:
             promise = Promise(loop=asyncio.get_running_loop())
         item = Pending(
-            promise, code="x", bindings=None if value is None else encode({"x": value}),
-            lifetime="command", label="", after=(), home=Rejections(), annotate=None, origin="here",
+            promise, code="x", bindings=bindings, lifetime="command", label="", after=(), home=Rejections(), annotate=None, origin="here",
         )  # fmt: skip
         promise._attach(item)
         self.session.submit(item)
@@ -241,6 +268,83 @@ async def test_large_buffers_go_by_the_bulk_lane(rig: Rig) -> None:
     (command,) = rig.sent(m.Command)
     (ref,) = command.bindings.buffers
     assert rig.bulk.sent == {ref.id: bytes(100_000)}
+
+
+async def left(rig: Rig, count: int) -> None:
+    """Wait until commands have been written."""
+    async with asyncio.timeout(20):
+        while len(rig.sent(m.Command)) < count:
+            await asyncio.sleep(0)
+
+
+async def test_a_command_waits_until_its_bindings_are_looked_through(rig: Rig) -> None:
+    """In its place: those behind it wait along, and room is given back as it was taken."""
+    gated = Gated(b"z" * 100_000)
+    rig.send(bindings=gated.draft())
+    rig.send()
+    await turns()
+    assert rig.sent(m.Command) == []
+    assert rig.session.protocol.backlogged == 2
+    gated.gate.set()
+    await left(rig, 2)
+    await turns()
+    first, second = rig.sent(m.Command)
+    assert (first.id, second.id) == (1, 2)
+    assert first.bindings.buffers == (m.BulkRef(id="1-0", size=100_000),)
+    assert rig.bulk.sent == {"1-0": b"z" * 100_000}
+    assert list(rig.released) == [1 + gated.draft().size, 1]
+
+
+async def test_what_comes_out_small_travels_with_its_command(rig: Rig) -> None:
+    """As the columns of a short one-hot matrix do."""
+    gated = Gated(b"z")
+    gated.gate.set()
+    rig.send(bindings=gated.draft())
+    await left(rig, 1)
+    assert rig.sent(m.Command)[0].bindings.buffers == (b"z",)
+    assert rig.bulk.sent == {}
+
+
+async def test_a_command_is_cancelled_while_it_is_looked_through(rig: Rig) -> None:
+    """Nothing of it is sent, and the next one goes at once."""
+    gated = Gated(b"z")
+    promise = rig.send(bindings=gated.draft())
+    rig.send()
+    await turns()
+    assert promise.cancel()
+    await left(rig, 1)
+    gated.gate.set()
+    await rig.session._transfers.apart(str, 0)  # the thread is free, so it has come to its end
+    await turns()
+    assert promise.cancelled()
+    assert [command.id for command in rig.sent(m.Command)] == [2]
+
+
+async def test_the_session_ends_while_a_command_is_looked_through(rig: Rig) -> None:
+    """The promise is rejected, and what the thread comes to is dropped."""
+    gated = Gated(b"z")
+    promise = rig.send(bindings=gated.draft())
+    await turns()
+    await rig.session.close()
+    gated.gate.set()
+    with pytest.raises(BridgeClosed):
+        await promise
+    assert rig.sent(m.Command) == []
+
+
+async def test_a_value_of_few_bytes_that_is_much_work_is_read_in_a_thread(rig: Rig) -> None:
+    """Such as a one-hot matrix: nothing of it comes by the bulk lane."""
+    matrix = np.zeros((1000, 250), np.float32)
+    matrix[np.arange(1000), np.arange(1000) % 250] = 1
+    promise = rig.send()
+    await turns()
+    rig.channel.say(m.Accepted(ids=(1,)), m.Started(id=1), completed(1, matrix))
+    await turns()
+    assert rig.session._transfers._copiers is not None
+    np.testing.assert_array_equal(await promise, matrix, strict=True)
+    rig.send()
+    await left(rig, 2)
+    assert rig.sent(m.Acknowledge) == [m.Acknowledge(ids=(1,))]
 
 
 async def test_a_large_value_is_fetched_before_its_promise_is_fulfilled(rig: Rig) -> None:

@@ -174,9 +174,9 @@ async def test_a_result_that_is_too_large(rig: Rig) -> None:
 async def test_bindings_that_are_too_large(rig: Rig, there: int, limit: int) -> None:
     """The smaller one of both sides' limits holds."""
     await rig.meet(largest=there)
-    rig.transfers.check_size(Payload(header=None, size=limit))
+    rig.transfers.check_size(limit)
     with pytest.raises(TooLarge, match=f"has {limit + 1} bytes, and the limit is {limit}: send"):
-        rig.transfers.check_size(Payload(header=None, size=limit + 1))
+        rig.transfers.check_size(limit + 1)
 
 
 async def test_uploads_wait_for_one_another(rig: Rig) -> None:

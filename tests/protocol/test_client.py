@@ -637,3 +637,27 @@ def test_the_journal_tells_less_beside_a_command_aside(
     client.outgoing()
     mine = replace(journal, session=session_digest(client.session))
     assert client.lose(mine)[number] == phase
+
+
+def test_one_that_is_not_ready_keeps_its_place() -> None:
+    """Those behind it wait, with their releases; it leaves as it was made ready."""
+    client = opened()
+    client.submit(command(1), ready=False)
+    submit(client, 2)
+    client.release(("x",))
+    assert client.outgoing() == []
+    assert client.command_state(1) is CommandState.BACKLOG
+    client.make_ready(command(1, "2"))
+    sent = client.outgoing()
+    assert ids(sent) == [1, 2]
+    assert sent[0] == command(1, "2")
+    assert sent[-1] == Release(names=("x",))
+
+
+def test_one_that_is_not_ready_is_cancelled() -> None:
+    """In the client, and those behind it go on."""
+    client = opened()
+    client.submit(command(1), ready=False)
+    submit(client, 2)
+    assert client.cancel(1)
+    assert ids(client.outgoing()) == [2]

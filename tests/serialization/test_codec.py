@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import enum
+import subprocess
+import sys
 from collections import OrderedDict, defaultdict, namedtuple
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from scipy import sparse
 from asyncbridge.errors import DecodeError, SerializationError
 from asyncbridge.protocol.messages import BulkRef, Payload
 from asyncbridge.serialization import MAX_DEPTH, decode, encode
+from asyncbridge.serialization.values import TakesLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -397,3 +400,53 @@ def test_a_damaged_header_is_a_value_or_a_decode_error(value: object, data: st.D
         decode(Payload(header=tree, buffers=payload.buffers))
     except DecodeError:
         return
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("beside", [0.5, "null", None])
+def test_floats_that_json_lacks_among_many_scalars(
+    odd: float, beside: object, exact: Callable[..., None]
+) -> None:
+    """They are found, in a list and in a dict, whatever stands beside them."""
+    numbers = [*(n / 7 for n in range(20)), "null", beside, odd]
+    exact([numbers, dict(zip(map(str, range(30)), numbers, strict=False))])
+
+
+@pytest.mark.parametrize("odd", [1, None, ("a",), "\ud800", "$"])
+def test_a_large_dict_with_a_key_that_json_lacks(odd: object, exact: Callable[..., None]) -> None:
+    """It comes back with it."""
+    exact([{**{str(number): number for number in range(20)}, odd: 0.5}])
+
+
+def test_what_takes_long_is_left_to_another_thread() -> None:
+    """A few bytes that stand for a large matrix; all else is read as ever."""
+    matrix = np.zeros((2000, 200), np.float32)
+    matrix[:, 7] = 1
+    written = encode([matrix, 1])
+    header = orjson.loads(orjson.dumps(written.header))
+    payload = Payload(header=header, buffers=written.buffers)
+    with pytest.raises(TakesLong):
+        decode(payload, quickly=True)
+    back: Any = decode(payload)
+    np.testing.assert_array_equal(back[0], matrix, strict=True)
+    assert decode(Payload(header={"a": [1]}), quickly=True) == {"a": [1]}
+
+
+def test_the_first_value_of_a_package_is_left_to_another_thread() -> None:
+    """In a process that has not read one yet: the import takes some tenths of a second."""
+    code = """
+from asyncbridge.protocol.messages import Payload
+from asyncbridge.serialization.codec import decode
+from asyncbridge.serialization.values import TakesLong
+import sys
+tree = {"$": "pd.NA", "v": None}
+try:
+    decode(Payload(header=tree), quickly=True)
+except TakesLong:
+    assert "pandas" not in sys.modules
+    first = decode(Payload(header=tree))
+    assert decode(Payload(header=tree), quickly=True) is first
+    print("left")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "left\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncbridge.serialization.deferred import DEFERRED_ABOVE, LaterBytes
 from asyncbridge.transport import arena as arena_module
 from asyncbridge.transport.arena import Arena, ArenaFigures, Segment, copy_into, open_arena, rounded
 from asyncbridge.transport.leases import Lease, user_folder
@@ -45,6 +47,19 @@ def test_a_buffer_is_copied(arena: Arena) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.stat().st_size == segment.size >= len(data)
     assert path.stat().st_blocks * 512 >= segment.size, "every page is there before it is touched"
+
+
+def test_a_buffer_is_made_where_it_leaves_from(arena: Arena) -> None:
+    """Nothing of its size is allocated beside the segment."""
+    later = LaterBytes(bytearray(range(250)) * 8000)
+    tracemalloc.start()
+    try:
+        segment = arena.place(later)
+        assert tracemalloc.get_traced_memory()[1] < 2 * DEFERRED_ABOVE
+    finally:
+        tracemalloc.stop()
+    assert segment is not None
+    assert segment.view() == bytes(range(250)) * 8000
 
 
 def test_what_comes_back_is_used_again(arena: Arena) -> None:

@@ -22,6 +22,7 @@ from asyncbridge.transport.chunks import (
     send_chunks,
     write_record,
 )
+from asyncbridge.transport.outgoing import source_of
 from asyncbridge.transport.records import CHUNK_BYTES, Damaged, Head, Kind
 from asyncbridge.transport.stream import Stream, StreamCut
 
@@ -86,7 +87,7 @@ async def test_from_any_byte(terms: Terms, start: int) -> None:
     landing.data[:start] = DATA[:start]
     landing.good = start
     async with pair() as (near, far):
-        sending = spawn(send_chunks(near, memoryview(DATA), start, terms), name="sending")
+        sending = spawn(send_chunks(near, source_of(DATA), start, terms), name="sending")
         await receive_chunks(far, landing, terms)
         await sending
     assert landing.data == DATA

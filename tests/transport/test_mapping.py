@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import weakref
+from mmap import PAGESIZE
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from asyncbridge.transport.mapping import Mapping
+from asyncbridge.transport.mapping import Mapping, let_go
 
 
 def descriptors() -> set[str]:
@@ -77,3 +78,15 @@ def test_what_cannot_be_mapped(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cannot map 8192 bytes"):
         Mapping(folder, 8192)
     os.close(folder)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_memory_is_given_back_before_its_array_is_freed(writable: bool) -> None:
+    """Whole pages within it alone: what lies beside it stays as it is."""
+    whole = np.ones(1024 * PAGESIZE, np.uint8)
+    part = whole[PAGESIZE // 2 : -PAGESIZE // 2]
+    part.flags.writeable = writable
+    let_go(part.data)
+    assert whole[: PAGESIZE // 2].all()
+    assert whole[-PAGESIZE // 2 :].all()
+    assert np.count_nonzero(part) < 2 * PAGESIZE

@@ -13,7 +13,6 @@ import pytest
 
 from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.protocol.messages import (
-    Buffer,
     BulkRef,
     Command,
     Completed,
@@ -26,6 +25,7 @@ from asyncbridge.protocol.messages import (
     StreamName,
 )
 from asyncbridge.serialization.codec import decode, encode
+from asyncbridge.serialization.deferred import Outgoing, whole
 from asyncbridge.serialization.frames import pack, unpack
 from asyncbridge.worker.backend import Backend
 from asyncbridge.worker.engine import Engine, resident_bytes
@@ -62,8 +62,8 @@ class Notes(Peer):
         assert not stopped
         self.told.append(("completed", command_id, value, bulk))
 
-    def place(self, buffer: Buffer) -> Held:
-        return bytes(buffer)
+    def place(self, buffer: Outgoing) -> Held:
+        return bytes(whole(buffer))
 
     def failed(self, command_id: int, fault: Fault, because: int | None) -> None:
         self.told.append(("failed", command_id, fault, because))

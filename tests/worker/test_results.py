@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from asyncbridge.protocol.limits import BULK_THRESHOLD
-from asyncbridge.protocol.messages import Buffer, Completed
+from asyncbridge.protocol.messages import Completed
 from asyncbridge.serialization.codec import decode, encode
+from asyncbridge.serialization.deferred import Outgoing, whole
 from asyncbridge.serialization.frames import pack, unpack
 from asyncbridge.serialization.split import join
 from asyncbridge.worker.results import Held, pack_up
@@ -24,9 +25,9 @@ class Places:
     def __init__(self) -> None:
         self.copied = 0
 
-    def __call__(self, buffer: Buffer) -> Held:
+    def __call__(self, buffer: Outgoing) -> Held:
         self.copied += 1
-        return bytes(buffer)
+        return bytes(whole(buffer))
 
 
 def copies(values: list[Any]) -> int:
@@ -72,7 +73,7 @@ def test_what_is_not_numpys() -> None:
 def test_it_comes_back_as_it_was(size: int) -> None:
     """Whatever happens to the original."""
     array = np.arange(size)
-    small, held = pack_up(encode({"a": array, "b": b"x"}), prefix="7", place=bytes)
+    small, held = pack_up(encode({"a": array, "b": b"x"}), prefix="7", place=Places())
     array[:] = 0
     buffers = {name: part for name, part in held.items() if isinstance(part, bytes)}
     (message,) = unpack(pack([Completed(id=7, value=small)]))

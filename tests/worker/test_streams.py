@@ -15,6 +15,7 @@ from asyncbridge.protocol.messages import BulkRef
 from asyncbridge.transport.bulk import BulkStore
 from asyncbridge.transport.chunks import Terms, read_record, send_chunks, write_record
 from asyncbridge.transport.handshake import PROTOCOL, offers
+from asyncbridge.transport.outgoing import source_of
 from asyncbridge.transport.records import CHUNK_BYTES, Head, Kind
 from asyncbridge.transport.stream import Stream, StreamCut
 from asyncbridge.worker.streams import StreamServer
@@ -87,7 +88,7 @@ async def test_a_buffer_comes_in_two_parts() -> None:
         async with client.open() as (stream, terms):
             await write_record(stream, asked, terms, "1-0")
             assert (await read_record(stream, terms))[0].offset == 0
-            await send_chunks(stream, memoryview(DATA)[:CHUNK_BYTES], 0, terms)
+            await send_chunks(stream, source_of(DATA[:CHUNK_BYTES]), 0, terms)
             await stream.write(b"half a head")
             stream.close()
             while client.store._landings["1-0"].good < CHUNK_BYTES:
@@ -95,7 +96,7 @@ async def test_a_buffer_comes_in_two_parts() -> None:
         async with client.open() as (stream, terms):
             await write_record(stream, asked, terms, "1-0")
             assert (await read_record(stream, terms))[0].offset == CHUNK_BYTES
-            await send_chunks(stream, memoryview(DATA), CHUNK_BYTES, terms)
+            await send_chunks(stream, source_of(DATA), CHUNK_BYTES, terms)
             assert (await read_record(stream, terms))[0].offset == len(DATA)
         assert await whole(client) == DATA
 
@@ -111,7 +112,7 @@ async def test_a_connection_takes_the_place_of_another() -> None:
             await read_record(second, terms_2)
             with pytest.raises(StreamCut):
                 await first.read_into(memoryview(bytearray(1)))
-            await send_chunks(second, memoryview(DATA), 0, terms_2)
+            await send_chunks(second, source_of(DATA), 0, terms_2)
             await read_record(second, terms_2)
         assert await whole(client) == DATA
 

@@ -1,0 +1,43 @@
+"""A value that is written but for large buffers, which are made when it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from asyncbridge.serialization.deferred import Outgoing, Undecided
+
+__all__ = ["Draft"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A value in wire form, some of whose buffers are still to be made.
+
+    Attributes:
+        header: Its JSON tree, dumped.
+        buffers: What the tree refers to by index.
+        size: Bytes of both, as many as they may be at most.
+    """
+
+    header: bytes
+    buffers: tuple[Outgoing | Undecided, ...]
+    size: int
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether its form is known, and with it what a command says of it."""
+        return not any(isinstance(buffer, Undecided) for buffer in self.buffers)
+
+    def decided(self) -> Draft:
+        """Look at what is undecided, in any thread; the size stays as it was counted."""
+        header, buffers = self.header, list(self.buffers)
+        for index, buffer in enumerate(buffers):
+            if isinstance(buffer, Undecided):
+                buffers[index], forms = buffer.decide()
+                if forms is not None:
+                    wrong, right = map(orjson.dumps, forms)
+                    # It stands there once: an index is used once, and in text quotes are escaped.
+                    header = header.replace(wrong, right)
+        return Draft(header=header, buffers=tuple(buffers), size=self.size)

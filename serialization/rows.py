@@ -46,6 +46,9 @@ TAGS: Final = MappingProxyType[type, int](
         m.Goodbye: 64,
         m.Placed: 65,
         m.Returned: 66,
+        m.StreamTaken: 73,
+        m.StreamItem: 74,
+        m.StreamEnd: 75,
     }
 )
 MAX_CAUSES: Final = 32

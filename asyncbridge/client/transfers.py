@@ -16,7 +16,7 @@ from asyncbridge.transport.leases import Peering
 from asyncbridge.transport.shared import COPY_INLINE, SharedMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from asyncbridge.outcome import Outcome
     from asyncbridge.protocol.messages import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         Returned,
         Welcome,
     )
-    from asyncbridge.transport.arena import Arena
+    from asyncbridge.transport.arena import Arena, Segment
     from asyncbridge.transport.contract import Bulk
 
 __all__ = ["Transfers", "has_bulk"]
@@ -88,6 +88,25 @@ class Transfers:
         for buffer_id, buffer in buffers.items():
             name = f"asyncbridge-upload-{buffer_id}"
             spawn(self._send(buffer_id, buffer), name=name, on_error=self._broken)
+
+    def place(self, buffer: Buffer) -> Segment | bytes:
+        """Copy a buffer to where it leaves from, whatever becomes of it here; in any thread."""
+        segment = None if self._shared is None else self._shared.place(buffer)
+        return bytes(buffer) if segment is None else segment
+
+    def send_placed(self, held: Mapping[str, Segment | bytes]) -> None:
+        """Move what ``place`` has copied to the worker."""
+        for buffer_id, each in held.items():
+            if isinstance(each, bytes):
+                self.upload({buffer_id: each})
+            elif self._shared is not None:
+                self._shared.tell(buffer_id, each)
+
+    def drop_placed(self, held: Iterable[Segment | bytes]) -> None:
+        """Take back what ``place`` has copied, and nobody wants any more."""
+        for each in held:
+            if self._arena is not None and not isinstance(each, bytes):
+                self._arena.give_back(each)
 
     async def fetch(self, value: Payload, *, writable: bool = True) -> Payload:
         """Return a value with its bulk buffers in their places.

@@ -31,6 +31,9 @@ from asyncbridge.protocol.messages import (
     Release,
     Returned,
     Started,
+    StreamEnd,
+    StreamItem,
+    StreamTaken,
     Welcome,
     WorkerState,
 )
@@ -54,7 +57,9 @@ OUTPUT_KEPT = 1024 * 1024
 """Characters of output held for a client that does not read, before the oldest are dropped."""
 PROGRESS_KEPT = 100_000
 """Reports held for a client that does not read, before they are dropped: some 50 MB."""
-_PASSED = (Cancel, InfoRequest, Release, Acknowledge, Placed, Returned)
+_PASSED = (
+    Cancel, InfoRequest, Release, Acknowledge, Placed, Returned, StreamTaken, StreamItem, StreamEnd
+)  # fmt: skip
 """What the client sends and the caller handles."""
 
 

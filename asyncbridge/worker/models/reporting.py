@@ -127,6 +127,8 @@ class ProgressCallback(StopCallback):
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Report the validation behind an epoch, if it is whole."""
+        # A stream that was cut has no last batch to look after.
+        self.cut_validation |= self._look("stop_evaluating")
         if self.cut_validation:
             return
         self._tell("validation_end", {f"val_{name}": value for name, value in (logs or {}).items()})

@@ -235,16 +235,22 @@ class Pump:
 
     async def _close_source(self, *, last: bool = False) -> None:
         """Close what was begun; at last also what never was, if it is good for one turn."""
-        items, self._items = self._items, None
+        items: Any = self._items
+        self._items = None
         if items is None and last and not self.source.stream.restarts:
-            begun: Any = self.source.stream.begin()
-            items = begun
-        close = getattr(items, "aclose" if isinstance(items, AsyncIterator) else "close", None)
-        if close is not None and isinstance(items, AsyncIterator):
-            await close()
-        elif close is not None and (self._thread is not None or last):
-            self._thread = self._thread or SourceThread(self.source.context)
-            self._thread.end(close)
-            self._thread = None
-        elif last and self._thread is not None:
-            self._thread.end(lambda: None)
+            items = self.source.stream.begin()
+        if isinstance(items, AsyncIterator):
+            close = getattr(items, "aclose", None)
+            items = None
+            if close is not None:
+                await close()
+        if (close := getattr(items, "close", None)) is not None or last:
+            self._end_thread(close)
+
+    def _end_thread(self, close: Callable[[], object] | None) -> None:
+        """End the source's thread, by closing the source in it."""
+        thread, self._thread = self._thread, None
+        if thread is None and close is not None:
+            thread = SourceThread(self.source.context)
+        if thread is not None:
+            thread.end(close or (lambda: None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio.events import _get_running_loop
 from collections import deque
 from dataclasses import replace
 from queue import SimpleQueue
@@ -66,6 +67,11 @@ class Feed:
     # --- in the command's threads ---
 
     def __iter__(self) -> Iterator[Any]:
+        if _get_running_loop() is not None:
+            raise RuntimeError(
+                "an item would be waited for on the loop that brings it: a stream needs a worker "
+                "whose commands have a thread, such as FakeWorker(threaded=True)"
+            )
         if self._turn < 0 or self.restarts:
             self._begin()
         return _Turn(self, self._turn, self._queue)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +22,7 @@ from asyncbridge.worker.streams import Feed
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-__all__ = ["StreamAdapter", "adapted", "batches_of", "quiet_ends", "were_cut"]
+__all__ = ["StreamAdapter", "adapted", "batches_of", "ending", "quiet_ends", "were_cut"]
 
 BATCH_SIZE: Final = 32
 """What Keras takes when none is given."""
@@ -51,6 +52,59 @@ def quiet_ends(arguments: Mapping[str, Any]) -> Generator[None]:
         yield
 
 
+def ending(arguments: Mapping[str, Any], callbacks: Any) -> Any:
+    """Return a training's callbacks with those that see to the ends of its stream."""
+    x = arguments.get("x")
+    if not isinstance(x, StreamAdapter) or not isinstance(callbacks, list):
+        return callbacks
+    counted = x.num_batches is not None or arguments.get("steps_per_epoch") is not None
+    end = EndCallback(x, looks=not counted)
+    return [AfterEndCallback(end), *callbacks, end]
+
+
+class EndCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """Ends an epoch with its last batch, where nobody knows how many there are.
+
+    Keras itself takes one more step then, which finds no data; but an optimizer that counts steps,
+    and what draws random numbers, has moved on by that. The last callback, for others may end a
+    training.
+
+    Args:
+        adapter: The training's stream.
+        looks: Whether to look for the end after each batch.
+    """
+
+    def __init__(self, adapter: StreamAdapter, *, looks: bool) -> None:
+        super().__init__()
+        self._adapter = adapter
+        self._looks = looks
+        self.ended = False
+        """Whether the training is to go on with the next epoch."""
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Wait for the next batch; if there is none, leave the epoch."""
+        if self._looks and not self.model.stop_training and self._adapter.is_at_end():
+            self.model.stop_training = True
+            self.ended = not self._adapter.was_cut
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Begin no other epoch with a stream that gives nothing any more."""
+        self.model.stop_training |= self._adapter.was_cut
+
+
+class AfterEndCallback(keras.callbacks.Callback):  # type: ignore[misc]  # as above
+    """Lets the training go on after an epoch; the first callback, for others may end it."""
+
+    def __init__(self, end: EndCallback) -> None:
+        super().__init__()
+        self._end = end
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Take the sign back by which the batches of this epoch were left."""
+        if self._end.ended:
+            self._end.ended = self.model.stop_training = False
+
+
 def were_cut(arguments: Mapping[str, Any]) -> bool:
     """Tell whether a stream ended early, because the command is to stop."""
     return any(isinstance(value, StreamAdapter) and value.was_cut for value in arguments.values())
@@ -59,15 +113,17 @@ def were_cut(arguments: Mapping[str, Any]) -> bool:
 class StreamAdapter(GeneratorDataAdapter):  # type: ignore[misc]  # keras has no types
     """Gives Keras the batches of a stream; each epoch begins a turn of it.
 
-    Nothing is asked for ahead: the client keeps batches ready, and a pipeline's thread that waits
+    Of one whose length nobody knows, the next batch is waited for before Keras asks. Else nothing is asked for ahead: the client keeps batches ready, and a pipeline's thread that waits
     for one more would hold up the end of a training.
     """
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._turn = iter(feed)
-        self._first_batches = [self._made(batch) for batch in islice(self._turn, LOOK_AT)]
-        self._unused: list[Any] = self._first_batches
+        self._first_batches = list(map(self._made, islice(self._turn, LOOK_AT)))
+        self._unused: list[Any] = list(self._first_batches)
+        self._ahead: deque[Any] = deque()
+        self._is_fresh = True
         self._output_signature = None
         self.generator = self._batches
         if not self._first_batches:
@@ -84,6 +140,12 @@ class StreamAdapter(GeneratorDataAdapter):  # type: ignore[misc]  # keras has no
     def num_batches(self) -> Any:
         """How many batches an epoch has, if anybody knows."""
         return self._feed.steps
+
+    def is_at_end(self) -> bool:
+        """Wait for the next batch; tell whether there is none."""
+        if not self._unused and not self._ahead:
+            self._ahead.extend(islice(self._turn, 1))
+        return not self._unused and not self._ahead
 
     def get_tf_dataset(self) -> Any:
         """Return a pipeline of the batches: Keras's own asks for some ahead."""
@@ -102,17 +164,21 @@ class StreamAdapter(GeneratorDataAdapter):  # type: ignore[misc]  # keras has no
 
     def _batches(self) -> Iterator[Any]:
         """Yield the batches of a turn; those that were looked at come first."""
-        if not self._unused:
-            yield from map(self._made, self._feed)
-            return
-        first = self._unused
-        # Other backends look at a batch before they train: it must not be lost by that.
-        if keras.backend.backend() == "tensorflow":
+        if not self._is_fresh:
+            self._turn = iter(self._feed)
             self._unused = []
-        yield first[0]
-        self._unused = []
-        yield from first[1:]
-        yield from map(self._made, self._turn)
+            if self._feed.restarts:
+                self._ahead.clear()
+        # Other backends look at a batch before they train: it must not be lost by that.
+        self._is_fresh = keras.backend.backend() != "tensorflow" and bool(self._unused)
+        if self._is_fresh:
+            yield self._unused[0]
+            self._is_fresh = False
+            del self._unused[0]
+        while self._unused:
+            yield self._unused.pop(0)
+        while not self.is_at_end():
+            yield self._made(self._ahead.popleft())
 
     def _made(self, batch: Any) -> tuple[Any, ...]:
         """Return a batch as Keras takes it: a tuple, with tuples for lists in it."""

@@ -8,7 +8,7 @@ from asyncbridge.worker.models.messages import without_data
 from asyncbridge.worker.models.printing import printing
 from asyncbridge.worker.models.reporting import ProgressCallback, number
 from asyncbridge.worker.models.stops import check_stopped, interruptible, with_callback
-from asyncbridge.worker.models.streaming import adapted, quiet_ends, were_cut
+from asyncbridge.worker.models.streaming import adapted, ending, quiet_ends, were_cut
 from asyncbridge.worker.models.values import plain
 from asyncbridge.worker.stopping import stop_asked
 
@@ -31,13 +31,16 @@ def fit(model: Any, *, callbacks: Any = None, **arguments: Any) -> dict[str, Any
     reporting = ProgressCallback(epochs=int(epochs), initial_epoch=int(begin))
     arguments = adapted(arguments)
     with quiet_ends(arguments):
-        history = model.fit(**arguments, callbacks=with_callback(callbacks, reporting))
+        listed = ending(arguments, with_callback(callbacks, reporting))
+        history = model.fit(**arguments, callbacks=listed)
+    # An epoch that was stopped before its first batch has computed nothing.
+    whole = len(history.epoch) - reporting.ended_empty
     return {
         "history": {
-            str(name): [number(value) for value in values]
+            str(name): [number(value) for value in values[:whole]]
             for name, values in history.history.items()
         },
-        "epoch": [int(epoch) for epoch in history.epoch],
+        "epoch": [int(epoch) for epoch in history.epoch[:whole]],
         "params": dict(history.params),
         "stopped": reporting.stopped or (were_cut(arguments) and stop_asked()),
     }

@@ -175,6 +175,19 @@ FRAMES: dict[str, list[m.Message]] = {
         ),
         m.Completed(id=2, value=encode(np.array([1.0], "<f8"))),
     ],
+    "a stream": [
+        m.Command(
+            id=3,
+            code="list(x)",
+            bindings=encode({"x": {"steps": 2, "restarts": True, "floats": False}}),
+            streams=("x",),
+            parts=True,
+        ),
+        m.StreamTaken(id=3, stream=0, turn=0, count=0),
+        m.StreamItem(id=3, stream=0, turn=0, number=0, value=encode(np.array([1], "|u1"))),
+        m.StreamEnd(id=3, stream=0, turn=0),
+        m.StreamEnd(id=3, stream=1, turn=2, fault=m.Fault(type="OSError", message="gone")),
+    ],
 }
 
 
@@ -230,7 +243,7 @@ def test_frames_both_ways(row: Any) -> None:
 
 def bare(message: m.Message) -> object:
     """Return a message without its payload, which the bytes have shown to be equal."""
-    if isinstance(message, m.Completed):
+    if isinstance(message, m.Completed | m.StreamItem):
         return message.id
     if isinstance(message, m.Command):
         return message.id, message.code, message.lifetime, message.after, message.label
@@ -240,5 +253,5 @@ def bare(message: m.Message) -> object:
 def test_every_message_class_stands_in_a_frame() -> None:
     """The frames show every row of the message table, and are all published."""
     shown = {type(message) for frame in FRAMES.values() for message in frame}
-    assert len(shown) == 19
+    assert len(shown) == 22
     assert [row["name"] for row in published("frames.json")] == list(FRAMES)

@@ -26,6 +26,7 @@ from benchmarks import (
     progress,
     promise,
     start_up,
+    streaming,
     training,
     web_app,
 )
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "codec": codec.measure,
     "killing": killing.measure,
     "bulk": bulk.measure,
+    "streaming": streaming.measure,
     "web-app": web_app.measure,
 }
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from asyncbridge.protocol.streams import Inflow
+from asyncbridge.protocol.streams import Inflow, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,7 @@ class Parts:
         self._transfers = transfers
         self._post = post
         self._writable = writable
+        self._tally = Tally()
         self._waiting: deque[Payload] = deque()
         self._changed = asyncio.Event()
         self._ended = self._left = False
@@ -62,12 +63,14 @@ class Parts:
     def leave(self) -> None:
         """Take no more: whoever went through them has left off."""
         self._left = True
+        self._tell(self._tally.due())
         while self._waiting:
             self._refuse(self._waiting.popleft())
 
     def _refuse(self, value: Payload) -> None:
         self._transfers.decline(value)
-        self._post(self._in.take())
+        self._tally.add(0)
+        self._tell(self._tally.due())
 
     def end(self) -> None:
         """Note that no more will come."""
@@ -80,11 +83,16 @@ class Parts:
     async def __anext__(self) -> object:
         while not self._waiting:
             if self._ended:
+                self._tell(self._tally.due())
                 raise StopAsyncIteration
             self._changed.clear()
             await self._changed.wait()
         value = self._waiting.popleft()
         whole = await self._transfers.fetch(value, writable=self._writable)
         outcome = await self._transfers.decode(whole)
-        self._post(self._in.take())
+        self._tell(self._tally.add(value.size))
         return outcome.unwrap()
+
+    def _tell(self, count: int) -> None:
+        if count > 0:
+            self._post(self._in.take(count))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from asyncbridge.client.rebatching import Rebatcher
+from asyncbridge.client.rebatching import Rebatcher, is_small
 from asyncbridge.client.sources import SourceThread
 from asyncbridge.errors import RemoteProtocolError
 from asyncbridge.protocol.messages import BulkRef, Fault, Payload
-from asyncbridge.protocol.streams import Outflow
+from asyncbridge.protocol.streams import LARGE_ITEM, Outflow
 from asyncbridge.serialization.codec import encode
 from asyncbridge.serialization.split import split
 from asyncbridge.tasks import spawn
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Pump"]
 
 _END: Final = object()
+_TOGETHER_S: Final = 0.001
+"""Seconds for which small items are drawn before those that are there are sent."""
 _TEXT: Final = 1000
 """Characters of an error's text that the worker is told."""
 
@@ -36,6 +40,15 @@ class _Packed(NamedTuple):
 
     value: Payload
     held: Mapping[str, Segment | bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Some items, and what came behind them."""
+
+    items: list[_Packed]
+    at_end: bool = False
+    error: BaseException | None = None
 
 
 class Pump:
@@ -134,9 +147,11 @@ class Pump:
         """Send the items of one turn."""
         try:
             await self._close_source()
-            while (packed := await self._next(turn)) is not None:
-                self._transfers.send_placed(packed.held)
-                self._post(self._out.item(packed.value))
+            while self._out.turn == turn:
+                if not self._out.has_room:
+                    await self._change()
+                elif not self._send(await self._draw(), turn):
+                    return
         except Exception as error:  # noqa: BLE001 - whatever a source raises is its command's
             self._fail(error)
         except asyncio.CancelledError as error:
@@ -144,25 +159,27 @@ class Pump:
                 raise
             self._fail(error)  # the source's own
 
+    def _send(self, drawn: _Drawn, turn: int) -> bool:
+        """Send what was drawn for a turn; return whether more may come."""
+        if self._out.turn != turn:  # another one has begun meanwhile
+            for packed in drawn.items:
+                self._transfers.drop_placed(packed.held.values())
+            return False
+        for packed in drawn.items:
+            self._transfers.send_placed(packed.held)
+            self._post(self._out.item(packed.value))
+        if drawn.error is not None:
+            raise drawn.error
+        if drawn.at_end:
+            self._post(self._out.end())
+        return not drawn.at_end
+
     def _fail(self, error: BaseException) -> None:
         self.error = error
         fault = Fault(type=type(error).__qualname__, message=str(error)[:_TEXT])
         self._post(self._out.end(fault))
 
-    async def _next(self, turn: int) -> _Packed | None:
-        """Return the turn's next item once there is room for it; None at the turn's end."""
-        while not self._out.has_room and self._out.turn == turn:
-            await self._change()
-        packed = await self._draw() if self._out.turn == turn else None
-        if self._out.turn != turn:  # another one has begun meanwhile
-            if packed is not None:
-                self._transfers.drop_placed(packed.held.values())
-            return None
-        if packed is None:
-            self._post(self._out.end())
-        return packed
-
-    async def _draw(self) -> _Packed | None:
+    async def _draw(self) -> _Drawn:
         """Advance the source, and copy what it gives before it may change that."""
         if self._items is None:
             await self._open()
@@ -170,27 +187,52 @@ class Pump:
         if isinstance(items, AsyncIterator):
             return await self._draw_here(items)
         assert items is not None
-        packed: _Packed | None = await self._in_thread(lambda: self._pulled(items))
-        return packed
+        room = self._out.room
+        drawn: _Drawn = await self._in_thread(lambda: self._pulled(items, room))
+        return drawn
 
-    async def _draw_here(self, items: AsyncIterator[Any]) -> _Packed | None:
-        while not self._ready:
+    async def _draw_here(self, items: AsyncIterator[Any]) -> _Drawn:
+        at_end = False
+        while not self._ready and not at_end:
             try:
-                item = await anext(items)
+                self._take(await anext(items))
             except StopAsyncIteration:
                 self._take_rest()
-                return self._pack() if self._ready else None
-            self._take(item)
-        return await asyncio.get_running_loop().run_in_executor(None, self._pack)
+                at_end = True
+        if not self._ready or is_small(self._ready[0]):
+            return _Drawn(self._packed_all(1), at_end=at_end)
+        loop = asyncio.get_running_loop()
+        return _Drawn(await loop.run_in_executor(None, self._packed_all, 1), at_end=at_end)
 
-    def _pulled(self, items: Iterator[Any]) -> _Packed | None:
-        while not self._ready:
-            item = next(items, _END)
-            if item is _END:
-                self._take_rest()
-                return self._pack() if self._ready else None
-            self._take(item)
-        return self._pack()
+    def _pulled(self, items: Iterator[Any], room: int) -> _Drawn:
+        """Draw as many small items as there is room for, unless that takes long."""
+        drawn: list[_Packed] = []
+        late = time.monotonic() + _TOGETHER_S
+        try:
+            while len(drawn) < room and time.monotonic() < late:
+                item = _END if self._ready else next(items, _END)
+                at_end = item is _END and not self._ready
+                if at_end:
+                    self._take_rest()
+                elif item is not _END:
+                    self._take(item)
+                drawn += self._packed_all(room - len(drawn))
+                if at_end and not self._ready:
+                    return _Drawn(drawn, at_end=True)
+                if drawn and drawn[-1].value.size >= LARGE_ITEM:
+                    break
+        except BaseException as error:  # noqa: BLE001 - what came before it is sent first
+            return _Drawn(drawn, error=error)
+        return _Drawn(drawn)
+
+    def _packed_all(self, most: int) -> list[_Packed]:
+        """Pack what is ready: no more than some, and no more than one that is large."""
+        packed: list[_Packed] = []
+        while self._ready and len(packed) < most:
+            packed.append(self._pack())
+            if packed[-1].value.size >= LARGE_ITEM:
+                break
+        return packed
 
     def _take(self, item: object) -> None:
         """Make batches of an item."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Rebatcher"]
+from asyncbridge.transport.shared import COPY_INLINE
+
+__all__ = ["Rebatcher", "is_small"]
 
 
 class Rebatcher:
@@ -43,6 +45,14 @@ class Rebatcher:
         chunks, self._chunks, self._rows = self._chunks, [], 0
         if chunks:
             yield chunks[0] if len(chunks) == 1 else mapped(_joined, *chunks)
+
+
+def is_small(chunk: object) -> bool:
+    """Tell arrays that are copied in no time, by their bytes; what is no array may be anything."""
+    parts = list(parts_of(chunk))
+    return all(hasattr(part, "nbytes") for part in parts) and (
+        sum(part.nbytes for part in parts) <= COPY_INLINE
+    )
 
 
 def rows_of(chunk: object) -> int:

@@ -10,18 +10,22 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from asyncbridge.errors import RemoteProtocolError
-from asyncbridge.protocol.limits import MIB, Bound
+from asyncbridge.protocol.limits import KIB, MIB, Bound
 from asyncbridge.protocol.messages import StreamEnd, StreamItem, StreamTaken
 
 if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Fault, Payload
 
-__all__ = ["AHEAD", "SMALL_AHEAD", "Inflow", "Outflow"]
+__all__ = ["AHEAD", "LARGE_ITEM", "SMALL_AHEAD", "Inflow", "Outflow", "Tally"]
 
 AHEAD: Final = Bound(count=3, size=256 * MIB)
 """What a sender keeps on the way: one being worked on, one ready, one in the making."""
 SMALL_AHEAD: Final = Bound(count=32, size=1 * MIB)
 """What it may have on the way instead, for steps may take less time than a message."""
+LARGE_ITEM: Final = 64 * KIB
+"""Bytes from which an item is told of by itself; smaller ones are told of, and drawn, together."""
+TOGETHER: Final = 8
+"""How many, at most. A sender that has not heard of seven still has room for more."""
 
 
 class Outflow:
@@ -47,6 +51,11 @@ class Outflow:
         return (count < AHEAD.count and held < AHEAD.size) or (
             count < SMALL_AHEAD.count and held < SMALL_AHEAD.size
         )
+
+    @property
+    def room(self) -> int:
+        """How many small items may be sent at once."""
+        return max(1, min(TOGETHER, SMALL_AHEAD.count - len(self._sizes)))
 
     def taken(self, message: StreamTaken) -> bool:
         """Note what the receiver says; return whether it begins a turn.
@@ -126,9 +135,9 @@ class Inflow:
         self._arrived += 1
         return True
 
-    def take(self) -> StreamTaken:
-        """Count one more item as taken."""
-        self._taken += 1
+    def take(self, count: int = 1) -> StreamTaken:
+        """Count more items as taken."""
+        self._taken += count
         return self._said()
 
     @property
@@ -137,3 +146,22 @@ class Inflow:
 
     def _said(self) -> StreamTaken:
         return StreamTaken(id=self._command, stream=self._stream, turn=self.turn, count=self._taken)
+
+
+class Tally:
+    """Counts what is taken of a stream until it is worth a message: where the items are taken."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, size: int) -> int:
+        """Count an item of ``size`` bytes; return how many are to be told of now."""
+        self._count += 1
+        return self.due() if size >= LARGE_ITEM or self._count >= TOGETHER else 0
+
+    def due(self) -> int:
+        """Return how many were not told of; they are now."""
+        count, self._count = self._count, 0
+        return count

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import BulkRef, Fault, Payload, StreamEnd, StreamItem
-from asyncbridge.protocol.streams import Inflow
+from asyncbridge.protocol.streams import Inflow, Tally
 from asyncbridge.serialization.codec import decode
 from asyncbridge.serialization.split import join
 from asyncbridge.tasks import spawn
@@ -59,6 +59,7 @@ class Feed:
         self._inflow = inflow
         self._ask = ask
         self._turn = -1
+        self._tally = Tally()
         # C code end to end: no lock of Python's is held when an async exception strikes.
         self._queue: SimpleQueue[tuple[int | None, object]] = SimpleQueue()
         self._end: object = None
@@ -84,6 +85,7 @@ class Feed:
     def _begin(self) -> None:
         before, self._queue = self._queue, SimpleQueue()
         self._turn += 1
+        self._tally = Tally()
         before.put((None, _STOP))  # who still waits there does so in vain
         self._ask(self._inflow.begin)
         if self._end is not None:  # it came in between
@@ -103,7 +105,8 @@ class Feed:
         while of is not None and of != turn:
             of, entry = queue.get()
         if isinstance(entry, Payload):
-            self._ask(lambda: self._inflow.take() if self._inflow.turn == turn else None)
+            if (count := self._tally.add(entry.size)) > 0:
+                self._ask(lambda: self._inflow.take(count) if self._inflow.turn == turn else None)
             return decode(entry)
         self._ended_turn = max(turn, self._ended_turn)
         if isinstance(entry, Fault):

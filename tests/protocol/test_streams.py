@@ -6,7 +6,7 @@ import pytest
 
 from asyncbridge.errors import RemoteProtocolError
 from asyncbridge.protocol.messages import Payload, StreamEnd, StreamItem, StreamTaken
-from asyncbridge.protocol.streams import AHEAD, SMALL_AHEAD, Inflow, Outflow
+from asyncbridge.protocol.streams import AHEAD, LARGE_ITEM, SMALL_AHEAD, Inflow, Outflow, Tally
 
 LARGE = Payload(header=0, size=SMALL_AHEAD.size)
 SMALL = Payload(header=0, size=10)
@@ -112,3 +112,23 @@ def test_what_was_not_sent_cannot_be_taken(count: int) -> None:
     sender.item(SMALL)
     with pytest.raises(RemoteProtocolError, match="1 were sent"):
         sender.taken(StreamTaken(id=7, stream=1, turn=0, count=count))
+
+
+def test_small_items_are_told_of_together() -> None:
+    """Each eighth brings a message; a large one brings it at once, and the end what is left."""
+    tally = Tally()
+    assert [tally.add(10) for _ in range(9)] == [0] * 7 + [8, 0]
+    assert tally.add(LARGE_ITEM) == 2
+    assert (tally.add(1), tally.due(), tally.due()) == (0, 1, 0)
+
+
+def test_what_was_not_told_of_leaves_room() -> None:
+    """So a receiver that keeps seven small items to itself waits for no one in vain."""
+    sender, receiver = begun()
+    largest = Payload(header=0, size=LARGE_ITEM - 1)
+    for _ in range(7):
+        assert receiver.arrived(sender.item(largest))
+    assert sender.has_room
+    for _ in range(3):
+        sender.item(SMALL)
+    assert sender.room == 8

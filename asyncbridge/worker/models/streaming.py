@@ -83,13 +83,15 @@ class EndCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has 
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Wait for the next batch; if there is none, leave the epoch."""
-        if self._looks and not self.model.stop_training and self._adapter.is_at_end():
-            self.model.stop_training = True
+        model: Any = self.model
+        if self._looks and not model.stop_training and self._adapter.is_at_end():
+            model.stop_training = True
             self.ended = not self._adapter.was_cut
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Begin no other epoch with a stream that gives nothing any more."""
-        self.model.stop_training |= self._adapter.was_cut
+        model: Any = self.model
+        model.stop_training |= self._adapter.was_cut
 
 
 class AfterEndCallback(keras.callbacks.Callback):  # type: ignore[misc]  # as above
@@ -101,8 +103,9 @@ class AfterEndCallback(keras.callbacks.Callback):  # type: ignore[misc]  # as ab
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Take the sign back by which the batches of this epoch were left."""
+        model: Any = self.model
         if self._end.ended:
-            self._end.ended = self.model.stop_training = False
+            self._end.ended = model.stop_training = False
 
 
 def were_cut(arguments: Mapping[str, Any]) -> bool:

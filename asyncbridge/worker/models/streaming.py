@@ -163,7 +163,7 @@ class StreamAdapter(GeneratorDataAdapter):  # type: ignore[misc]  # keras has no
 
     def _tensors(self) -> Iterator[Any]:
         for batch in self._batches():
-            yield keras.tree.map_structure(_as_tensor, batch)
+            yield batch if _is_flat(batch) else keras.tree.map_structure(_as_tensor, batch)
 
     def _batches(self) -> Iterator[Any]:
         """Yield the batches of a turn; those that were looked at come first."""
@@ -190,8 +190,13 @@ class StreamAdapter(GeneratorDataAdapter):  # type: ignore[misc]  # keras has no
             raise ValueError(
                 f"a batch is x, (x, y) or (x, y, sample_weight), not a tuple of {len(whole)}"
             )
-        made: Any = keras.tree.lists_to_tuples(whole)
+        made: Any = whole if _is_flat(whole) else keras.tree.lists_to_tuples(whole)
         return tuple(map(_with_floats, made)) if self._feed.floats else tuple(made)
+
+
+def _is_flat(batch: tuple[Any, ...]) -> bool:
+    """Tell a tuple of plain arrays: Keras's walks through structures take as long as small steps."""
+    return all(type(part) is np.ndarray for part in batch)
 
 
 def batches_of(x: Any, batch_size: int | None, steps: int | None) -> Iterator[Any]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from asyncbridge.errors import RemoteProtocolError as RemoteProtocolError
     from asyncbridge.errors import SerializationError as SerializationError
     from asyncbridge.errors import SocketPermissionError as SocketPermissionError
+    from asyncbridge.errors import SourceError as SourceError
     from asyncbridge.errors import TooLarge as TooLarge
     from asyncbridge.errors import WorkerError as WorkerError
     from asyncbridge.errors import WorkerLost as WorkerLost
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from asyncbridge.serialization.files import by_path as by_path
     from asyncbridge.serialization.registration import serializable as serializable
     from asyncbridge.serialization.registration import serializes as serializes
+    from asyncbridge.streams import Stream as Stream
+    from asyncbridge.streams import stream as stream
 
     __version__: str
 
@@ -68,7 +71,7 @@ _HOMES = {
         "ConnectError", "DecodeError", "DependencyError", "IdentifierError",
         "LocalProtocolError", "ProtocolError", "ProtocolVersionError", "QueueFull",
         "RemoteError", "RemoteProtocolError", "SerializationError", "SocketPermissionError",
-        "TooLarge", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+        "SourceError", "TooLarge", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
     ),
     "asyncbridge.lifetime": ("Binding",),
     "asyncbridge.models.mirrors.events": (
@@ -78,6 +81,7 @@ _HOMES = {
     "asyncbridge.promise": ("LogReader", "ProgressReader", "Promise", "WatchedPromise"),
     "asyncbridge.serialization.files": ("by_path",),
     "asyncbridge.serialization.registration": ("serializable", "serializes"),
+    "asyncbridge.streams": ("Stream", "stream"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -95,12 +99,14 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "Binding",
     # types of one's own, and arrays in files
     "serializable", "serializes", "by_path",
+    # data that flows
+    "Stream", "stream",
     # errors
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
     "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
-    "RemoteProtocolError", "SerializationError", "SocketPermissionError", "TooLarge",
-    "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+    "RemoteProtocolError", "SerializationError", "SocketPermissionError",
+    "SourceError", "TooLarge", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
 ]
 # fmt: on
 

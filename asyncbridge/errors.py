@@ -12,6 +12,7 @@ peer's, ``Worker…`` is the process at the other end.
     ├── SerializationError        a value with no wire form                  (TypeError)
     ├── DecodeError               bytes that are no value                    (ValueError)
     ├── TooLarge                  a size over a limit                        (ValueError)
+    ├── SourceError               what gives a stream its items raised
     ├── ProtocolError
     │   ├── LocalProtocolError    this side broke the protocol
     │   ├── RemoteProtocolError   the peer broke the protocol
@@ -50,6 +51,7 @@ __all__ = [
     "RemoteProtocolError",
     "SerializationError",
     "SocketPermissionError",
+    "SourceError",
     "TooLarge",
     "WorkerError",
     "WorkerLost",
@@ -102,6 +104,10 @@ class DecodeError(AsyncBridgeError, ValueError):
 
 class TooLarge(AsyncBridgeError, ValueError):
     """A size over a limit; nothing was sent."""
+
+
+class SourceError(AsyncBridgeError):
+    """What gives a stream its items raised; that exception is the cause."""
 
 
 class ProtocolError(AsyncBridgeError):

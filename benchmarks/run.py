@@ -27,8 +27,9 @@ from benchmarks import (
     predicting,
     progress,
     promise,
+    remote,
     start_up,
-    streams,
+    streaming,
     training,
     web_app,
 )
@@ -51,7 +52,8 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "killing": killing.measure,
     "bulk": bulk.measure,
     "memory": memory.measure,
-    "streams": streams.measure,
+    "remote": remote.measure,
+    "streaming": streaming.measure,
     "web-app": web_app.measure,
 }
 

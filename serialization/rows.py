@@ -49,6 +49,9 @@ TAGS: Final = MappingProxyType[type, int](
         m.Recall: 70,
         m.Digest: 71,
         m.Reuse: 72,
+        m.StreamTaken: 73,
+        m.StreamItem: 74,
+        m.StreamEnd: 75,
     }
 )
 MAX_CAUSES: Final = 32

@@ -17,11 +17,13 @@ PUBLIC = {
     "ValidationEnd",
     # types of one's own
     "serializable", "serializes", "by_path",
+    # data that flows
+    "Stream", "stream",
     # errors
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
     "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
-    "RemoteProtocolError", "SerializationError", "SocketPermissionError", "TooLarge",
+    "RemoteProtocolError", "SerializationError", "SocketPermissionError", "SourceError", "TooLarge",
     "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import BridgeLife, in_thread_of
+from asyncbridge.client.sources import take_streams
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.lifetime import Binding, check_lifetime
 from asyncbridge.outcome import Error, capture
@@ -66,7 +67,8 @@ class Bridge(BridgeLife):
             code: Python source, or a node of ``asyncbridge.codegen``.
             bindings: Values by name, set in the worker's namespace before the code runs. What
                 comes of an array, a ``bytearray`` or a ``memoryview`` that is changed before its
-                command has started is undefined.
+                command has started is undefined. An ``asyncbridge.stream(...)`` is an iterable
+                there, whose items come meanwhile.
             transform: Makes a domain object of the raw value.
             lifetime: Of the bindings: ``"command"``, they go when the command has finished, or
                 ``"eternal"``. Names that the code assigns stay in any case.
@@ -108,6 +110,7 @@ class Bridge(BridgeLife):
         source = code if isinstance(code, str) else tools.render(code)
         if isinstance(code, str):
             check_source(source)
+        bindings, streams = take_streams(bindings, lifetime)
         for key, value in (bindings or {}).items():
             tools.check_identifier(key)
             if isinstance(value, Promise):
@@ -136,6 +139,7 @@ class Bridge(BridgeLife):
             origin=tools.origin(),
             aside=_aside,
             writable=self._options.writable if writable is None else writable,
+            streams=streams,
         )
         promise._attach(item)
         self._submit(item, timeout)

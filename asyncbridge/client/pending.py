@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from asyncbridge.client.parts import Parts
     from asyncbridge.client.rejections import Rejections
     from asyncbridge.client.session import Session
+    from asyncbridge.client.sources import Source
     from asyncbridge.promise import OutputLine, Promise
     from asyncbridge.protocol.messages import Payload, Progress, StopMode
     from asyncbridge.serialization.deferred import Outgoing
@@ -79,6 +81,7 @@ class Pending:
         "reason",
         "session",
         "stopped",
+        "streams",
         "timer",
         "times",
         "writable",
@@ -98,6 +101,7 @@ class Pending:
         origin: str,
         aside: bool = False,
         writable: bool = False,
+        streams: Sequence[Source] = (),
     ) -> None:
         self._promise: Promise[Any] | None = promise
         self._output: OutputLog | None = None
@@ -115,6 +119,7 @@ class Pending:
         # A small value travels with its command: nothing would pass it.
         self.aside = aside and bindings is not None and bindings.size >= BULK_THRESHOLD
         self.writable = writable
+        self.streams = streams
         self.id = 0
         self.cancelling = False
         self.message: object = None
@@ -171,6 +176,10 @@ class Pending:
     def printed(self, line: OutputLine) -> None:
         """Take a line that it has printed."""
         self.output.add(line)
+
+    def parts(self) -> Parts | None:
+        """Ask for the value in parts; None where it is too late, and the value comes whole."""
+        return None if self.session is None else self.session.streams.want_parts(self)
 
     def cancel(self, promise: Promise[Any], msg: Any, mode: str | None) -> bool:
         """Take the command back, or have it stopped; tells whether that may yet come about.
@@ -270,6 +279,7 @@ class Pending:
         self.annotate = None
         self.bindings = None
         self.bulk = {}
+        self.streams = ()
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -294,6 +304,7 @@ class Pending:
             after=tuple(item.id for item in self.after),
             label=self.label,
             aside=self.aside,
+            streams=tuple(source.name for source in self.streams),
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asyncbridge.client import faults
 from asyncbridge.client.drafts import split_off
 from asyncbridge.client.info import Questions
+from asyncbridge.client.streams import Streams
 from asyncbridge.client.transfers import Transfers, decoded_quickly, has_bulk
 from asyncbridge.errors import (
     AsyncBridgeError,
@@ -92,6 +93,7 @@ class Session:
             backlog=backlog,
         )
         self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()
+        self.streams = Streams(self.protocol, self._transfers, self._post)
         self._link = link
         self._output = output
         self._finalizers = finalizers
@@ -149,6 +151,7 @@ class Session:
             for promise in unfinished:
                 promise._log_traceback = False
         await self._link.channel.close()
+        await self.streams.closed()
         await self._transfers.closed()
 
     def end(self, error: AsyncBridgeError) -> None:
@@ -200,6 +203,7 @@ class Session:
         self.protocol.submit(item.command(), ready=undecided is None)
         self._newest = item.id
         item.depend()
+        self.streams.open(item)
         item.session = self
         self._pending[item.id] = item
         self._writer.wake()
@@ -347,8 +351,7 @@ class Session:
     def _failed(self, message: m.Failed) -> None:
         if (item := self._pending.get(message.id)) is None:
             return
-        error = faults.remote_error(message, origin=item.origin, label=item.label)
-        item.explain(error)
+        error = self.streams.error(item, message)
         dependents = item.dependents
         self._reject(item, error)
         self._fail(dependents, item)
@@ -371,6 +374,7 @@ class Session:
     ) -> Promise[Any]:
         promise = item.promise
         self._pending.pop(item.id, None)
+        self.streams.end(item.id)
         self._output.flush(item)
         item.settled(failed=failed, reason=reason)
         return promise
@@ -406,5 +410,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     m.Digest: lambda self, message: self._transfers.told(message),
     m.Placed: lambda self, message: self._transfers.placed(message),
     m.Returned: lambda self, message: self._transfers.returned(message),
+    m.StreamItem: lambda self, message: self.streams.arrived(message),
+    m.StreamTaken: lambda self, message: self.streams.taken(message),
     m.Goodbye: lambda self, message: self.end(WorkerLost(f"the worker left: {message.reason}")),
 }

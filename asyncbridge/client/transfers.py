@@ -25,7 +25,7 @@ from asyncbridge.transport.shared import COPY_INLINE, SharedMemory
 from asyncbridge.transport.sizes import ASK_FOR_LESS, SEND_LESS, check_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from asyncbridge.client.figures import TransferInfo
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         Welcome,
     )
     from asyncbridge.serialization.deferred import Outgoing
-    from asyncbridge.transport.arena import Arena
+    from asyncbridge.transport.arena import Arena, Segment
     from asyncbridge.transport.contract import Bulk
 
 __all__ = ["Transfers", "decoded_quickly", "has_bulk"]
@@ -142,6 +142,25 @@ class Transfers:
         for buffer_id, buffer in buffers.items():
             name = f"asyncbridge-upload-{buffer_id}"
             spawn(self._send(buffer_id, buffer), name=name, on_error=self._broken)
+
+    def place(self, buffer: Buffer) -> Segment | bytes:
+        """Copy a buffer to where it leaves from, whatever becomes of it here; in any thread."""
+        segment = None if self._shared is None else self._shared.place(buffer, anew=True)
+        return bytes(buffer) if segment is None else segment
+
+    def send_placed(self, held: Mapping[str, Segment | bytes]) -> None:
+        """Move what ``place`` has copied to the worker."""
+        for buffer_id, each in held.items():
+            if isinstance(each, bytes):
+                self.upload({buffer_id: each})
+            elif self._shared is not None:
+                self._shared.tell(buffer_id, each)
+
+    def drop_placed(self, held: Iterable[Segment | bytes]) -> None:
+        """Take back what ``place`` has copied, and nobody wants any more."""
+        for each in held:
+            if self._arena is not None and not isinstance(each, bytes):
+                self._arena.give_back(each)
 
     async def fetch(self, value: Payload, *, writable: bool = True) -> Payload:
         """Return a value with its bulk buffers in their places.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import (
@@ -40,6 +40,8 @@ from asyncbridge.protocol.messages import (
     Returned,
     Started,
     StateChanged,
+    StreamItem,
+    StreamTaken,
     Welcome,
     WorkerState,
 )
@@ -200,6 +202,14 @@ class ClientProtocol:
             return True
         self._control.append(Cancel(id=command_id, mode=mode))
         return False
+
+    def want_parts(self, command_id: int) -> bool:
+        """Have a command give its value in parts; return False when it has left already."""
+        entry = self._entries.get(command_id)
+        if entry is None or entry.state is not CommandState.BACKLOG:
+            return False
+        entry.command = replace(entry.command, parts=True)
+        return True
 
     def fetched(self, command_id: int) -> None:
         """Note that a value's bulk buffers are here, or will never be."""
@@ -400,6 +410,8 @@ _HANDLERS: dict[type, Callable[[ClientProtocol, Any], Message | None]] = {
     Digest: ClientProtocol._pass,
     Placed: ClientProtocol._pass,
     Returned: ClientProtocol._pass,
+    StreamItem: ClientProtocol._pass,
+    StreamTaken: ClientProtocol._pass,
 }
 
 

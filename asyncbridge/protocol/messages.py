@@ -99,6 +99,8 @@ class Command:
         after: Ids of commands whose failure fails this one, unrun.
         label: What a person would call it, for ``info`` and errors.
         aside: Whether others may be run before it while its buffers are on the way.
+        streams: Names among the bindings that stand for streams; their values describe these.
+        parts: Whether its value is wanted in parts, as far as its code gives them.
     """
 
     id: int
@@ -108,6 +110,8 @@ class Command:
     after: tuple[int, ...] = ()
     label: str = ""
     aside: bool = False
+    streams: tuple[str, ...] = ()
+    parts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,6 +357,54 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamTaken:
+    """The receiver of a stream has taken so many of its items, and may be sent more.
+
+    Attributes:
+        id: The command's that the stream belongs to.
+        stream: Which of its streams: the place of a binding's name in ``Command.streams``; 0 for
+            the parts of its value.
+        turn: Counts how often the receiver began anew. A turn's first message, which takes
+            nothing yet, asks for its items.
+        count: The items taken in this turn.
+    """
+
+    id: int
+    stream: int
+    turn: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamItem:
+    """The next item of a stream.
+
+    Attributes:
+        number: Its place in the turn, counted from 0.
+    """
+
+    id: int
+    stream: int
+    turn: int
+    number: int
+    value: Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEnd:
+    """A turn of a stream has no more items.
+
+    Attributes:
+        fault: What its source failed by, if it did.
+    """
+
+    id: int
+    stream: int
+    turn: int
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Goodbye:
     """The sender closes this connection on purpose."""
 
@@ -361,10 +413,11 @@ class Goodbye:
 
 ClientMessage = (
     Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Recall | Reuse
-    | Placed | Returned | Goodbye
+    | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Goodbye
 )  # fmt: skip
 WorkerMessage = (
     Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
-    | Completed | Failed | Cancelled | Info | Pong | Digest | Placed | Returned | Goodbye
+    | Completed | Failed | Cancelled | Info | Pong | Digest | Placed | Returned | StreamTaken
+    | StreamItem | Goodbye
 )  # fmt: skip
 Message = ClientMessage | WorkerMessage

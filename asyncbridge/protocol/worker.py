@@ -33,6 +33,9 @@ from asyncbridge.protocol.messages import (
     Returned,
     Reuse,
     Started,
+    StreamEnd,
+    StreamItem,
+    StreamTaken,
     Welcome,
     WorkerState,
 )
@@ -56,7 +59,10 @@ OUTPUT_KEPT = 1024 * 1024
 """Characters of output held for a client that does not read, before the oldest are dropped."""
 PROGRESS_KEPT = 100_000
 """Reports held for a client that does not read, before they are dropped: some 50 MB."""
-_PASSED = (Cancel, InfoRequest, Release, Acknowledge, Placed, Returned, Recall, Reuse)
+_PASSED = (
+    Cancel, InfoRequest, Release, Acknowledge, Placed, Returned, Recall, Reuse, StreamTaken,
+    StreamItem, StreamEnd,
+)  # fmt: skip
 """What the client sends and the caller handles."""
 
 

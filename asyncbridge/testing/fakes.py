@@ -20,6 +20,7 @@ from asyncbridge.errors import ConnectError, WorkerLost, WrongLoopError
 from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound
 from asyncbridge.protocol.worker import WorkerProtocol
 from asyncbridge.tasks import spawn
+from asyncbridge.testing.executors import LoopExecutor, ThreadExecutor
 from asyncbridge.testing.faults import Crash, Failure, FaultPlan
 from asyncbridge.testing.printing import Prints
 from asyncbridge.transport.contract import Link
@@ -50,6 +51,8 @@ class FakeWorker(Worker):
             otherwise each runs in a turn of the loop of its own.
         clock: For the durations that ``info`` tells.
         window: What one bridge may have unfinished here, before its backlog fills.
+        threaded: Run commands in a thread, as a worker does: those that a stream flows into block
+            it while they wait. Nothing is stepped then.
     """
 
     kind = "fake"
@@ -60,10 +63,12 @@ class FakeWorker(Worker):
         stepwise: bool = False,
         clock: Callable[[], float] | None = None,
         window: Bound = DEFAULT_WINDOW,
+        threaded: bool = False,
     ) -> None:
         # May be set until a bridge is opened.
         self.window = window
-        self.executor = _LoopExecutor(paused=stepwise)
+        self._threaded = threaded
+        self.executor = ThreadExecutor() if threaded else LoopExecutor(paused=stepwise)
         self.engine: Engine | None = None
         self._clock = clock
         self._plan = FaultPlan()
@@ -185,7 +190,8 @@ class FakeWorker(Worker):
         """
         self.die("killed by SIGTERM", signal="SIGTERM")
         self._plan.clear()
-        self.executor = _LoopExecutor(paused=self.executor.paused)
+        paused = self.executor.paused
+        self.executor = ThreadExecutor() if self._threaded else LoopExecutor(paused=paused)
         self._begin()
 
     # --- what bridges ask of a worker ---
@@ -251,56 +257,6 @@ class FakeWorker(Worker):
             self.executor.loop = loop
             StepExecutor.run_all(self.executor)  # the import of the backend, which is none
         return self.engine
-
-
-class _LoopExecutor(StepExecutor):
-    """Runs each job in a turn of the loop of its own, in order, except while it is paused."""
-
-    def __init__(self, *, paused: bool) -> None:
-        super().__init__()
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.paused = paused
-        self.begun: Callable[[], None] | None = None
-        """The rest of a command that ``begin`` stays in."""
-        self.beginning = False
-
-    def submit(self, job: Callable[[], None]) -> None:
-        super().submit(job)
-        if self.loop is not None and not self.paused:
-            self.loop.call_soon(self._turn)
-
-    @property
-    def pending(self) -> int:
-        return super().pending + (self.begun is not None)
-
-    def begin(self) -> bool:
-        if self.begun is not None:
-            raise RuntimeError("a command has begun already: step() lets it go on")
-        self.beginning = True
-        try:
-            return super().step() and self.begun is not None
-        finally:
-            self.beginning = False
-
-    def step(self) -> bool:
-        rest, self.begun = self.begun, None
-        if rest is None:
-            return super().step()
-        rest()
-        return True
-
-    def pause(self) -> None:
-        self.paused = True
-
-    def resume(self) -> None:
-        self.paused = False
-        if self.loop is not None:
-            for _ in range(self.pending):
-                self.loop.call_soon_threadsafe(self._turn)
-
-    def _turn(self) -> None:
-        if not self.paused:
-            self.step()
 
 
 class _Engine(Engine):

@@ -88,12 +88,16 @@ class SharedMemory:
             with contextlib.suppress(RuntimeError):
                 await self._in_thread(let_go, buffer)
 
-    def place(self, buffer: Outgoing) -> Segment | None:
+    def place(self, buffer: Outgoing, *, anew: bool = False) -> Segment | None:
         """Copy a buffer into a segment, in any thread; None where there is no room.
 
         One that was lent before may lie in a free segment still, unchanged.
+
+        Args:
+            buffer: What is copied.
+            anew: It will not be sent again, and was not sent before.
         """
-        if self._tally is None or isinstance(buffer, Deferred):
+        if anew or self._tally is None or isinstance(buffer, Deferred):
             return self._arena.place(buffer)
         origin = origin_of(buffer)
         segment = None if origin is None else self._arena.recall(origin)

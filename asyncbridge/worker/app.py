@@ -8,10 +8,10 @@ from aiohttp import web
 
 from asyncbridge.protocol.limits import FRAME_BYTES
 from asyncbridge.transport.websocket import WebSocketChannel
+from asyncbridge.worker.bulk import StreamServer
 from asyncbridge.worker.keeping import Room
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.security import guard
-from asyncbridge.worker.streams import StreamServer
 
 if TYPE_CHECKING:
     from asyncbridge.transport.arena import Arena

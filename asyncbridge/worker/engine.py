@@ -24,6 +24,7 @@ from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.executor import Courier
 from asyncbridge.worker.faults import describe, release
 from asyncbridge.worker.files import open_array
+from asyncbridge.worker.flows import flowing
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.namespace import Namespace
 from asyncbridge.worker.progress import reporting
@@ -213,6 +214,8 @@ class Engine:
     def _finish(self, job: Job) -> None:
         with reporting(partial(self._report, job)):
             outcome = self.stopper.run(job.stop, partial(self._execute, job))
+        if job.flows is not None:
+            job.flows.close()
         capture(self.backend.settle)
         if os.getpid() != self._pid:
             # A fork in the command's code has come out here, too: there is one worker only.
@@ -269,7 +272,8 @@ class Engine:
         if not isinstance(bindings, dict):
             raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
         try:
-            result = self.namespace.run(command.code, bindings, lifetime=command.lifetime)
+            with flowing(job.flows, bindings, self._post) as bindings:
+                result = self.namespace.run(command.code, bindings, lifetime=command.lifetime)
         except Exception as error:
             capture(self.backend.clean, error, command.code, bindings)
             raise

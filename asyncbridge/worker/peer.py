@@ -27,6 +27,9 @@ from asyncbridge.protocol.messages import (
     Release,
     Returned,
     Reuse,
+    StreamEnd,
+    StreamItem,
+    StreamTaken,
 )
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.protocol.worker import WorkerProtocol
@@ -39,8 +42,10 @@ from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.leases import Peering, sweep
 from asyncbridge.transport.shared import SharedMemory
 from asyncbridge.transport.writer import Writer
+from asyncbridge.worker.flows import flows_of
 from asyncbridge.worker.keeping import KeptBuffers, Room
 from asyncbridge.worker.queue import CANCELLED, FailureLog, Job, JobState
+from asyncbridge.worker.streams import arrivals
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -50,6 +55,7 @@ if TYPE_CHECKING:
     from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Channel
     from asyncbridge.worker.engine import Engine
+    from asyncbridge.worker.flows import Flows
     from asyncbridge.worker.results import Held
 
 __all__ = ["Peer"]
@@ -99,6 +105,8 @@ class Peer:
         self._lane: deque[Job | Release] = deque()
         self._lane_ready = asyncio.Event()
         self._asides: dict[int, asyncio.Task[None]] = {}
+        self._flows: dict[int, Flows] = {}
+        self._parts = 0
 
     @property
     def session(self) -> str:
@@ -150,7 +158,7 @@ class Peer:
         self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
     ) -> None:
         """Tell the client a command's value, whose large buffers wait to be fetched."""
-        known = self._jobs.pop(command_id, None) is not None
+        known = self._forget(command_id)
         if known and bulk and self._shared is not None:
             telling = self._complete(self._shared, command_id, value, bulk, stopped=stopped)
             spawn(telling, name=f"asyncbridge-result-{command_id}")
@@ -196,14 +204,14 @@ class Peer:
 
     def failed(self, command_id: int, fault: Fault, because: int | None) -> None:
         """Tell the client a command's failure."""
-        if self._jobs.pop(command_id, None) is None:
+        if not self._forget(command_id):
             return
         self._protocol.failed(command_id, fault, because=because)
         self._writer.wake()
 
     def cancelled(self, command_id: int) -> None:
         """Tell the client that a command has come to no outcome, as it wished."""
-        if self._jobs.pop(command_id, None) is None:
+        if not self._forget(command_id):
             return
         self._protocol.cancelled(command_id)
         self._writer.wake()
@@ -250,9 +258,46 @@ class Peer:
                 spawn(self._recall(message), name=f"asyncbridge-recall-{message.id}")
             case Reuse():
                 self.bulk.arrived(message.id, self._kept.reuse(message.id))
+            case StreamTaken() | StreamItem() | StreamEnd():
+                self._flow(message)
             case Hello() if self._protocol.state is ConnectionState.OPEN:
                 self._registry[self.session] = self
                 self._engine.join(self)
+
+    def _flow(self, message: StreamTaken | StreamItem | StreamEnd) -> None:
+        """Let a command have it; what comes for one that has ended is let go of."""
+        flows = self._flows.get(message.id)
+        if flows is not None:
+            flows.receive(message)
+        elif isinstance(message, StreamItem):
+            spawn(arrivals(self.bulk, message.value), name="asyncbridge-late-item")
+        if message.id not in self._jobs:
+            self._forget(message.id)
+
+    def _forget(self, command_id: int) -> bool:
+        """Let go of a command that has ended; return whether it was still known."""
+        flows = self._flows.get(command_id)
+        if flows is not None and flows.idle:
+            del self._flows[command_id]
+        return self._jobs.pop(command_id, None) is not None
+
+    def offer_part(self, bulk: dict[str, Held]) -> int:
+        """Hold the buffers of a part until ``drop_part`` of the number that this returns."""
+        self._parts -= 1  # negative, and so no command's
+        for name, held in bulk.items():
+            if self._shared is not None and isinstance(held, Segment):
+                self._shared.tell(name, held)
+        self._offer(self._parts, {name: memory_of(held) for name, held in bulk.items()})
+        return self._parts
+
+    def drop_part(self, number: int) -> None:
+        """Let go of a part's buffers: the client has them."""
+        self.bulk.acknowledged(number)
+
+    def _broken(self, error: BaseException) -> None:
+        """End the connection: what the client has sent is of no use."""
+        log.warning("session %s is cut off: %s", self.session, error)
+        spawn(self._channel.close(), name="asyncbridge-cut-off")
 
     def _meet(self, hello: Hello) -> None:
         """Share memory with the client, if this process finds what it says it has."""
@@ -287,6 +332,9 @@ class Peer:
 
     def _enqueue(self, command: Command) -> None:
         job = self._jobs[command.id] = Job(self, command, self._failures)
+        job.flows = flows_of(command, self, self.bulk, self._broken)
+        if job.flows is not None:
+            self._flows[command.id] = job.flows
         self._into_lane(job)
 
     def _into_lane(self, item: Job | Release) -> None:
@@ -302,6 +350,8 @@ class Peer:
             self.cancelled(message.id)
         else:
             self._engine.stopper.ask(job.stop, message.mode)
+            if job.flows is not None and message.mode != "dequeue":
+                job.flows.close()  # its code may be waiting for an item
 
     # --- from the session's lane to the queue, in order ---
 
@@ -342,10 +392,9 @@ class Peer:
         self._put_aside(min(0, *self._asides) - 1, later(), tasks)
 
     async def _forward(self, job: Job) -> None:
-        bindings, refs = job.command.bindings, bulk_of(job)
-        if refs and bindings is not None:
-            arrived = {ref.id: await self.bulk.arrival(ref) for ref in refs}
-            job.bindings = join(bindings, arrived)
+        bindings = job.command.bindings
+        if bindings is not None and bulk_of(job):
+            job.bindings = join(bindings, await arrivals(self.bulk, bindings))
         if job.state is JobState.QUEUED:
             await self._engine.queue.put(job)
 
@@ -354,6 +403,8 @@ class Peer:
             self._protocol.lose()
         for job in self._jobs.values():
             self._engine.queue.cancel(job)
+        for flows in self._flows.values():
+            flows.close(lost=True)
         self._jobs.clear()
         self._lane.clear()
         self.bulk.close()

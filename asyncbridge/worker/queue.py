@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.protocol.messages import Command
     from asyncbridge.worker.executor import Executor
+    from asyncbridge.worker.flows import Flows
     from asyncbridge.worker.peer import Peer
 
 __all__ = ["CANCELLED", "DEFAULT_QUEUE", "CommandQueue", "FailureLog", "Job", "JobState"]
@@ -73,7 +74,9 @@ class FailureLog:
 class Job:
     """A command of one session on its way through the queue."""
 
-    __slots__ = ("bindings", "command", "failures", "peer", "size", "started_at", "state", "stop")
+    __slots__ = (
+        "bindings", "command", "failures", "flows", "peer", "size", "started_at", "state", "stop"
+    )  # fmt: skip
 
     def __init__(self, peer: Peer, command: Command, failures: FailureLog) -> None:
         self.peer = peer
@@ -85,6 +88,7 @@ class Job:
         self.state = JobState.QUEUED
         self.started_at = 0.0
         self.stop = Stop()
+        self.flows: Flows | None = None
 
 
 class CommandQueue:

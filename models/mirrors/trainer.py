@@ -17,9 +17,11 @@ from asyncbridge.models.mirrors.history import TrainingHistory
 from asyncbridge.models.mirrors.mirror import Identifier, Mirror
 from asyncbridge.models.mirrors.optimizer import Optimizer
 from asyncbridge.models.mirrors.origins import user_frame
+from asyncbridge.models.mirrors.prediction import Prediction
 from asyncbridge.models.mirrors.recipes import attribute_of
 from asyncbridge.models.mirrors.sending import settle
 from asyncbridge.models.mirrors.showing import show_training
+from asyncbridge.models.mirrors.streaming import BATCH_SIZE, streamed
 from asyncbridge.models.mirrors.training import Training
 from asyncbridge.promise import Promise
 
@@ -94,8 +96,10 @@ class Trainer(Mirror):
 
         Args:
             x: Samples, ``(samples, ...)``: an array, a list of rows, a DataFrame, or a dict or
-                list of such for a model with several inputs. A ``bridge.binding`` names a
-                ``tf.data`` pipeline or a ``PyDataset`` that was made in the worker.
+                list of such for a model with several inputs. A generator, also an asynchronous
+                one, or an ``asyncbridge.stream`` gives batches ``(x, y)`` while the model trains;
+                an ``np.memmap`` is read so by rows. A ``bridge.binding`` names a ``tf.data``
+                pipeline or a ``PyDataset`` that was made in the worker.
             y: Targets, ``(samples, ...)``; a dict or list for several outputs.
             batch_size: Samples per step, 32 by default.
             epochs: The epoch to stop after, counted from 1.
@@ -120,7 +124,7 @@ class Trainer(Mirror):
 
         https://keras.io/api/models/model_training_apis/#fit-method
         """
-        values = {**locals(), "verbose": 0}
+        values = streamed("fit", {**locals(), "verbose": 0})
         params = {"epochs": epochs}
         history = TrainingHistory({}, model=self, params=params, state="running")
         transform = partial(_complete, history, validation_freq)
@@ -149,7 +153,8 @@ class Trainer(Mirror):
 
         https://keras.io/api/models/model_training_apis/#evaluate-method
         """
-        return self._run(Trainer.evaluate, {**locals(), "verbose": _quiet(verbose)}, reads=True)
+        values = streamed("evaluate", {**locals(), "verbose": _quiet(verbose)})
+        return self._run(Trainer.evaluate, values, reads=True)
 
     def predict(
         self,
@@ -158,7 +163,7 @@ class Trainer(Mirror):
         verbose: Verbosity = "auto",
         steps: int | None = None,
         callbacks: Callbacks = None,
-    ) -> Promise[Any]:
+    ) -> Prediction:
         """Compute the outputs for samples, ``(samples, ...)``.
 
         No more samples than a batch takes (32, if none is named), and no ``callbacks``, ``steps``
@@ -168,11 +173,16 @@ class Trainer(Mirror):
 
         Returns:
             A promise of an array, ``(samples, ...)``, of the model's dtype, float32 by default;
-            of a list, tuple or dict of arrays, if the model has several outputs.
+            of a list, tuple or dict of arrays, if the model has several outputs. ``async for
+            part in model.predict(x)`` gives them batch by batch, as they come.
 
         https://keras.io/api/models/model_training_apis/#predict-method
         """
-        return self._run(Trainer.predict, {**locals(), "verbose": _quiet(verbose)}, reads=True)
+        values = streamed("predict", {**locals(), "verbose": _quiet(verbose)})
+        factory = partial(Prediction, batch_size=batch_size or BATCH_SIZE)
+        prediction = self._run(Trainer.predict, values, None, factory, reads=True)
+        assert isinstance(prediction, Prediction)
+        return prediction
 
     def train_on_batch(
         self,

@@ -9,6 +9,7 @@ from types import FunctionType
 
 from asyncbridge.errors import SerializationError
 from asyncbridge.lifetime.binding import Binding
+from asyncbridge.streams import Stream
 
 __all__ = [
     "carry",
@@ -119,6 +120,7 @@ def check(value: object, where: str) -> None:
     """
     for leaf in leaves([value]):
         known = type(leaf) in _SCALARS or _is_plain_array(leaf) or is_remote(leaf)
+        known = known or type(leaf) is Stream
         if isinstance(leaf, PurePath):
             continue
         if not known and keras_name_of(leaf) is None:

@@ -15,6 +15,8 @@ from asyncbridge.protocol.messages import (
     Ping,
     Placed,
     Returned,
+    StreamItem,
+    StreamTaken,
     WorkerMessage,
 )
 
@@ -45,7 +47,7 @@ def test_data_is_frozen() -> None:
 def test_what_comes_from_either_side() -> None:
     """Every other message has one direction, and the union of both is all there are."""
     client, worker = set(get_args(ClientMessage)), set(get_args(WorkerMessage))
-    assert client & worker == {Goodbye, Placed, Returned}
+    assert client & worker == {Goodbye, Placed, Returned, StreamItem, StreamTaken}
     assert set(get_args(Message)) == client | worker
 
 

@@ -29,6 +29,8 @@ SAMPLES: list[m.Message] = [
         after=(1, 2),
         label="fit",
         aside=True,
+        streams=("x",),
+        parts=True,
     ),
     m.Cancel(id=1),
     m.Acknowledge(ids=(1, 2)),
@@ -74,6 +76,9 @@ SAMPLES: list[m.Message] = [
     m.Recall(id="2-0", kept="1-0"),
     m.Digest(id="2-0", digest="0f"),
     m.Reuse(id="2-0"),
+    m.StreamTaken(id=1, stream=0, turn=2, count=3),
+    m.StreamItem(id=1, stream=0, turn=2, number=3, value=m.Payload(header=None)),
+    m.StreamEnd(id=1, stream=0, turn=2, fault=FAULT),
 ]
 
 
@@ -149,7 +154,7 @@ def fits(message: m.Message, name: str, wrong: object) -> bool:
     """Whether one of the wrong values is a right one after all."""
     if name == "info":
         return isinstance(wrong, dict)
-    if name in ("transient", "aside"):
+    if name in ("transient", "aside", "parts"):
         return isinstance(wrong, bool)
     # A payload's tree may be anything, so a list of one is a payload.
     return name in ("value", "bindings") and isinstance(wrong, list) and wrong != [None, None]

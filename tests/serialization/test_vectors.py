@@ -23,6 +23,7 @@ import asyncbridge
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import decode, encode, pack, unpack
+from asyncbridge.serialization.rows import TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,7 +166,12 @@ FRAMES: dict[str, list[m.Message]] = {
         m.Cancelled(id=3),
         m.Info(id=3, info={"queued": 0}),
         m.Pong(nonce=4),
+        m.Progress(id=1, value=encode({"loss": 0.5}), transient=True),
         m.Goodbye(reason="done"),
+    ],
+    "in shared memory": [
+        m.Placed(id="1-0", segment="0123456789abcdef0123456789abcdef", offset=0, size=65536),
+        m.Returned(ids=("1-0",)),
     ],
     "what the worker has kept": [
         m.Recall(id="2-0", kept="1-0"),
@@ -184,6 +190,19 @@ FRAMES: dict[str, list[m.Message]] = {
             ),
         ),
         m.Completed(id=2, value=encode(np.array([1.0], "<f8"))),
+    ],
+    "a stream": [
+        m.Command(
+            id=3,
+            code="list(x)",
+            bindings=encode({"x": {"steps": 2, "restarts": True, "floats": False}}),
+            streams=("x",),
+            parts=True,
+        ),
+        m.StreamTaken(id=3, stream=0, turn=0, count=0),
+        m.StreamItem(id=3, stream=0, turn=0, number=0, value=encode(np.array([1], "|u1"))),
+        m.StreamEnd(id=3, stream=0, turn=0),
+        m.StreamEnd(id=3, stream=1, turn=2, fault=m.Fault(type="OSError", message="gone")),
     ],
 }
 
@@ -240,7 +259,7 @@ def test_frames_both_ways(row: Any) -> None:
 
 def bare(message: m.Message) -> object:
     """Return a message without its payload, which the bytes have shown to be equal."""
-    if isinstance(message, m.Completed):
+    if isinstance(message, m.Completed | m.Progress | m.StreamItem):
         return message.id
     if isinstance(message, m.Command):
         return message.id, message.code, message.lifetime, message.after, message.label
@@ -250,5 +269,5 @@ def bare(message: m.Message) -> object:
 def test_every_message_class_stands_in_a_frame() -> None:
     """The frames show every row of the message table, and are all published."""
     shown = {type(message) for frame in FRAMES.values() for message in frame}
-    assert len(shown) == 22
+    assert shown == set(TAGS)
     assert [row["name"] for row in published("frames.json")] == list(FRAMES)

@@ -26,7 +26,7 @@ from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.records import CHUNK_BYTES
 from asyncbridge.transport.retries import Backoff
 from asyncbridge.transport.streams import DAMAGE, StreamBulk
-from asyncbridge.worker.streams import StreamServer
+from asyncbridge.worker.bulk import StreamServer
 
 pytestmark = pytest.mark.asyncio
 

@@ -103,6 +103,8 @@ class ProgressCallback(StopCallback):
         self._begun = self._next_batch = clock()
         self._step = 0
         self._steps: int | None = None
+        self.ended_empty = False
+        """Whether the last epoch was stopped before its first batch."""
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Report that the training begins."""
@@ -127,12 +129,17 @@ class ProgressCallback(StopCallback):
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Report the validation behind an epoch, if it is whole."""
+        # A stream that was cut has no last batch to look after.
+        self.cut_validation |= self._look("stop_evaluating")
         if self.cut_validation:
             return
         self._tell("validation_end", {f"val_{name}": value for name, value in (logs or {}).items()})
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Report the end of an epoch."""
+        """Report the end of an epoch, unless it was stopped before its first batch."""
+        self.ended_empty = self._step == 0 and stop_asked()
+        if self.ended_empty:
+            return
         if self._steps is None:  # a pipeline of unknown length: now it is known
             self._steps = self._step
         self._tell("epoch_end", logs or {})

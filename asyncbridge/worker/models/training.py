@@ -8,7 +8,9 @@ from asyncbridge.worker.models.messages import without_data
 from asyncbridge.worker.models.printing import printing
 from asyncbridge.worker.models.reporting import ProgressCallback, number
 from asyncbridge.worker.models.stops import check_stopped, interruptible, with_callback
+from asyncbridge.worker.models.streaming import adapted, ending, quiet_ends, were_cut
 from asyncbridge.worker.models.values import plain
+from asyncbridge.worker.stopping import stop_asked
 
 __all__ = ["evaluate", "fit", "test_on_batch", "train_on_batch"]
 
@@ -27,15 +29,20 @@ def fit(model: Any, *, callbacks: Any = None, **arguments: Any) -> dict[str, Any
     """
     epochs, begin = arguments.get("epochs", 1), arguments.get("initial_epoch", 0)
     reporting = ProgressCallback(epochs=int(epochs), initial_epoch=int(begin))
-    history = model.fit(**arguments, callbacks=with_callback(callbacks, reporting))
+    arguments = adapted(arguments)
+    with quiet_ends(arguments):
+        listed = ending(arguments, with_callback(callbacks, reporting))
+        history = model.fit(**arguments, callbacks=listed)
+    # An epoch that was stopped before its first batch has computed nothing.
+    whole = len(history.epoch) - reporting.ended_empty
     return {
         "history": {
-            str(name): [number(value) for value in values]
+            str(name): [number(value) for value in values[:whole]]
             for name, values in history.history.items()
         },
-        "epoch": [int(epoch) for epoch in history.epoch],
+        "epoch": [int(epoch) for epoch in history.epoch[:whole]],
         "params": dict(history.params),
-        "stopped": reporting.stopped,
+        "stopped": reporting.stopped or (were_cut(arguments) and stop_asked()),
     }
 
 
@@ -47,7 +54,8 @@ def evaluate(model: Any, *, callbacks: Any = None, **arguments: Any) -> Any:
     Raises:
         CommandStopped: It was asked to stop.
     """
-    with printing(arguments):
+    arguments = adapted(arguments)
+    with printing(arguments), quiet_ends(arguments):
         result = plain(model.evaluate(**arguments, callbacks=with_callback(callbacks)))
     check_stopped("evaluation")
     return result

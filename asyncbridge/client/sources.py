@@ -1,0 +1,115 @@
+"""Streams among a command's bindings, and the threads in which plain iterators are advanced."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asyncbridge.outcome import Error, capture
+from asyncbridge.streams import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from asyncbridge.outcome import Outcome
+
+__all__ = ["Source", "SourceThread", "take_streams"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A stream that a command was sent with.
+
+    Attributes:
+        name: The binding's.
+        context: Of the call that sent it, in which the source runs.
+    """
+
+    name: str
+    stream: Stream
+    context: Context
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.stream.label or self.name
+
+
+def take_streams(
+    bindings: Mapping[str, object] | None, lifetime: str
+) -> tuple[Mapping[str, object] | None, Sequence[Source]]:
+    """Take the streams out of bindings; their descriptions stand in their places.
+
+    Raises:
+        ValueError: The bindings outlive their command.
+    """
+    names = [key for key, value in (bindings or {}).items() if type(value) is Stream]
+    if bindings is None or not names:
+        return bindings, ()
+    if lifetime != "command":
+        raise ValueError(f"{names[0]}: a stream ends with the command that it is sent with")
+    sources: list[Source] = []
+    described = dict(bindings)
+    for name in names:
+        stream = bindings[name]
+        assert isinstance(stream, Stream)
+        described[name] = stream.describe()
+        sources.append(Source(name=name, stream=stream, context=copy_context()))
+    return described, sources
+
+
+class SourceThread:
+    """A thread for one source, which may block in it for as long as it likes.
+
+    Args:
+        context: What the calls run in.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context.copy()
+        self._loop = asyncio.get_running_loop()
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        # A daemon: a source that blocks for ever must not keep the process from ending.
+        threading.Thread(target=self._serve, name="asyncbridge-source", daemon=True).start()
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Call a function there, and return or raise what came of it."""
+        answer: asyncio.Future[Outcome[T]] = self._loop.create_future()
+
+        def work() -> None:
+            outcome = capture(self._context.run, function)
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(_answer, answer, outcome)
+
+        self._calls.put(work)
+        outcome = await answer
+        if isinstance(outcome, Error) and isinstance(outcome.error, StopIteration):
+            # A future cannot carry one.
+            raise RuntimeError("a source raised StopIteration") from outcome.error  # noqa: TRY004
+        return outcome.unwrap()
+
+    def end(self, last: Callable[[], object]) -> None:
+        """End the thread by a last call, once what it is in has returned."""
+        self._calls.put(lambda: _ignore(capture(self._context.run, last)))
+        self._calls.put(None)
+
+    def _serve(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+            del call
+
+
+def _answer(answer: asyncio.Future[Any], outcome: object) -> None:
+    if not answer.done():
+        answer.set_result(outcome)
+
+
+def _ignore(_: object) -> None:
+    """Let go of what a close has raised: the command has ended, nobody waits for it."""

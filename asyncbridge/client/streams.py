@@ -1,0 +1,112 @@
+"""What flows while commands run: streams to the worker, and values that come in parts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from asyncbridge.client import faults
+from asyncbridge.client.parts import Parts
+from asyncbridge.client.pump import Pump
+from asyncbridge.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncbridge.client.pending import Pending
+    from asyncbridge.client.transfers import Transfers
+    from asyncbridge.errors import AsyncBridgeError
+    from asyncbridge.protocol.client import ClientProtocol
+    from asyncbridge.protocol.messages import Failed, Message, StreamItem, StreamTaken
+
+__all__ = ["Streams"]
+
+
+class Streams:
+    """One session's streams, by their commands; everything here runs on the loop.
+
+    Args:
+        protocol: The session's.
+        transfers: Moves large buffers.
+        post: Queues a message to the worker.
+    """
+
+    def __init__(
+        self, protocol: ClientProtocol, transfers: Transfers, post: Callable[[Message], None]
+    ) -> None:
+        self._protocol = protocol
+        self._transfers = transfers
+        self._post = post
+        self._pumps: dict[int, list[Pump]] = {}
+        self._parts: dict[int, Parts] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def open(self, item: Pending) -> None:
+        """Have the streams of a command ready; their sources are not touched yet."""
+        if item.streams:
+            self._pumps[item.id] = [
+                Pump(item.id, place, source, self._transfers, self._post)
+                for place, source in enumerate(item.streams)
+            ]
+
+    def want_parts(self, item: Pending) -> Parts | None:
+        """Ask for a command's value in parts; None where it is too late for that.
+
+        Raises:
+            RuntimeError: They were asked for already.
+        """
+        if item.id in self._parts:
+            raise RuntimeError("its parts are gone through already: they can be had once")
+        if not self._protocol.want_parts(item.id):
+            return None
+        parts = Parts(item.id, self._transfers, self._post, writable=item.writable)
+        self._parts[item.id] = parts
+        return parts
+
+    def taken(self, message: StreamTaken) -> None:
+        """Let the stream go on of which the worker has taken some."""
+        pumps = self._pumps.get(message.id, [])
+        if 0 <= message.stream < len(pumps):
+            pumps[message.stream].taken(message)
+
+    def arrived(self, message: StreamItem) -> None:
+        """Take a part of a command's value."""
+        parts = self._parts.get(message.id)
+        if parts is None:
+            self._transfers.decline(message.value)
+        else:
+            parts.arrived(message)
+
+    def error(self, item: Pending, message: Failed) -> AsyncBridgeError:
+        """Build the exception for a command's failure: a source's own, if that is the reason."""
+        for pump in self._pumps.get(item.id, []):
+            if pump.error is not None:
+                return source_error(item, pump, pump.error)
+        error = faults.remote_error(message, origin=item.origin, label=item.label)
+        item.explain(error)
+        return error
+
+    def end(self, command_id: int) -> None:
+        """Close the sources of a command that has ended, and its parts."""
+        for pump in self._pumps.pop(command_id, ()):
+            pump.close()
+            assert pump.task is not None
+            self._closing.add(pump.task)
+            pump.task.add_done_callback(self._closing.discard)
+        if (parts := self._parts.pop(command_id, None)) is not None:
+            parts.end()
+
+    async def closed(self) -> None:
+        """Wait until the sources of commands that have ended are closed."""
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+
+def source_error(item: Pending, pump: Pump, error: BaseException) -> SourceError:
+    """Build the exception for a command whose data could not be had."""
+    told = SourceError(
+        f"{item.label or 'the command'}: the source of {pump.source.label} raised "
+        f"{type(error).__qualname__} after {pump.drawn} items: {error}"
+    )
+    told.__cause__ = error
+    return told

@@ -1,0 +1,193 @@
+"""Data that streams into ``fit``, ``evaluate`` and ``predict``: what is passed, as streams."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import AsyncIterable, Iterator, Mapping
+from typing import Any
+
+from asyncbridge.models.mirrors.data import as_data
+from asyncbridge.models.mirrors.rows import Rows, is_on_disk, rows_of, sliced
+from asyncbridge.models.mirrors.wire import is_remote, keras_name_of
+from asyncbridge.streams import Stream
+
+__all__ = ["streamed"]
+
+BATCH_SIZE = 32
+"""What Keras takes when none is given."""
+
+
+def streamed(label: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a call's arguments with streams in the places of generators and of arrays on disk.
+
+    Args:
+        label: The method's name, for errors.
+        values: Its arguments by name.
+
+    Raises:
+        ValueError: What does not go together with a stream; a generator that is good for one epoch
+            is to last for several.
+    """
+    values = dict(values)
+    if is_on_disk(values.get("x")):
+        values = _by_rows(values)
+    elif (stream := as_stream(values.get("x"), "x")) is not None:
+        _check_alone(label, values)
+        _check_lasts(label, stream, values)
+        values["x"] = stream
+    if "validation_data" in values:
+        values["validation_data"] = _validation(label, values)
+    return values
+
+
+def as_stream(value: object, label: str) -> Stream | None:
+    """Return the stream that is passed as data; None for what is none."""
+    if isinstance(value, Stream):
+        stream = value
+    elif is_remote(value) or keras_name_of(value) is not None or hasattr(value, "__await__"):
+        return None
+    elif isinstance(value, (Iterator, AsyncIterable)):
+        if inspect.isgenerator(value) and inspect.getgeneratorstate(value) == inspect.GEN_CLOSED:
+            raise ValueError(f"{label}: this generator is used up: make a new one")
+        stream = Stream(value)
+    else:
+        return None
+    stream.label = stream.label or label
+    stream.convert = _Checked(label)
+    return stream
+
+
+# --- arrays on disk ----------------------------------------------------------------------
+
+
+def _by_rows(values: dict[str, Any]) -> dict[str, Any]:
+    """Let arrays that a file holds be read batch by batch, as Keras does with arrays."""
+    x, y, weight = values["x"], as_data(values.get("y")), as_data(values.get("sample_weight"))
+    if values.get("class_weight") is not None:
+        raise ValueError("class_weight= is for arrays in memory: give sample_weight= with a memmap")
+    size = values.get("batch_size") or BATCH_SIZE
+    split = values.get("validation_split") or 0.0
+    if split and values.get("validation_data") is None:
+        at = _split_at(rows_of(x), split)
+        rest = [sliced(part, at, rows_of(x)) for part in (x, y, weight)]
+        x, y, weight = (sliced(part, 0, at) for part in (x, y, weight))
+        held_out = Rows(*rest, batch_size=values.get("validation_batch_size") or size)
+        values["validation_data"] = rows_stream(held_out, "validation_data")
+    rows = Rows(x, y, weight, batch_size=size, shuffle=bool(values.get("shuffle", False)))
+    values["x"] = rows_stream(rows, "x")
+    gone = {"y": None, "sample_weight": None, "batch_size": None, "validation_split": 0.0}
+    return values | {name: value for name, value in gone.items() if name in values}
+
+
+def rows_stream(rows: Rows, label: str) -> Stream:
+    """Return the stream of an array's rows."""
+    stream = Stream(rows, steps=rows.steps)
+    stream.label = label
+    stream.floats = True
+    stream.convert = _plain
+    return stream
+
+
+def _split_at(count: int, split: float) -> int:
+    """Return where the validation begins, as Keras has it."""
+    at = math.floor(count * (1.0 - split))
+    if not 0 < at < count:
+        raise ValueError(f"validation_split={split} leaves one side of {count} samples empty")
+    return at
+
+
+def _plain(batch: Any, number: int) -> object:
+    return tuple(as_data(part) for part in batch)
+
+
+# --- what does not go together -----------------------------------------------------------
+
+
+def _check_alone(label: str, values: Mapping[str, Any]) -> None:
+    for name in ("y", "sample_weight"):
+        if values.get(name) is not None:
+            raise ValueError(
+                f"{label}() argument {name!r}: a stream brings it along: let it give "
+                "(x, y) or (x, y, sample_weight)"
+            )
+    if values.get("class_weight") is not None:
+        raise ValueError(
+            f"{label}() argument 'class_weight': a stream brings weights along: let it give "
+            "(x, y, sample_weight)"
+        )
+    if values.get("validation_split"):
+        raise ValueError(
+            f"{label}() argument 'validation_split': a stream has no end to split off: give "
+            "validation_data="
+        )
+
+
+def _check_lasts(label: str, stream: Stream, values: Mapping[str, Any]) -> None:
+    epochs = values.get("epochs", 1) - values.get("initial_epoch", 0)
+    if epochs > 1 and not stream.restarts and values.get("steps_per_epoch") is None:
+        raise ValueError(_used_up(f"{label}() argument 'x'", epochs, "steps_per_epoch"))
+
+
+def _validation(label: str, values: Mapping[str, Any]) -> Any:
+    given, where = values["validation_data"], f"{label}() argument 'validation_data'"
+    if isinstance(given, (tuple, list)) and given and is_on_disk(given[0]):
+        y, weight = (*map(as_data, given[1:]), None, None)[:2]
+        size = values.get("validation_batch_size") or values.get("batch_size") or BATCH_SIZE
+        return rows_stream(Rows(given[0], y, weight, batch_size=size), "validation_data")
+    stream = as_stream(given, "validation_data")
+    if stream is None:
+        return given
+    epochs = values.get("epochs", 1) - values.get("initial_epoch", 0)
+    if epochs > 1 and not stream.restarts and values.get("validation_steps") is None:
+        raise ValueError(_used_up(where, epochs, "validation_steps"))
+    return stream
+
+
+def _used_up(where: str, epochs: int, steps: str) -> str:
+    return (
+        f"{where}: this generator is used up after one epoch, and there are {epochs}: give a "
+        f"function that returns a new one, asyncbridge.stream(function), or {steps}="
+    )
+
+
+# --- batches -----------------------------------------------------------------------------
+
+
+class _Checked:
+    """Makes arrays of what a source gives, and sees to it that all batches are alike.
+
+    Args:
+        label: What errors call the stream.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._first: object = None
+
+    def __call__(self, batch: Any, number: int) -> object:
+        made = as_data(batch)
+        shape = _shape(made)
+        if self._first is None:
+            self._first = shape
+        elif shape != self._first:
+            raise ValueError(
+                f"batch {number} of {self._label} is {_told(shape)}, and the first was "
+                f"{_told(self._first)}: all batches have one structure"
+            )
+        return made
+
+
+def _shape(value: Any) -> object:
+    """Return what the batches of a stream have in common."""
+    if isinstance(value, Mapping):
+        return {key: _shape(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_shape(part) for part in value)
+    if hasattr(value, "dtype") and hasattr(value, "ndim"):
+        return f"{value.dtype} array of {value.ndim} dimensions"
+    return type(value).__name__
+
+
+def _told(shape: object) -> str:
+    return shape if isinstance(shape, str) else repr(shape).replace("'", "")

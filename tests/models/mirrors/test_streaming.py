@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asyncbridge import models as keras
+from asyncbridge.models.mirrors.streaming import as_stream, streamed
+from asyncbridge.streams import Stream, stream
+
+X = np.arange(20.0).reshape(10, 2)
+Y = np.arange(10.0)
+
+
+def batches() -> Iterator[Any]:
+    """Give one batch."""
+    yield X, Y
+
+
+async def batches_later() -> AsyncIterator[Any]:
+    """Give one, asynchronously."""
+    yield X, Y
+
+
+def on_disk(folder: Path) -> np.memmap:
+    """Return the samples in a file."""
+    array = np.memmap(folder / "x", dtype=X.dtype, mode="w+", shape=X.shape)
+    array[:] = X
+    return array
+
+
+def items_of(made: object) -> list[Any]:
+    """Return what a stream would send."""
+    assert isinstance(made, Stream)
+    assert made.convert is not None
+    return [made.convert(item, number) for number, item in enumerate(made.begin())]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [X, [X], (X, Y), {"a": X}, None, keras.Input, "text"])
+def test_what_is_no_stream(value: object) -> None:
+    """It goes as it did."""
+    assert as_stream(value, "x") is None
+
+
+def test_generators_are_streams() -> None:
+    """Plain and asynchronous ones, iterators, and streams themselves."""
+    mine = stream([X])
+    assert as_stream(mine, "x") is mine
+    for value in (batches(), batches_later(), iter([X])):
+        made = as_stream(value, "x")
+        assert made is not None
+        assert (made.label, made.restarts) == ("x", False)
+
+
+def test_a_generator_that_is_used_up() -> None:
+    """It is told at once."""
+    used = batches()
+    list(used)
+    with pytest.raises(ValueError, match="x: this generator is used up"):
+        as_stream(used, "x")
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"y": Y}, "'y': a stream brings it along"),
+        ({"sample_weight": Y}, "'sample_weight': a stream brings it along"),
+        ({"class_weight": {0: 1.0}}, "'class_weight': a stream brings weights along"),
+        ({"validation_split": 0.2}, "'validation_split': a stream has no end"),
+        ({"epochs": 3}, "'x': this generator is used up after one epoch, and there are 3"),
+    ],
+)
+def test_what_does_not_go_together(values: dict[str, Any], error: str) -> None:
+    """Each is named, with what to do."""
+    with pytest.raises(ValueError, match=error):
+        streamed("fit", {"x": batches(), **values})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"epochs": 1}, {"epochs": 3, "steps_per_epoch": 2}, {"epochs": 3, "initial_epoch": 2}],
+)
+def test_a_generator_that_lasts(values: dict[str, Any]) -> None:
+    """One epoch, or a number of steps for each."""
+    assert isinstance(streamed("fit", {"x": batches(), **values})["x"], Stream)
+
+
+def test_a_validation_streams_as_well() -> None:
+    """One that is used up after the first is told."""
+    values: dict[str, Any] = {"x": X, "epochs": 2, "validation_data": batches()}
+    with pytest.raises(ValueError, match=r"'validation_data': .* or validation_steps="):
+        streamed("fit", values)
+    values["validation_data"] = stream(batches)
+    assert streamed("fit", values)["validation_data"].label == "validation_data"
+
+
+def test_an_array_on_disk(tmp_path: Path) -> None:
+    """Its rows stream, with the targets; what was made of it is not said twice."""
+    values = {"x": on_disk(tmp_path), "y": Y, "batch_size": 4, "shuffle": False}
+    made = streamed("fit", values)
+    assert (made["y"], made["batch_size"], made["x"].steps) == (None, None, 3)
+    assert made["x"].floats
+    sent = items_of(made["x"])
+    assert all(type(x) is np.ndarray for x, _ in sent)
+    assert np.array_equal(np.concatenate([x for x, _ in sent]), X)
+
+
+def test_an_array_on_disk_is_split(tmp_path: Path) -> None:
+    """The last rows are held out, as Keras does it."""
+    values = {"x": on_disk(tmp_path), "y": Y, "shuffle": True, "validation_split": 0.25}
+    made = streamed("fit", {**values, "validation_data": None})
+    ((x, y),) = items_of(made["validation_data"])
+    assert (x.tolist(), y.tolist(), made["validation_split"]) == (X[7:].tolist(), [7, 8, 9], 0.0)
+    with pytest.raises(ValueError, match="validation_split=0.99 leaves one side"):
+        streamed("fit", {**values, "validation_split": 0.99})
+
+
+def test_a_validation_on_disk(tmp_path: Path) -> None:
+    """A pair whose samples are in a file streams by rows."""
+    values = {"x": X, "validation_data": (on_disk(tmp_path), Y), "validation_batch_size": 6}
+    made = streamed("fit", values)
+    assert [len(x) for x, _ in items_of(made["validation_data"])] == [6, 4]
+
+
+def test_batches_become_arrays_and_are_alike() -> None:
+    """Rows and data frames are taken as elsewhere; one that differs is named by its number."""
+    made = as_stream(iter([([[1.0, 2.0]], Y), ([[3.0, 4.0]], X)]), "x")
+    with pytest.raises(ValueError, match=r"batch 1 of x is \(float64 array of 2 dimensions, "):
+        items_of(made)
+    made = as_stream(iter([([[1.0, 2.0]], Y)]), "x")
+    assert items_of(made)[0][0].tolist() == [[1.0, 2.0]]

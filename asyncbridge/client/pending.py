@@ -200,7 +200,7 @@ class Pending:
     def _kill(self, session: Session) -> bool:
         if session.kill is None:
             raise ValueError("mode='kill': the worker was started by somebody else")
-        session.settle_cancelled(self)
+        session.outcomes.cancelled(self)
         session.kill()
         return True
 

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 from asyncbridge.client import faults
 from asyncbridge.client.drafts import split_off
 from asyncbridge.client.info import Questions
+from asyncbridge.client.outcomes import Outcomes
 from asyncbridge.client.streams import Streams
-from asyncbridge.client.transfers import Transfers, decoded_quickly, has_bulk
+from asyncbridge.client.transfers import Transfers
 from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,
     ConnectError,
-    DecodeError,
-    TooLarge,
     WorkerLost,
     WorkerStartError,
 )
-from asyncbridge.outcome import Error
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.client import ClientProtocol, size_of
 from asyncbridge.protocol.journal import is_blank, parse
@@ -38,10 +36,8 @@ if TYPE_CHECKING:
     from asyncbridge.client.output import OutputRouter
     from asyncbridge.client.pending import Pending
     from asyncbridge.lifetime import Finalizers
-    from asyncbridge.outcome import Outcome
-    from asyncbridge.promise import Promise
     from asyncbridge.protocol.limits import Bound
-    from asyncbridge.protocol.messages import Message, Payload, StopMode
+    from asyncbridge.protocol.messages import Message, StopMode
     from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Link
 
@@ -94,6 +90,8 @@ class Session:
         )
         self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()
         self.streams = Streams(self.protocol, self._transfers, self._post)
+        self.outcomes = Outcomes(self.protocol, self._transfers, self.streams, output, self._broken)
+        self._pending = self.outcomes.pending
         self._link = link
         self._output = output
         self._finalizers = finalizers
@@ -102,7 +100,6 @@ class Session:
         self._ended = ended
         self.kill = kill
         self._writer = Writer(link.channel, self._outgoing, self._written)
-        self._pending: dict[int, Pending] = {}
         self._newest = 0
         self._questions = Questions()
         self._drained = asyncio.Event()
@@ -165,10 +162,11 @@ class Session:
         phases = self.protocol.lose(parse(journal), told=is_blank(journal))
         for task in self._tasks:
             task.cancel()
-        pending, self._pending = self._pending, {}
+        pending = dict(self._pending)
+        self._pending.clear()
         for command_id, item in pending.items():
             phase = phases.get(command_id, "finished_unreported")
-            self._reject(item, faults.with_phase(error, phase))
+            self.outcomes.reject(item, faults.with_phase(error, phase))
         self._questions.fail(error)
         self._drained.set()
         self._output.end()
@@ -192,11 +190,11 @@ class Session:
             raise BridgeClosed("the bridge is closed")
         if self._failure is not None:
             self._released(item.size)
-            self._reject(item, self._failure)
+            self.outcomes.reject(item, self._failure)
             return
         if (failed := item.failed_dependency()) is not None:
             self._released(item.size)
-            self._reject(item, faults.dependency_error(item, failed))
+            self.outcomes.reject(item, faults.dependency_error(item, failed))
             return
         item.id = self._newest + 1
         undecided = split_off(item, item.bindings)
@@ -224,7 +222,7 @@ class Session:
             return False
         if self._take_back(item, mode):
             dependents = item.dependents
-            self.settle_cancelled(item)
+            self.outcomes.cancelled(item)
             self._fail(dependents, item)
         return True
 
@@ -245,7 +243,7 @@ class Session:
             item, failed = todo.pop()
             if item.id in self._pending and self._take_back(item):
                 todo += [(dependent, item) for dependent in item.dependents]
-                self._reject(item, faults.dependency_error(item, failed))
+                self.outcomes.reject(item, faults.dependency_error(item, failed))
 
     async def drain(self) -> None:
         """Wait until nothing is left in the backlog."""
@@ -312,72 +310,17 @@ class Session:
         if (item := self._pending.get(message.id)) is not None:
             item.told(message)
 
-    def _completed(self, message: m.Completed) -> None:
-        item = self._pending.get(message.id)
-        if item is None:  # rejected already, because the backend cannot be imported
-            self._transfers.decline(message.value)
-            return
-        item.stopped = message.stopped
-        if (outcome := decoded_quickly(message.value)) is not None:
-            self._fulfil(item, outcome)
-        else:
-            spawn(self._fetch(item, message.value), name=f"asyncbridge-fetch-{message.id}")
-
-    async def _fetch(self, item: Pending, value: Payload) -> None:
-        try:
-            whole = await self._transfers.fetch(value, writable=item.writable)
-        except (ChannelClosed, DecodeError) as error:
-            if item.id in self._pending:
-                self._broken(error)
-            return
-        except TooLarge as error:
-            if item.id in self._pending:
-                self._reject(item, error)
-            return
-        finally:
-            if has_bulk(value):
-                self.protocol.fetched(item.id)
-        outcome = await self._transfers.decode(whole)
-        if item.id in self._pending:
-            self._fulfil(item, outcome)
-
-    def _fulfil(self, item: Pending, outcome: Outcome[object]) -> None:
-        if isinstance(outcome, Error) and isinstance(outcome.error, DecodeError):
-            self._reject(item, outcome.error)
-            return
-        value = outcome.unwrap()
-        self._forget(item)._settle(value)
-
     def _failed(self, message: m.Failed) -> None:
         if (item := self._pending.get(message.id)) is None:
             return
         error = self.streams.error(item, message)
         dependents = item.dependents
-        self._reject(item, error)
+        self.outcomes.reject(item, error)
         self._fail(dependents, item)
 
     def _cancelled(self, message: m.Cancelled) -> None:
         if (item := self._pending.get(message.id)) is not None:
-            self.settle_cancelled(item)
-
-    def settle_cancelled(self, item: Pending) -> None:
-        """End a command's promise as cancelled."""
-        self._forget(item, failed=True)._settle_cancelled(item.message)
-
-    def _reject(self, item: Pending, error: AsyncBridgeError) -> None:
-        promise = self._forget(item, failed=True, reason=error)
-        if not promise.done():
-            promise.set_exception(error)
-
-    def _forget(
-        self, item: Pending, *, failed: bool = False, reason: AsyncBridgeError | None = None
-    ) -> Promise[Any]:
-        promise = item.promise
-        self._pending.pop(item.id, None)
-        self.streams.end(item.id)
-        self._output.flush(item)
-        item.settled(failed=failed, reason=reason)
-        return promise
+            self.outcomes.cancelled(item)
 
     def _state_changed(self, message: m.StateChanged) -> None:
         if message.state != "failed" or message.fault is None:
@@ -385,7 +328,7 @@ class Session:
         self._failure = faults.start_error(message.fault)
         for item in list(self._pending.values()):
             self._take_back(item)
-            self._reject(item, self._failure)
+            self.outcomes.reject(item, self._failure)
 
     def _broken(self, error: BaseException) -> None:
         """Take the end of a task: the channel's, or the peer's breach of the protocol."""
@@ -401,7 +344,7 @@ class Session:
 _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     m.Started: Session._told,
     m.Progress: Session._told,
-    m.Completed: Session._completed,
+    m.Completed: lambda self, message: self.outcomes.completed(message),
     m.Failed: Session._failed,
     m.Cancelled: Session._cancelled,
     m.StateChanged: Session._state_changed,

@@ -13,38 +13,10 @@ from asyncbridge.errors import (
     QueueFull,
     RemoteProtocolError,
 )
+from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.journal import session_digest
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, Gauge
-from asyncbridge.protocol.messages import (
-    OLDEST_VERSION,
-    PROTOCOL_VERSION,
-    Accepted,
-    Acknowledge,
-    BulkRef,
-    Cancel,
-    Cancelled,
-    Command,
-    Completed,
-    Digest,
-    Failed,
-    Goodbye,
-    Hello,
-    Info,
-    Message,
-    Output,
-    Placed,
-    Pong,
-    Progress,
-    Refused,
-    Release,
-    Returned,
-    Started,
-    StateChanged,
-    StreamItem,
-    StreamTaken,
-    Welcome,
-    WorkerState,
-)
+from asyncbridge.protocol.phases import phase_of
 from asyncbridge.protocol.states import (
     CommandEvent,
     CommandState,
@@ -59,7 +31,6 @@ if TYPE_CHECKING:
 
     from asyncbridge.errors import Phase
     from asyncbridge.protocol.journal import Entry
-    from asyncbridge.protocol.messages import StopMode
 
 __all__ = ["ClientProtocol"]
 
@@ -69,7 +40,7 @@ ACKNOWLEDGE_COUNT = 256
 
 @dataclass(slots=True)
 class _Entry:
-    command: Command
+    command: m.Command
     size: int
     state: CommandState = CommandState.BACKLOG
     ready: bool = True
@@ -96,13 +67,13 @@ class ClientProtocol:
         self.arena = arena
         self.largest = largest
         self.state = ConnectionState.IDLE
-        self.worker_state: WorkerState = "importing"
-        self.welcome: Welcome | None = None
+        self.worker_state: m.WorkerState = "importing"
+        self.welcome: m.Welcome | None = None
         self._backlog: deque[_Entry] = deque()
         self._backlog_gauge = Gauge(backlog)
         self._window: Gauge | None = None
         self._entries: dict[int, _Entry] = {}
-        self._control: list[Message] = []
+        self._control: list[m.Message] = []
         self._newest = 0
         self._releases: deque[tuple[int, tuple[str, ...]]] = deque()
         self._seen: list[int] = []
@@ -136,9 +107,9 @@ class ClientProtocol:
         """Queue the hello, the first message of a connection."""
         self.state = advance_connection(self.state, ConnectionEvent.HELLO)
         self._control.append(
-            Hello(
-                oldest=OLDEST_VERSION,
-                newest=PROTOCOL_VERSION,
+            m.Hello(
+                oldest=m.OLDEST_VERSION,
+                newest=m.PROTOCOL_VERSION,
                 session=self.session,
                 client=self.client,
                 arena=self.arena,
@@ -150,7 +121,7 @@ class ClientProtocol:
         """Tell whether the backlog has room for one more command of ``size`` bytes."""
         return self._backlog_gauge.fits(size)
 
-    def submit(self, command: Command, *, ready: bool = True) -> None:
+    def submit(self, command: m.Command, *, ready: bool = True) -> None:
         """Put a command at the end of the backlog.
 
         Args:
@@ -180,12 +151,12 @@ class ClientProtocol:
             self._asides.add(command.id)
         self._backlog.append(entry)
 
-    def make_ready(self, command: Command) -> None:
+    def make_ready(self, command: m.Command) -> None:
         """Let a command leave that was submitted before it was; it counts as it did then."""
         entry = self._entries[command.id]
         entry.command, entry.ready = command, True
 
-    def cancel(self, command_id: int, mode: StopMode = "auto") -> bool:
+    def cancel(self, command_id: int, mode: m.StopMode = "auto") -> bool:
         """Take a command back, or stop it.
 
         Returns:
@@ -200,7 +171,7 @@ class ClientProtocol:
             self._backlog_gauge.give(entry.size)
             self._finish(command_id, acknowledge=False, answered=False)
             return True
-        self._control.append(Cancel(id=command_id, mode=mode))
+        self._control.append(m.Cancel(id=command_id, mode=mode))
         return False
 
     def want_parts(self, command_id: int) -> bool:
@@ -219,18 +190,18 @@ class ClientProtocol:
         """Queue the release of bindings, behind every command submitted by now."""
         self._releases.append((self._newest, names))
 
-    def control(self, message: Message) -> None:
+    def control(self, message: m.Message) -> None:
         """Queue a message that passes the commands, such as a ping."""
         self._control.append(message)
 
     def goodbye(self, reason: str = "") -> None:
         """Queue the last message of the connection."""
         self.state = advance_connection(self.state, ConnectionEvent.GOODBYE)
-        self._control.append(Goodbye(reason=reason))
+        self._control.append(m.Goodbye(reason=reason))
 
     # --- what the peer says ---
 
-    def receive(self, message: Message) -> Message | None:
+    def receive(self, message: m.Message) -> m.Message | None:
         """Take one message from the worker.
 
         Returns:
@@ -241,14 +212,14 @@ class ClientProtocol:
             ProtocolVersionError: The two sides share no version.
             RemoteProtocolError: A message that the worker may not send now.
         """
-        if isinstance(message, Refused):
+        if isinstance(message, m.Refused):
             self._refused(message)
-        if isinstance(message, Welcome):
+        if isinstance(message, m.Welcome):
             self._welcome(message)
             return message
         if self.state is ConnectionState.CLOSED:  # both ends may say goodbye at once
             return None
-        if isinstance(message, Goodbye) and self.state is ConnectionState.GREETING:
+        if isinstance(message, m.Goodbye) and self.state is ConnectionState.GREETING:
             raise ConnectError(f"the worker ended the connection: {message.reason}")
         if self.state is not ConnectionState.OPEN:
             raise RemoteProtocolError(
@@ -289,19 +260,19 @@ class ClientProtocol:
 
     # --- what is to be written ---
 
-    def outgoing(self) -> list[Message]:
+    def outgoing(self) -> list[m.Message]:
         """Return what may be written now, control messages first."""
         messages, self._control = self._control, []
         if self._window is not None and self.state is ConnectionState.OPEN:
             messages.extend(self._admit(self._window))
             messages.extend(self._due_releases())
         if self._seen and (messages or len(self._seen) >= ACKNOWLEDGE_COUNT):
-            messages.insert(0, Acknowledge(ids=tuple(self._seen)))  # ahead of a goodbye
+            messages.insert(0, m.Acknowledge(ids=tuple(self._seen)))  # ahead of a goodbye
             self._seen.clear()
         return messages
 
-    def _admit(self, window: Gauge) -> list[Message]:
-        admitted: list[Message] = []
+    def _admit(self, window: Gauge) -> list[m.Message]:
+        admitted: list[m.Message] = []
         backlog = self._backlog
         while backlog and backlog[0].ready and window.fits(backlog[0].size):
             entry = backlog.popleft()
@@ -311,15 +282,15 @@ class ClientProtocol:
             admitted.append(entry.command)
         return admitted
 
-    def _due_releases(self) -> list[Message]:
+    def _due_releases(self) -> list[m.Message]:
         """Return the releases whose commands have all left."""
         waiting = self._backlog[0].command.id if self._backlog else self._newest + 1
-        due: list[Message] = []
+        due: list[m.Message] = []
         while self._releases and self._releases[0][0] < waiting:
-            due.append(Release(names=self._releases.popleft()[1]))
+            due.append(m.Release(names=self._releases.popleft()[1]))
         return due
 
-    def _refused(self, message: Refused) -> None:
+    def _refused(self, message: m.Refused) -> None:
         if self.state is not ConnectionState.GREETING:
             raise RemoteProtocolError("the worker refused a session that it had welcomed")
         self.state = advance_connection(self.state, ConnectionEvent.REFUSED)
@@ -327,11 +298,12 @@ class ClientProtocol:
             raise ProtocolVersionError(message.message)
         raise ConnectError(f"the worker refused the session: {message.message}")
 
-    def _welcome(self, message: Welcome) -> None:
-        if not OLDEST_VERSION <= message.version <= PROTOCOL_VERSION:
+    def _welcome(self, message: m.Welcome) -> None:
+        if not m.OLDEST_VERSION <= message.version <= m.PROTOCOL_VERSION:
             raise ProtocolVersionError(
                 f"the worker chose protocol version {message.version}; this client speaks "
-                f"{OLDEST_VERSION} to {PROTOCOL_VERSION}: install matching versions of asyncbridge"
+                f"{m.OLDEST_VERSION} to {m.PROTOCOL_VERSION}: install matching versions of "
+                "asyncbridge"
             )
         if self.state is not ConnectionState.GREETING:
             raise RemoteProtocolError("the worker said welcome twice")
@@ -344,23 +316,23 @@ class ClientProtocol:
         self.worker_state = message.state
         self.welcome = message
 
-    def _accepted(self, message: Accepted) -> Message | None:
+    def _accepted(self, message: m.Accepted) -> m.Message | None:
         for command_id in message.ids:
             self._advance(command_id, CommandEvent.ACCEPT)
         return None
 
-    def _started(self, message: Started) -> Message | None:
+    def _started(self, message: m.Started) -> m.Message | None:
         return message if self._advance(message.id, CommandEvent.START) else None
 
-    def _outcome(self, message: Completed | Failed | Cancelled) -> Message | None:
+    def _outcome(self, message: m.Completed | m.Failed | m.Cancelled) -> m.Message | None:
         entry = self._entries.get(message.id)
         if entry is None:  # a second outcome of the same command: it is observed once
             return None
         if entry.state is CommandState.BACKLOG:
             raise RemoteProtocolError(f"an outcome of command {message.id}, which was not sent")
         # The worker forgets what is acknowledged: a value's bulk buffers must be here before.
-        fetching = isinstance(message, Completed) and any(
-            isinstance(buffer, BulkRef) for buffer in message.value.buffers
+        fetching = isinstance(message, m.Completed) and any(
+            isinstance(buffer, m.BulkRef) for buffer in message.value.buffers
         )
         self._finish(message.id, acknowledge=not fetching, answered=True)
         return message
@@ -383,56 +355,39 @@ class ClientProtocol:
         if acknowledge:
             self._seen.append(command_id)
 
-    def _state_changed(self, message: StateChanged) -> Message:
+    def _state_changed(self, message: m.StateChanged) -> m.Message:
         self.worker_state = message.state
         return message
 
-    def _goodbye(self, message: Goodbye) -> Message:
+    def _goodbye(self, message: m.Goodbye) -> m.Message:
         self.state = advance_connection(self.state, ConnectionEvent.GOODBYE)
         return message
 
-    def _pass(self, message: Message) -> Message:
+    def _pass(self, message: m.Message) -> m.Message:
         return message
 
 
-_HANDLERS: dict[type, Callable[[ClientProtocol, Any], Message | None]] = {
-    Accepted: ClientProtocol._accepted,
-    Started: ClientProtocol._started,
-    Completed: ClientProtocol._outcome,
-    Failed: ClientProtocol._outcome,
-    Cancelled: ClientProtocol._outcome,
-    StateChanged: ClientProtocol._state_changed,
-    Goodbye: ClientProtocol._goodbye,
-    Output: ClientProtocol._pass,
-    Info: ClientProtocol._pass,
-    Pong: ClientProtocol._pass,
-    Progress: ClientProtocol._pass,
-    Digest: ClientProtocol._pass,
-    Placed: ClientProtocol._pass,
-    Returned: ClientProtocol._pass,
-    StreamItem: ClientProtocol._pass,
-    StreamTaken: ClientProtocol._pass,
+_HANDLERS: dict[type, Callable[[ClientProtocol, Any], m.Message | None]] = {
+    m.Accepted: ClientProtocol._accepted,
+    m.Started: ClientProtocol._started,
+    m.Completed: ClientProtocol._outcome,
+    m.Failed: ClientProtocol._outcome,
+    m.Cancelled: ClientProtocol._outcome,
+    m.StateChanged: ClientProtocol._state_changed,
+    m.Goodbye: ClientProtocol._goodbye,
+    m.Output: ClientProtocol._pass,
+    m.Info: ClientProtocol._pass,
+    m.Pong: ClientProtocol._pass,
+    m.Progress: ClientProtocol._pass,
+    m.Digest: ClientProtocol._pass,
+    m.Placed: ClientProtocol._pass,
+    m.Returned: ClientProtocol._pass,
+    m.StreamItem: ClientProtocol._pass,
+    m.StreamTaken: ClientProtocol._pass,
 }
 
 
-def phase_of(
-    number: int, state: CommandState, journal: Entry | None, *, told: bool, ordered: bool = True
-) -> Phase:
-    """Return how far a command had come whose worker has ended."""
-    if state is CommandState.BACKLOG:
-        return "not_started"
-    if journal is None and told:
-        return "not_started"
-    if journal is not None and number == journal.command_id:
-        return "finished_unreported" if journal.finished else "started"
-    if journal is None or not ordered:
-        # Notifications may have been lost on their way: only that it started is certain.
-        return "started" if state is CommandState.RUNNING else "unknown"
-    # Commands of a session are taken up in the order of their ids.
-    return "finished_unreported" if number <= journal.command_id else "not_started"
-
-
-def size_of(command: Command) -> int:
+def size_of(command: m.Command) -> int:
     """Return the bytes that a command counts for: its source and its bindings.
 
     Those of one that others may overtake do not count: it holds no place that they need.

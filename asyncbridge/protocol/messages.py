@@ -10,61 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from asyncbridge.protocol import payloads
+
+Buffer = payloads.Buffer
+BulkRef = payloads.BulkRef
+Fault = payloads.Fault
+Payload = payloads.Payload
+
 PROTOCOL_VERSION = 1
 """The newest protocol version that this code speaks."""
 OLDEST_VERSION = 1
 """The oldest protocol version that this code speaks."""
 
-Buffer = bytes | bytearray | memoryview
 WorkerState = Literal["importing", "ready", "failed"]
 StreamName = Literal["stdout", "stderr"]
 StopMode = Literal["auto", "dequeue", "graceful", "interrupt"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulkRef:
-    """A buffer that does not ride the control socket: it is fetched or posted by its id."""
-
-    id: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payload:
-    """A value in wire form.
-
-    Attributes:
-        header: The value's JSON tree; on the way out already dumped (an ``orjson.Fragment``).
-        buffers: The raw buffers that the tree refers to by index.
-        size: Bytes of the dumped header and of all buffers, bulk ones included.
-    """
-
-    header: Any
-    buffers: tuple[Buffer | BulkRef, ...] = ()
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """An exception as data: nothing in it is ever turned back into a class.
-
-    Attributes:
-        type: Qualified type name, without ``builtins.``.
-        message: ``str()`` of the exception, cut to a bounded size.
-        frames: ``(filename, line number, function, source line)`` each, outermost first.
-        notes: Its ``__notes__``.
-        cause: Its cause, or its context where that is not suppressed.
-        subjects: Names of the namespace's objects that it was raised in, innermost first.
-        text: The whole remote traceback as Python prints it, cut to a bounded size.
-    """
-
-    type: str
-    message: str
-    frames: tuple[tuple[str, int, str, str], ...] = ()
-    notes: tuple[str, ...] = ()
-    cause: Fault | None = None
-    subjects: tuple[str, ...] = ()
-    text: str = ""
 
 
 # --- from the client ---------------------------------------------------------------------

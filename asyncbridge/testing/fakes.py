@@ -203,7 +203,7 @@ class FakeWorker(Worker):
         peer = _Peer(engine, far, self._registry, window=self.window)
         self._channels.append(near)
         spawn(peer.serve(), name="asyncbridge-fake-peer")
-        return Link(channel=near, bulk=MemoryBulk(peer.bulk))
+        return Link(channel=near, bulk=MemoryBulk(peer.buffers.store))
 
     async def ended(self) -> WorkerLost:
         """Wait for ``die``."""

@@ -58,7 +58,7 @@ class WorkerApp:
         """Tell the clients that the worker ends."""
         for peer in list(self._sessions.values()):
             await peer.goodbye("it was told to stop")
-            peer.bulk.cut()
+            peer.buffers.store.cut()
 
     async def _session(self, request: web.Request) -> web.WebSocketResponse:
         response = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES)
@@ -76,7 +76,7 @@ class WorkerApp:
         return response
 
     async def _bulk(self, request: web.Request) -> web.StreamResponse:
-        return await self._streams.serve(request, self._peer(request).bulk)
+        return await self._streams.serve(request, self._peer(request).buffers.store)
 
     def _peer(self, request: web.Request) -> Peer:
         session = request.match_info["session"]

@@ -6,10 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from asyncbridge.errors import DecodeError, RemoteProtocolError
 from asyncbridge.protocol.messages import (
@@ -17,7 +14,6 @@ from asyncbridge.protocol.messages import (
     BulkRef,
     Cancel,
     Command,
-    Digest,
     Goodbye,
     Hello,
     Info,
@@ -33,29 +29,25 @@ from asyncbridge.protocol.messages import (
 )
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.protocol.worker import WorkerProtocol
-from asyncbridge.serialization.deferred import Deferred, whole
 from asyncbridge.serialization.split import join
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.arena import Segment
-from asyncbridge.transport.bulk import BulkStore
 from asyncbridge.transport.contract import ChannelClosed
-from asyncbridge.transport.leases import Peering, sweep
-from asyncbridge.transport.shared import SharedMemory
 from asyncbridge.transport.writer import Writer
+from asyncbridge.worker.buffers import Buffers
 from asyncbridge.worker.flows import flows_of
-from asyncbridge.worker.keeping import KeptBuffers, Room
 from asyncbridge.worker.queue import CANCELLED, FailureLog, Job, JobState
 from asyncbridge.worker.streams import arrivals
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from asyncbridge.protocol.messages import Buffer, Fault, Message, Payload
+    from asyncbridge.protocol.messages import Fault, Message, Payload
     from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Channel
     from asyncbridge.worker.engine import Engine
     from asyncbridge.worker.flows import Flows
+    from asyncbridge.worker.keeping import Room
     from asyncbridge.worker.results import Held
 
 __all__ = ["Peer"]
@@ -89,16 +81,13 @@ class Peer:
         largest: int = 0,
     ) -> None:
         self.largest = 0
-        room = room or Room(0)
-        self._kept = KeptBuffers(room)
-        self.bulk = BulkStore(limit=largest or None, keep=self._kept.keep)
+        self.buffers = Buffers(self.notify, arena=arena, room=room, largest=largest)
         self._engine = engine
         self._channel = channel
         self._registry = registry
-        self._arena = arena
-        self._shared: SharedMemory | None = None
         self._protocol = WorkerProtocol(incarnation=engine.incarnation)
-        self._protocol.keeps, self._protocol.largest = room.limit, largest
+        self._protocol.keeps = 0 if room is None else room.limit
+        self._protocol.largest = largest
         self._writer = Writer(channel, self._protocol.outgoing)
         self._failures = FailureLog()
         self._jobs: dict[int, Job] = {}
@@ -106,7 +95,6 @@ class Peer:
         self._lane_ready = asyncio.Event()
         self._asides: dict[int, asyncio.Task[None]] = {}
         self._flows: dict[int, Flows] = {}
-        self._parts = 0
 
     @property
     def session(self) -> str:
@@ -147,60 +135,43 @@ class Peer:
 
     def place(self, buffer: Outgoing) -> Held:
         """Copy a large buffer to where it leaves from; in the GPU thread."""
-        segment = None if self._shared is None else self._shared.place(buffer)
-        if segment is not None:
-            return segment
-        # By numpy, which lets go of the GIL meanwhile.
-        made = np.frombuffer(whole(buffer), np.uint8)
-        return made.data if isinstance(buffer, Deferred) else made.copy().data
+        return self.buffers.place(buffer)
+
+    def offer_part(self, bulk: dict[str, Held]) -> int:
+        """Hold the buffers of a part until ``drop_part`` of the number that this returns."""
+        return self.buffers.offer_part(bulk)
+
+    def drop_part(self, number: int) -> None:
+        """Let go of a part's buffers: the client has them."""
+        self.buffers.store.acknowledged(number)
 
     def completed(
         self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
     ) -> None:
         """Tell the client a command's value, whose large buffers wait to be fetched."""
-        known = self._forget(command_id)
-        if known and bulk and self._shared is not None:
-            telling = self._complete(self._shared, command_id, value, bulk, stopped=stopped)
+        if not self._forget(command_id):
+            self.buffers.give_up(bulk)
+        elif bulk and self.buffers.are_shared:
+            telling = self._complete(command_id, value, bulk, stopped=stopped)
             spawn(telling, name=f"asyncbridge-result-{command_id}")
-        elif known:
-            self._offer(command_id, {name: memory_of(held) for name, held in bulk.items()})
-            self._protocol.completed(command_id, value, stopped=stopped)
-            self._writer.wake()
-        elif self._arena is not None:
-            for held in bulk.values():
-                if isinstance(held, Segment):
-                    self._arena.give_back(held)
+        else:
+            self._tell_value(command_id, value, bulk, stopped=stopped)
 
     async def _complete(
-        self,
-        shared: SharedMemory,
-        command_id: int,
-        value: Payload,
-        bulk: dict[str, Held],
-        *,
-        stopped: bool,
+        self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
     ) -> None:
         """Tell a value once its buffers lie in shared memory, as far as there is room."""
-        offers: dict[str, Buffer] = {}
-        spent: list[Buffer] = []
-        while bulk:
-            name, held = bulk.popitem()
-            if isinstance(held, Segment):
-                shared.tell(name, held)
-            elif (segment := await shared.lend(name, held)) is not None:
-                spent.append(held)
-                held = segment
-            # What cannot be mapped over there can still be fetched.
-            offers[name] = memory_of(held)
-        self._offer(command_id, offers)
+        offers, spent = await self.buffers.lend(bulk)
+        self._tell_value(command_id, value, offers, stopped=stopped)
+        await self.buffers.let_go(spent)
+
+    def _tell_value(
+        self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
+    ) -> None:
+        if self._protocol.state is ConnectionState.OPEN:
+            self.buffers.offer(command_id, bulk)
         self._protocol.completed(command_id, value, stopped=stopped)
         self._writer.wake()
-        while spent:
-            await shared.let_go(spent.pop())
-
-    def _offer(self, command_id: int, offers: dict[str, Buffer]) -> None:
-        if offers and self._protocol.state is ConnectionState.OPEN:
-            self.bulk.offer(command_id, offers)
 
     def failed(self, command_id: int, fault: Fault, because: int | None) -> None:
         """Tell the client a command's failure."""
@@ -243,21 +214,22 @@ class Peer:
                 self._cancel(message)
             case Acknowledge():
                 for command_id in message.ids:
-                    self.bulk.acknowledged(command_id)
+                    self.buffers.store.acknowledged(command_id)
             case InfoRequest():
-                self.notify(Info(id=message.id, info={**self._engine.info(), **self._figures()}))
+                figures = {"transfers": self.buffers.figures()}
+                self.notify(Info(id=message.id, info={**self._engine.info(), **figures}))
             case Release():
                 self._into_lane(message)
             case Placed():
-                self._placed(message)
-            case Returned() if self._shared is not None:
-                self._shared.returned(message.ids)
+                self.buffers.placed(message)
+            case Returned():
+                self.buffers.returned(message.ids)
             case Recall(id=""):
-                self._kept.drop(message.kept)
+                self.buffers.drop(message.kept)
             case Recall():
-                spawn(self._recall(message), name=f"asyncbridge-recall-{message.id}")
+                spawn(self.buffers.recall(message), name=f"asyncbridge-recall-{message.id}")
             case Reuse():
-                self.bulk.arrived(message.id, self._kept.reuse(message.id))
+                self.buffers.reuse(message)
             case StreamTaken() | StreamItem() | StreamEnd():
                 self._flow(message)
             case Hello() if self._protocol.state is ConnectionState.OPEN:
@@ -270,7 +242,7 @@ class Peer:
         if flows is not None:
             flows.receive(message)
         elif isinstance(message, StreamItem):
-            spawn(arrivals(self.bulk, message.value), name="asyncbridge-late-item")
+            spawn(arrivals(self.buffers.store, message.value), name="asyncbridge-late-item")
         if message.id not in self._jobs:
             self._forget(message.id)
 
@@ -281,58 +253,21 @@ class Peer:
             del self._flows[command_id]
         return self._jobs.pop(command_id, None) is not None
 
-    def offer_part(self, bulk: dict[str, Held]) -> int:
-        """Hold the buffers of a part until ``drop_part`` of the number that this returns."""
-        self._parts -= 1  # negative, and so no command's
-        for name, held in bulk.items():
-            if self._shared is not None and isinstance(held, Segment):
-                self._shared.tell(name, held)
-        self._offer(self._parts, {name: memory_of(held) for name, held in bulk.items()})
-        return self._parts
-
-    def drop_part(self, number: int) -> None:
-        """Let go of a part's buffers: the client has them."""
-        self.bulk.acknowledged(number)
-
     def _broken(self, error: BaseException) -> None:
         """End the connection: what the client has sent is of no use."""
         log.warning("session %s is cut off: %s", self.session, error)
         spawn(self._channel.close(), name="asyncbridge-cut-off")
 
     def _meet(self, hello: Hello) -> None:
-        """Share memory with the client, if this process finds what it says it has."""
+        """Take what the client says of itself; share memory with it, if this process can."""
         self.largest = hello.largest
-        if self._arena is None or not hello.arena or self._shared is not None:
-            return
-        try:
-            peering = Peering(self._arena.lease.root, hello.arena)
-        except OSError:
-            log.debug("the client's shared memory is not this worker's")
-            return
-        self._shared = SharedMemory(self._arena, peering, self.notify)
-        self._protocol.arena, self._protocol.proof = self._arena.lease.name, peering.proof
-
-    def _placed(self, message: Placed) -> None:
-        if self._shared is None:
-            raise RemoteProtocolError("the client shares no memory with this worker")
-        try:
-            data = self._shared.view(message)
-        except OSError as error:
-            raise DecodeError(f"bulk buffer {message.id} cannot be mapped: {error}") from error
-        self.bulk.arrived(message.id, data)
-
-    async def _recall(self, message: Recall) -> None:
-        digest = await self._kept.recall(message.id, message.kept)
-        self.notify(Digest(id=message.id, digest=digest))
-
-    def _figures(self) -> dict[str, Any]:
-        """Describe how the session's large arrays travel, in plain JSON data."""
-        memory = None if self._arena is None else asdict(self._arena.figures())
-        return {"transfers": {"shared_memory": memory, "kept": self._kept.size}}
+        met = self.buffers.meet(hello.arena)
+        if met is not None:
+            self._protocol.arena, self._protocol.proof = met
 
     def _enqueue(self, command: Command) -> None:
         job = self._jobs[command.id] = Job(self, command, self._failures)
-        job.flows = flows_of(command, self, self.bulk, self._broken)
+        job.flows = flows_of(command, self, self.buffers.store, self._broken)
         if job.flows is not None:
             self._flows[command.id] = job.flows
         self._into_lane(job)
@@ -394,7 +329,7 @@ class Peer:
     async def _forward(self, job: Job) -> None:
         bindings = job.command.bindings
         if bindings is not None and bulk_of(job):
-            job.bindings = join(bindings, await arrivals(self.bulk, bindings))
+            job.bindings = join(bindings, await arrivals(self.buffers.store, bindings))
         if job.state is JobState.QUEUED:
             await self._engine.queue.put(job)
 
@@ -407,13 +342,7 @@ class Peer:
             flows.close(lost=True)
         self._jobs.clear()
         self._lane.clear()
-        self.bulk.close()
-        self._kept.close()
-        if self._shared is not None and self._arena is not None:
-            self._shared.close()
-            with contextlib.suppress(RuntimeError):  # the worker ends
-                # The client may be dead, and its arena nobody's.
-                self._arena.copiers.submit(sweep, self._arena.lease.root)
+        self.buffers.close()
         self._engine.leave(self)
         if self._registry.get(self.session) is self:
             del self._registry[self.session]
@@ -423,8 +352,3 @@ def bulk_of(job: Job) -> list[BulkRef]:
     """Return the buffers of a command that travel by themselves."""
     bindings = job.command.bindings
     return [] if bindings is None else [b for b in bindings.buffers if isinstance(b, BulkRef)]
-
-
-def memory_of(held: Held) -> Buffer:
-    """Return the bytes of a buffer, wherever it lies."""
-    return held.view() if isinstance(held, Segment) else held

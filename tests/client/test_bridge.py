@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from asyncbridge import codegen
-from asyncbridge.client.bridge import check_source
+from asyncbridge.client.checks import check_source
 from asyncbridge.errors import (
     CodegenError,
     DependencyError,

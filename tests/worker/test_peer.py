@@ -69,7 +69,7 @@ class Client:
         self.channel = channel
         self.peer = peer
         self.serving = serving
-        self.bulk = MemoryBulk(peer.bulk)
+        self.bulk = MemoryBulk(peer.buffers.store)
         self.heard: list[Message] = []
 
     async def say(self, *messages: Message) -> None:
@@ -441,7 +441,7 @@ async def test_cancelled_while_its_data_is_on_the_way() -> None:
         await until(lambda: bench.executor.pending == 1)
         bench.executor.run_all()
         assert (await client.hear(Completed)).id == 2
-        assert client.peer.bulk._arrivals == {}
+        assert client.peer.buffers.store._arrivals == {}
 
 
 @pytest.mark.parametrize("size", [LARGE - 1, LARGE + 1])
@@ -507,7 +507,7 @@ async def test_a_running_command_outlives_its_connection() -> None:
     bench.executor.run_all()  # what came of it has not been delivered yet
     client.peer._close()
     await until(lambda: bench.engine.queue.count == 0)
-    assert client.peer.bulk._offers == {}
+    assert client.peer.buffers.store._offers == {}
     assert bench.engine.namespace.names() == ("ran",)
     await client.channel.close()
     await client.serving
@@ -561,10 +561,10 @@ async def test_a_streamed_buffer_is_used_again() -> None:
     async with bench.session() as client:
         first, _, bulk = arrays(1)
         await client.say(first)
-        landing = client.peer.bulk.landing("1-0", MIB)
+        landing = client.peer.buffers.store.landing("1-0", MIB)
         assert landing is not None
         landing.data[:] = memoryview(bulk["1-0"])
-        client.peer.bulk.landed("1-0")
+        client.peer.buffers.store.landed("1-0")
         await bench.work(client)
         assert decode((await client.hear(Completed)).value) == MIB
         await client.say(arrays(2)[0], Recall(id="2-0", kept="1-0"))

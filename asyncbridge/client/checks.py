@@ -1,0 +1,32 @@
+"""What is refused before a command is made of it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+__all__ = ["check_name", "check_source", "check_timeout"]
+
+
+def check_name(name: object) -> None:
+    """Raise ``TypeError`` for a command's name that is no text."""
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name= is a text that people read, not {name!r}")
+
+
+def check_timeout(timeout: object) -> None:
+    """Raise ``TypeError`` or ``ValueError`` for what is no time limit in seconds."""
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"timeout= is a number of seconds, not {timeout!r}")
+    if not timeout > 0:
+        raise ValueError(f"timeout= is a positive number of seconds, got {timeout}")
+
+
+@lru_cache(maxsize=1024)
+def check_source(source: str) -> None:
+    """Raise ``SyntaxError``, with caret and line, where the code was written."""
+    try:
+        compile(source, "<command>", "exec", dont_inherit=True, flags=0)
+    except ValueError as error:  # a NUL byte, before Python 3.12
+        raise SyntaxError(str(error)) from None

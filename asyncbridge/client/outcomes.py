@@ -1,0 +1,113 @@
+"""What becomes of a session's commands: their promises are settled here, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asyncbridge.client.transfers import decoded_quickly, has_bulk
+from asyncbridge.errors import DecodeError, TooLarge
+from asyncbridge.outcome import Error
+from asyncbridge.tasks import spawn
+from asyncbridge.transport.contract import ChannelClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncbridge.client.output import OutputRouter
+    from asyncbridge.client.pending import Pending
+    from asyncbridge.client.streams import Streams
+    from asyncbridge.client.transfers import Transfers
+    from asyncbridge.errors import AsyncBridgeError
+    from asyncbridge.outcome import Outcome
+    from asyncbridge.promise import Promise
+    from asyncbridge.protocol.client import ClientProtocol
+    from asyncbridge.protocol.messages import Completed, Payload
+
+__all__ = ["Outcomes"]
+
+
+class Outcomes:
+    """The commands that have no outcome yet; everything here runs on the session's loop.
+
+    Args:
+        protocol: The session's.
+        transfers: Fetches large buffers.
+        streams: What flows while a command runs; ended with it.
+        output: Takes the captured output.
+        broken: Called with what a value could not be fetched by: the session is of no use.
+
+    Attributes:
+        pending: The commands, by their ids.
+    """
+
+    def __init__(
+        self,
+        protocol: ClientProtocol,
+        transfers: Transfers,
+        streams: Streams,
+        output: OutputRouter,
+        broken: Callable[[BaseException], None],
+    ) -> None:
+        self.pending: dict[int, Pending] = {}
+        self._protocol = protocol
+        self._transfers = transfers
+        self._streams = streams
+        self._output = output
+        self._broken = broken
+
+    def completed(self, message: Completed) -> None:
+        """Take a value, which may have to be fetched first."""
+        item = self.pending.get(message.id)
+        if item is None:  # rejected already, because the backend cannot be imported
+            self._transfers.decline(message.value)
+            return
+        item.stopped = message.stopped
+        if (outcome := decoded_quickly(message.value)) is not None:
+            self._fulfil(item, outcome)
+        else:
+            spawn(self._fetch(item, message.value), name=f"asyncbridge-fetch-{message.id}")
+
+    def cancelled(self, item: Pending) -> None:
+        """End a command's promise as cancelled."""
+        self._forget(item, failed=True)._settle_cancelled(item.message)
+
+    def reject(self, item: Pending, error: AsyncBridgeError) -> None:
+        """End a command's promise with an error."""
+        promise = self._forget(item, failed=True, reason=error)
+        if not promise.done():
+            promise.set_exception(error)
+
+    async def _fetch(self, item: Pending, value: Payload) -> None:
+        try:
+            whole = await self._transfers.fetch(value, writable=item.writable)
+        except (ChannelClosed, DecodeError) as error:
+            if item.id in self.pending:
+                self._broken(error)
+            return
+        except TooLarge as error:
+            if item.id in self.pending:
+                self.reject(item, error)
+            return
+        finally:
+            if has_bulk(value):
+                self._protocol.fetched(item.id)
+        outcome = await self._transfers.decode(whole)
+        if item.id in self.pending:
+            self._fulfil(item, outcome)
+
+    def _fulfil(self, item: Pending, outcome: Outcome[object]) -> None:
+        if isinstance(outcome, Error) and isinstance(outcome.error, DecodeError):
+            self.reject(item, outcome.error)
+            return
+        value = outcome.unwrap()
+        self._forget(item)._settle(value)
+
+    def _forget(
+        self, item: Pending, *, failed: bool = False, reason: AsyncBridgeError | None = None
+    ) -> Promise[Any]:
+        promise = item.promise
+        self.pending.pop(item.id, None)
+        self._streams.end(item.id)
+        self._output.flush(item)
+        item.settled(failed=failed, reason=reason)
+        return promise

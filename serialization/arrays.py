@@ -25,7 +25,8 @@ from asyncbridge.serialization.dtypes import (
     without_holes,
 )
 from asyncbridge.serialization.layouts import add_raw, is_fortran
-from asyncbridge.serialization.values import (
+from asyncbridge.serialization.values import decode_str, encode_str
+from asyncbridge.serialization.walk import (
     TAG,
     Encoder,
     Form,
@@ -33,8 +34,6 @@ from asyncbridge.serialization.values import (
     Sink,
     Sources,
     add_buffer,
-    decode_str,
-    encode_str,
     malformed,
     take_buffer,
     unhex,

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from asyncbridge.serialization.registry import Entry, Unfit, own
-from asyncbridge.serialization.values import malformed
+from asyncbridge.serialization.walk import malformed
 
 pa: Any = import_module("pyarrow")  # untyped, and not installed for development
 

@@ -17,7 +17,7 @@ from asyncbridge.serialization.decoders import WALKS
 from asyncbridge.serialization.deferred import size_of
 from asyncbridge.serialization.drafts import Draft
 from asyncbridge.serialization.encoders import ENCODERS, explain
-from asyncbridge.serialization.values import MAX_DEPTH, Refused, Sink, Sources, Unreadable
+from asyncbridge.serialization.walk import MAX_DEPTH, Refused, Sink, Sources, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

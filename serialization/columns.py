@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from asyncbridge.serialization.registry import Unfit
-from asyncbridge.serialization.values import malformed, shown
+from asyncbridge.serialization.walk import malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

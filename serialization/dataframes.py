@@ -12,7 +12,7 @@ import pandas as pd
 
 from asyncbridge.serialization.columns import check_range, pack_column, read_column
 from asyncbridge.serialization.registry import Entry, own
-from asyncbridge.serialization.values import malformed
+from asyncbridge.serialization.walk import malformed
 
 _INDEXES: Final = {
     kind.__name__: kind

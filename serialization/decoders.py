@@ -16,7 +16,7 @@ from asyncbridge.serialization import (
     standard,
     values,
 )
-from asyncbridge.serialization.values import (
+from asyncbridge.serialization.walk import (
     MAX_DEPTH,
     TAG,
     TOO_DEEP,
@@ -71,7 +71,7 @@ def _walk_tagged(tree: dict[str, object], sources: Sources, depth: int) -> objec
         form = _composite_form(tag, sources)
     keys, read = form
     if tree.keys() != keys:
-        malformed(cast(str, tag), f"the keys {', '.join(sorted(keys))}")
+        malformed(cast("str", tag), f"the keys {', '.join(sorted(keys))}")
     return read(tree, sources, depth)
 
 
@@ -85,7 +85,7 @@ def _composite_form(tag: object, sources: Sources) -> Form:
 
 
 def _read_composite(tree: dict[str, object], sources: Sources, depth: int) -> object:
-    return _put_together(registry.BY_TAG[cast(str, tree[TAG])], tree, sources, depth)
+    return _put_together(registry.BY_TAG[cast("str", tree[TAG])], tree, sources, depth)
 
 
 def _read_registered(tree: dict[str, object], sources: Sources, depth: int) -> object:
@@ -119,7 +119,7 @@ def _put_together(
 def _read_items(tree: dict[str, object], sources: Sources, depth: int) -> list[object]:
     items = tree["v"]
     if type(items) is not list:
-        malformed(cast(str, tree[TAG]), "a list of items")
+        malformed(cast("str", tree[TAG]), "a list of items")
     return _walk_list(items, sources, depth)
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 import numpy as np
 
 from asyncbridge.errors import DecodeError
-from asyncbridge.serialization.values import is_plain_text, malformed
+from asyncbridge.serialization.values import is_plain_text
+from asyncbridge.serialization.walk import malformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +125,7 @@ def _machine_learning_name(dtype: DType) -> str | None:
 def _describe_fields(dtype: DType) -> object:
     names = dtype.names or ()
     # The format and the offset of each field, and its title if it has one.
-    entries = [cast(Any, dtype.fields)[name] for name in names]
+    entries = [cast("Any", dtype.fields)[name] for name in names]
     titles = [entry[2] if len(entry) > 2 else None for entry in entries]
     texts = [*names, *(title for title in titles if title is not None)]
     if not names or not all(type(text) is str and is_plain_text(text) for text in texts):
@@ -314,7 +315,7 @@ def has_holes(dtype: DType) -> bool:
         return has_holes(dtype.subdtype[0])
     if dtype.names is None:
         return dtype.type in EXTENDED
-    fields = [cast(Any, dtype.fields)[name] for name in dtype.names]
+    fields = [cast("Any", dtype.fields)[name] for name in dtype.names]
     covered = 0
     for field, offset in sorted(((f[0], f[1]) for f in fields), key=lambda pair: pair[1]):
         if offset > covered or has_holes(field):

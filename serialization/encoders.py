@@ -19,15 +19,8 @@ from asyncbridge.serialization import (
     standard,
     values,
 )
-from asyncbridge.serialization.values import (
-    MAX_DEPTH,
-    TAG,
-    TOO_DEEP,
-    Encoder,
-    Refused,
-    Sink,
-    is_plain_text,
-)
+from asyncbridge.serialization.values import is_plain_text
+from asyncbridge.serialization.walk import MAX_DEPTH, TAG, TOO_DEEP, Encoder, Refused, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -16,17 +16,8 @@ import numpy as np
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.serialization.dtypes import Array, DType, describe, read_dtype, read_shape
-from asyncbridge.serialization.values import (
-    TAG,
-    Encoder,
-    Form,
-    Refused,
-    Sink,
-    Sources,
-    decode_str,
-    encode_str,
-    malformed,
-)
+from asyncbridge.serialization.values import decode_str, encode_str
+from asyncbridge.serialization.walk import TAG, Encoder, Form, Refused, Sink, Sources, malformed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,13 +10,13 @@ import numpy as np
 
 from asyncbridge.serialization.deferred import DEFERRED_ABOVE, Deferred
 from asyncbridge.serialization.dtypes import fill, has_holes, wire_dtype, without_holes
-from asyncbridge.serialization.values import add_buffer
+from asyncbridge.serialization.walk import add_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from asyncbridge.serialization.dtypes import Array, DType
-    from asyncbridge.serialization.values import Sink
+    from asyncbridge.serialization.walk import Sink
 
 __all__ = ["Later", "add_raw", "is_fortran", "lay_out"]
 

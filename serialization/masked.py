@@ -8,7 +8,7 @@ import numpy as np
 from numpy.ma.core import MaskedConstant
 
 from asyncbridge.serialization.registry import Entry, Unfit, own
-from asyncbridge.serialization.values import malformed
+from asyncbridge.serialization.walk import malformed
 
 _Masked = np.ma.MaskedArray[Any, Any]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from asyncbridge.serialization.deferred import DEFERRED_ABOVE, Deferred
-from asyncbridge.serialization.values import TAG, Form, Sink, Sources, malformed, take_buffer
+from asyncbridge.serialization.walk import TAG, Form, Sink, Sources, malformed, take_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.serialization.deferred import DEFERRED_ABOVE, Outgoing, Undecided
 from asyncbridge.serialization.dtypes import Array, DType, read_dtype, read_shape, wire_dtype
 from asyncbridge.serialization.layouts import is_fortran, lay_out
-from asyncbridge.serialization.values import (
+from asyncbridge.serialization.walk import (
     TAG,
     Sink,
     Sources,

@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from asyncbridge.serialization.encoders import has_own_form
 from asyncbridge.serialization.registry import MAX_VERSION, Entry, Unfit, add
-from asyncbridge.serialization.values import TAG, is_plain_text, malformed
+from asyncbridge.serialization.values import is_plain_text
+from asyncbridge.serialization.walk import TAG, malformed
 
 __all__ = ["Form", "serializable", "serializes"]
 

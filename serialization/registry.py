@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.errors import DecodeError
-from asyncbridge.serialization.values import TAG, shown
+from asyncbridge.serialization.walk import TAG, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

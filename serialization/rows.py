@@ -16,7 +16,7 @@ import orjson
 
 from asyncbridge.errors import DecodeError, SerializationError
 from asyncbridge.protocol import messages as m
-from asyncbridge.serialization.values import shown
+from asyncbridge.serialization.walk import shown
 
 Row = list[object]
 Slots = list[memoryview | None]

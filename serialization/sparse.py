@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from asyncbridge.serialization.registry import Entry, own
-from asyncbridge.serialization.values import malformed
+from asyncbridge.serialization.walk import malformed
 
 _BLOCK: Final = 2**16
 """Indices that are looked at together: a lie is found before all of them are read."""

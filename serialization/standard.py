@@ -12,17 +12,14 @@ from uuid import UUID, SafeUUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from asyncbridge.errors import DecodeError
-from asyncbridge.serialization.values import (
+from asyncbridge.serialization.values import decode_int, decode_str, encode_int, encode_str
+from asyncbridge.serialization.walk import (
     TAG,
     Encoder,
     Form,
     Refused,
     Sink,
     Sources,
-    decode_int,
-    decode_str,
-    encode_int,
-    encode_str,
     malformed,
     shown,
     unhex,
@@ -87,7 +84,7 @@ def _is_zone_key(key: object) -> bool:
 
 def _encode_timezone(value: timezone, buffers: Sink, depth: int) -> object:
     # What pickle would call it with: the offset, and the name when there is one.
-    offset, *name = cast(Any, value).__getinitargs__()
+    offset, *name = cast("Any", value).__getinitargs__()
     text = encode_str(name[0], buffers, depth) if name else None
     parts = [offset.days, offset.seconds, offset.microseconds]
     return {TAG: "timezone", "v": parts, "n": text}
@@ -144,7 +141,7 @@ ENCODERS: Final[Mapping[type, Encoder]] = {
 def _integers(body: dict[str, object], count: int) -> list[Any]:
     parts = body["v"]
     if type(parts) is not list or len(parts) != count or {*map(type, parts)} != {int}:
-        malformed(cast(str, body[TAG]), f"{count} integers")
+        malformed(cast("str", body[TAG]), f"{count} integers")
     return parts
 
 
@@ -176,7 +173,7 @@ def _decode_time(body: dict[str, object], sources: Sources, depth: int) -> time:
 def _fold(body: dict[str, object]) -> int:
     fold = body["f"]
     if type(fold) is not int or fold not in (0, 1):
-        malformed(cast(str, body[TAG]), "0 or 1 for its fold")
+        malformed(cast("str", body[TAG]), "0 or 1 for its fold")
     return fold
 
 
@@ -198,7 +195,7 @@ def _read_zone(body: dict[str, object], sources: Sources, depth: int) -> tzinfo 
         return _decode_timezone(zone, sources, depth)
     if type(zone) is dict and zone.keys() == _V and zone[TAG] == "zone":
         return _decode_zone(zone, sources, depth)
-    return malformed(cast(str, body[TAG]), "a time zone, or null")
+    return malformed(cast("str", body[TAG]), "a time zone, or null")
 
 
 def _decode_timezone(body: dict[str, object], sources: Sources, depth: int) -> timezone:
@@ -220,7 +217,7 @@ def _decode_zone(body: dict[str, object], sources: Sources, depth: int) -> ZoneI
     if not _is_zone_key(key):
         malformed("zone", "the key of a time zone, such as 'Europe/Berlin'")
     try:
-        return ZoneInfo(cast(str, key))
+        return ZoneInfo(cast("str", key))
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise DecodeError(
             f"the time zone {key!r} is unknown here; install tzdata, or send a fixed offset"

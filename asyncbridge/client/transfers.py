@@ -15,7 +15,7 @@ from asyncbridge.protocol.messages import BulkRef
 from asyncbridge.serialization.codec import decode
 from asyncbridge.serialization.deferred import size_of
 from asyncbridge.serialization.split import join
-from asyncbridge.serialization.values import TakesLong
+from asyncbridge.serialization.walk import TakesLong
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.arena import copiers
 from asyncbridge.transport.gate import Gates

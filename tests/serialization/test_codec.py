@@ -18,7 +18,7 @@ from scipy import sparse
 from asyncbridge.errors import DecodeError, SerializationError
 from asyncbridge.protocol.messages import BulkRef, Payload
 from asyncbridge.serialization import MAX_DEPTH, decode, encode
-from asyncbridge.serialization.values import TakesLong
+from asyncbridge.serialization.walk import TakesLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -437,7 +437,7 @@ def test_the_first_value_of_a_package_is_left_to_another_thread() -> None:
     code = """
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization.codec import decode
-from asyncbridge.serialization.values import TakesLong
+from asyncbridge.serialization.walk import (TakesLong)
 import sys
 tree = {"$": "pd.NA", "v": None}
 try:

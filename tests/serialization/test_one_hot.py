@@ -13,7 +13,7 @@ from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Buffer, Payload
 from asyncbridge.serialization import decode, encode
 from asyncbridge.serialization.one_hot import SMALLEST
-from asyncbridge.serialization.values import ONE_HOT_TOTAL
+from asyncbridge.serialization.walk import ONE_HOT_TOTAL
 
 Order = Literal["C", "F"]
 DTYPES = ["float32", "float64", "float16", "bool", "int8", "uint16", "int64", ">f4", ">i8"]

@@ -9,7 +9,7 @@ import pytest
 from asyncbridge.errors import DecodeError, SerializationError
 from asyncbridge.protocol.messages import Buffer, BulkRef, Payload
 from asyncbridge.serialization import decode, encode
-from asyncbridge.serialization.values import Refused, Sources, take_buffer
+from asyncbridge.serialization.walk import Refused, Sources, take_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

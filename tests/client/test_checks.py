@@ -1,0 +1,48 @@
+"""What is refused before a command is made of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from asyncbridge.client.checks import check_name, check_source, check_timeout
+
+
+@pytest.mark.parametrize("name", [None, "", "fit of the first model"])
+def test_names(name: str | None) -> None:
+    """Any text is one, or nothing."""
+    check_name(name)
+
+
+def test_what_is_no_name() -> None:
+    """It is shown."""
+    with pytest.raises(TypeError, match=r"a text that people read, not 3"):
+        check_name(3)
+
+
+@pytest.mark.parametrize("timeout", [None, 1, 0.5, float("inf")])
+def test_time_limits(timeout: float | None) -> None:
+    """Positive numbers of seconds, or none."""
+    check_timeout(timeout)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "error"),
+    [
+        ("5", TypeError),
+        (True, TypeError),
+        (0, ValueError),
+        (-1, ValueError),
+        (float("nan"), ValueError),
+    ],
+)
+def test_what_is_no_time_limit(timeout: object, error: type[Exception]) -> None:
+    """Texts and bools are not numbers; nothing is no limit."""
+    with pytest.raises(error, match="number of seconds"):
+        check_timeout(timeout)
+
+
+@pytest.mark.parametrize("source", ["1 +", "def f(:\n  pass", "a\0b"])
+def test_what_is_no_source(source: str) -> None:
+    """It is a syntax error where the code was written."""
+    with pytest.raises(SyntaxError):
+        check_source(source)

@@ -55,7 +55,7 @@ class Bridge(BridgeLife):
         after: Sequence[Promise[Any]] = (),
         annotate: Callable[[RemoteError], None] | None = None,
         writable: bool | None = None,
-        copy: bool = False,
+        copy: bool | None = None,
         one_hot: bool | None = None,
         promise_factory: Callable[..., Promise[Any]] = Promise,
         _aside: bool = False,
@@ -67,8 +67,8 @@ class Bridge(BridgeLife):
         Args:
             code: Python source, or a node of ``asyncbridge.codegen``.
             bindings: Values by name, set in the worker's namespace before the code runs. What
-                comes of an array, a ``bytearray`` or a ``memoryview`` that is changed before its
-                command has started is undefined. An ``asyncbridge.stream(...)`` is an iterable
+                comes of an array from 64 KiB up that is changed before its command has started
+                is undefined; smaller ones are copied by this call. An ``asyncbridge.stream(...)`` is an iterable
                 there, whose items come meanwhile.
             transform: Makes a domain object of the raw value.
             lifetime: Of the bindings: ``"command"``, they go when the command has finished, or
@@ -81,8 +81,8 @@ class Bridge(BridgeLife):
             annotate: Called with a ``RemoteError`` before the promise is rejected with it.
             writable: Whether arrays from 64 KiB up in its value may be written; None for what
                 ``connect`` was told.
-            copy: Copy the arrays before this call returns, which holds up the caller: from then
-                on they may be changed. What goes by path is not copied.
+            copy: Copy large arrays, too, before this call returns, which holds up the caller; None
+                for what ``connect`` was told. What goes by path is not copied.
             one_hot: Whether large one-hot matrices in the bindings travel as the columns of their
                 ones; None for what ``connect`` was told.
             promise_factory: Makes the promise, called with ``loop=``: such as
@@ -131,7 +131,11 @@ class Bridge(BridgeLife):
         item = tools.Pending(
             promise,
             code=source,
-            bindings=self._encoded(bindings, copy=copy, one_hot=one_hot) if bindings else None,
+            bindings=self._encoded(
+                bindings, copy=self._options.copy if copy is None else copy, one_hot=one_hot
+            )
+            if bindings
+            else None,
             lifetime=lifetime,
             label=name or "",
             after=tools.dependencies(after, self._rejections) if after else (),
@@ -169,7 +173,7 @@ class Bridge(BridgeLife):
         *,
         name: str | None = None,
         lifetime: Lifetime = "collected",
-        copy: bool = False,
+        copy: bool | None = None,
         one_hot: bool | None = None,
     ) -> Promise[Binding]:
         """Set a name in the worker's namespace.
@@ -329,7 +333,8 @@ class Bridge(BridgeLife):
         write = tools.encode if copy else tools.draft
         value: Payload | Draft = write(dict(bindings), path="bindings", one_hot=one_hot, files=here)
         transfers.check_size(value.size)
-        return tools.snapshot(value) if copy else value
+        taken: Payload | Draft = tools.snapshot(value, whole=copy)
+        return taken
 
     async def _info(self) -> WorkerInfo:
         return WorkerInfo.parse(await self._opened().info())

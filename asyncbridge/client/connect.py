@@ -31,6 +31,7 @@ def connect(
     largest_value: int | None = None,
     in_flight: int | None = None,
     one_hot: bool = True,
+    copy: bool = False,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -69,6 +70,9 @@ def connect(
             wait. 1 GiB by default. (``ASYNCBRIDGE_IN_FLIGHT``)
         one_hot: Whether large one-hot matrices are sent as the columns of their ones; they come
             out dense in any case. ``send`` and ``put`` take it for one command.
+        copy: Whether arrays from 64 KiB up are copied by the call that sends them, so that they
+            may be changed right after it. It holds up the caller: by default they must not be
+            changed until their command has started. ``send`` and ``put`` take it for one command.
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
@@ -93,5 +97,6 @@ def connect(
             largest_value=largest_value,
             in_flight=in_flight,
             one_hot=one_hot,
+            copy=copy,
         )
     )

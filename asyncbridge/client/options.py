@@ -60,6 +60,7 @@ class Options:
         largest_value: Bytes of the largest value, either way; None for the machine's memory.
         in_flight: Bytes of large arrays that may be on the way at once, in each direction.
         one_hot: Whether large one-hot matrices are sent as the columns of their ones.
+        copy: Whether large arrays are copied by the call that sends them.
     """
 
     url: str | None = None
@@ -85,6 +86,7 @@ class Options:
         )
 
     one_hot: bool = True
+    copy: bool = False
 
 
 def resolve(
@@ -103,6 +105,7 @@ def resolve(
     largest_value: int | None = None,
     in_flight: int | None = None,
     one_hot: bool = True,
+    copy: bool = False,
 ) -> Options:
     """Fill in what was not given.
 
@@ -133,6 +136,7 @@ def resolve(
         largest_value=largest_value or bytes_of_environment(LARGEST_VARIABLE),
         in_flight=in_flight or bytes_of_environment(IN_FLIGHT_VARIABLE) or DEFAULT_IN_FLIGHT,
         one_hot=one_hot,
+        copy=copy,
     )
 
 

@@ -89,6 +89,28 @@ async def test_an_array_may_be_changed_once_its_command_was_accepted() -> None:
         assert await promise == 0.0
 
 
+async def test_a_small_array_may_be_changed_at_once() -> None:
+    """So a loop may fill the same one again, without an await."""
+    array = np.zeros(100)
+    async with FakeWorker().connect() as bridge:
+        promises = []
+        for number in range(5):
+            array[:] = number
+            promises.append(bridge.send("float(a[0])", {"a": array}))
+        assert await asyncio.gather(*promises) == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("where", ["connect", "send"])
+async def test_large_arrays_may_be_changed_at_once_if_they_are_copied(where: str) -> None:
+    """By what ``connect`` or ``send`` was told."""
+    array = np.zeros(100_000)
+    async with FakeWorker().connect(copy=where == "connect") as bridge:
+        copy = True if where == "send" else None
+        promise = bridge.send("float(a[0])", {"a": array}, copy=copy)
+        array[:] = 1
+        assert await promise == 0.0
+
+
 # --- backlog ---
 
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from pandas.tseries.frequencies import to_offset
 
 from asyncbridge.serialization.columns import check_range, pack_column, read_column
-from asyncbridge.serialization.registry import Entry, own
+from asyncbridge.serialization.registry import Entry, Unfit, own
 from asyncbridge.serialization.walk import malformed
 
 _INDEXES: Final = {
@@ -42,9 +43,32 @@ _MULTI: Final = ("levels", "codes", "names", "sortorder")
 
 
 def _take_index(value: Any) -> object:
-    freq = value.freqstr if isinstance(value, _WITH_FREQUENCY) else None
+    freq = _text_of_frequency(value) if isinstance(value, _WITH_FREQUENCY) else None
     parts = (type(value).__name__, pack_column(value.array), value.name, freq)
     return dict(zip(_INDEX, parts, strict=True))
+
+
+def _text_of_frequency(value: Any) -> str | None:
+    """Return an index's frequency by its name, if that says all of it."""
+    text: str | None = value.freqstr
+    if text is None:
+        return None
+    try:
+        named = to_offset(text)
+    except ValueError:
+        named = None
+    if named != value.freq or vars_of(named) != vars_of(value.freq):
+        raise Unfit(
+            f"a {type(value).__name__} of frequency {value.freq!r} has no wire form: its name "
+            f"{text!r} does not say all of it; set index.freq = None"
+        )
+    return text
+
+
+def vars_of(offset: Any) -> tuple[object, ...]:
+    """Return what a frequency's equality leaves out."""
+    names = ("n", "normalize", "holidays", "weekmask", "start", "end", "offset")
+    return tuple(str(getattr(offset, name, None)) for name in names)
 
 
 def _put_index(data: object) -> pd.Index:

@@ -117,8 +117,11 @@ def by_path(array: Array, *, writable: bool = False) -> FileArray:
         strides=array.strides,
         writable=writable,
     )
-    if not stat.S_ISREG(status.st_mode) or made.extent[1] > made.size:
-        raise ValueError(f"{path} is not the file that the array was mapped from, or was cut short")
+    is_same = stat.S_ISREG(status.st_mode) and _is_mapping_of(mapped.base, path)
+    if not is_same or made.extent[1] > made.size:
+        raise ValueError(
+            f"{path} is not the file that the array was mapped from, or was cut short: load it anew"
+        )
     return made
 
 
@@ -145,8 +148,38 @@ def _map_of(array: object) -> Any:
 def _offset_in_file(array: Array, mapped: Any) -> int:
     # The memmap's own offset is that of its first element, and stays so for its views.
     begin = mapped.offset - mapped.offset % mmap.ALLOCATIONGRANULARITY
-    start = np.frombuffer(mapped.base, np.uint8).ctypes.data
-    return int(array.ctypes.data - start + begin)
+    return int(array.ctypes.data - _address(mapped.base) + begin)
+
+
+def _address(mapping: mmap.mmap) -> int:
+    return int(np.frombuffer(mapping, np.uint8).ctypes.data)
+
+
+def _is_mapping_of(mapping: mmap.mmap, path: str) -> bool:
+    """Tell whether a path still leads to the file of a mapping; where that is unknown, it does.
+
+    A file that was written anew, and renamed to the old one's name, leaves the mapping as it was.
+    What is compared is what the system calls the files of two mappings: its word of a mapping and
+    of a path differ on some file systems.
+    """
+    with Path(path).open("rb") as file:
+        now = mmap.mmap(file.fileno(), 1, access=mmap.ACCESS_READ)
+    with now:
+        return _file_at(_address(mapping)) == _file_at(_address(now))
+
+
+def _file_at(address: int) -> tuple[str, str] | None:
+    """Return what the system calls the file that is mapped at an address."""
+    try:
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        span, _, _, device, inode, *_ = line.split(maxsplit=5)
+        low, _, high = span.partition("-")
+        if int(low, 16) <= address < int(high, 16):
+            return device, inode
+    return None
 
 
 # --- the wire ----------------------------------------------------------------------------

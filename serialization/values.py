@@ -11,6 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from asyncbridge.errors import DecodeError
+from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.serialization.deferred import DEFERRED_ABOVE, LaterBytes
 from asyncbridge.serialization.walk import (
     TAG,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _LOWEST_INT: Final = -(2**63)
 _HIGHEST_INT: Final = 2**64 - 1
 _HEX_INT: Final = re.compile(r"-?[0-9a-f]+", re.ASCII)
+LONG_TEXT: Final = BULK_THRESHOLD
+"""Characters from which a text is a buffer: JSON would be written and read again for its quotes."""
 _DOUBLE: Final = struct.Struct("<d")
 _TWO_DOUBLES: Final = struct.Struct("<dd")
 
@@ -54,8 +57,8 @@ def encode_int(value: int, buffers: Sink, depth: int) -> object:
 
 
 def encode_str(value: str, buffers: Sink, depth: int) -> object:
-    """Return text itself, unless it holds lone surrogates, which UTF-8 does not carry."""
-    if is_plain_text(value):
+    """Return text itself, unless it is long, or holds lone surrogates, which UTF-8 does not carry."""
+    if len(value) < LONG_TEXT and is_plain_text(value):
         return value
     return {TAG: "str", "b": add_buffer(value.encode("utf-8", "surrogatepass"), buffers)}
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client.transfers import decoded_quickly, has_bulk
-from asyncbridge.errors import DecodeError, TooLarge
+from asyncbridge.errors import AsyncBridgeError, DecodeError, TooLarge
 from asyncbridge.outcome import Error
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
+from asyncbridge.transport.sizes import ASK_FOR_LESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,13 +19,14 @@ if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
     from asyncbridge.client.streams import Streams
     from asyncbridge.client.transfers import Transfers
-    from asyncbridge.errors import AsyncBridgeError
     from asyncbridge.outcome import Outcome
     from asyncbridge.promise import Promise
     from asyncbridge.protocol.client import ClientProtocol
     from asyncbridge.protocol.messages import Completed, Payload
 
 __all__ = ["Outcomes"]
+
+log = logging.getLogger(__name__)
 
 
 class Outcomes:
@@ -84,9 +87,9 @@ class Outcomes:
             if item.id in self.pending:
                 self._broken(error)
             return
-        except TooLarge as error:
+        except Exception as error:  # noqa: BLE001 - nobody awaits this task: the promise must end
             if item.id in self.pending:
-                self.reject(item, error)
+                self.reject(item, unreadable(error))
             return
         finally:
             if has_bulk(value):
@@ -96,11 +99,10 @@ class Outcomes:
             self._fulfil(item, outcome)
 
     def _fulfil(self, item: Pending, outcome: Outcome[object]) -> None:
-        if isinstance(outcome, Error) and isinstance(outcome.error, DecodeError):
-            self.reject(item, outcome.error)
-            return
-        value = outcome.unwrap()
-        self._forget(item)._settle(value)
+        if isinstance(outcome, Error):
+            self.reject(item, unreadable(outcome.error))
+        else:
+            self._forget(item)._settle(outcome.value)
 
     def _forget(
         self, item: Pending, *, failed: bool = False, reason: AsyncBridgeError | None = None
@@ -111,3 +113,16 @@ class Outcomes:
         self._output.flush(item)
         item.settled(failed=failed, reason=reason)
         return promise
+
+
+def unreadable(error: BaseException) -> AsyncBridgeError:
+    """Return what a promise is rejected with whose value did not come to be."""
+    if isinstance(error, AsyncBridgeError):
+        return error
+    if isinstance(error, MemoryError):
+        told: AsyncBridgeError = TooLarge(f"no memory for the result: {error}; {ASK_FOR_LESS}")
+    else:
+        log.critical("a fault of asyncbridge's own", exc_info=error)
+        told = DecodeError(f"the result cannot be read: {error!r}")
+    told.__cause__ = error
+    return told

@@ -162,8 +162,7 @@ class Pump:
     def _send(self, drawn: _Drawn, turn: int) -> bool:
         """Send what was drawn for a turn; return whether more may come."""
         if self._out.turn != turn:  # another one has begun meanwhile
-            for packed in drawn.items:
-                self._transfers.drop_placed(packed.held.values())
+            self._drop(drawn.items)
             return False
         for packed in drawn.items:
             self._transfers.send_placed(packed.held)
@@ -188,7 +187,9 @@ class Pump:
             return await self._draw_here(items)
         assert items is not None
         room = self._out.room
-        drawn: _Drawn = await self._in_thread(lambda: self._pulled(items, room))
+        drawn: _Drawn = await self._in_thread(
+            lambda: self._pulled(items, room), lambda drawn: self._drop(drawn.items)
+        )
         return drawn
 
     async def _draw_here(self, items: AsyncIterator[Any]) -> _Drawn:
@@ -201,8 +202,17 @@ class Pump:
                 at_end = True
         if not self._ready or is_small(self._ready[0]):
             return _Drawn(self._packed_all(1), at_end=at_end)
-        loop = asyncio.get_running_loop()
-        return _Drawn(await loop.run_in_executor(None, self._packed_all, 1), at_end=at_end)
+        packing = asyncio.get_running_loop().run_in_executor(None, self._packed_all, 1)
+        try:
+            return _Drawn(await asyncio.shield(packing), at_end=at_end)
+        except asyncio.CancelledError:
+            packing.add_done_callback(lambda done: self._drop(done.result()))
+            raise
+
+    def _drop(self, items: list[_Packed]) -> None:
+        """Take back what was copied, and nobody wants any more."""
+        for packed in items:
+            self._transfers.drop_placed(packed.held.values())
 
     def _pulled(self, items: Iterator[Any], room: int) -> _Drawn:
         """Draw as many small items as there is room for, unless that takes long."""
@@ -271,10 +281,12 @@ class Pump:
         else:
             self._items = await self._in_thread(lambda: iter(items))
 
-    async def _in_thread(self, function: Callable[[], Any]) -> Any:
+    async def _in_thread(
+        self, function: Callable[[], Any], lost: Callable[[Any], object] = lambda _: None
+    ) -> Any:
         if self._thread is None:
             self._thread = SourceThread(self.source.context)
-        return await self._thread.call(function)
+        return await self._thread.call(function, lost)
 
     async def _close_source(self, *, last: bool = False) -> None:
         """Close what was begun; at last also what never was, if it is good for one turn."""

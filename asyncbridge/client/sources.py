@@ -8,7 +8,7 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from asyncbridge.outcome import Error, capture
 from asyncbridge.streams import Stream
@@ -79,17 +79,29 @@ class SourceThread:
         # A daemon: a source that blocks for ever must not keep the process from ending.
         threading.Thread(target=self._serve, name="asyncbridge-source", daemon=True).start()
 
-    async def call(self, function: Callable[[], T]) -> T:
-        """Call a function there, and return or raise what came of it."""
+    async def call(
+        self, function: Callable[[], T], lost: Callable[[T], object] = lambda _: None
+    ) -> T:
+        """Call a function there, and return or raise what came of it.
+
+        Args:
+            function: It has no end but its own.
+            lost: Takes what it returns when nobody waits for that any more; on the loop.
+        """
         answer: asyncio.Future[Outcome[T]] = self._loop.create_future()
 
         def work() -> None:
             outcome = capture(self._context.run, function)
             with suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(_answer, answer, outcome)
+                self._loop.call_soon_threadsafe(_answer, answer, outcome, lost)
 
         self._calls.put(work)
-        outcome = await answer
+        try:
+            outcome = await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled():  # it came at the same moment
+                _answer(answer, answer.result(), lost)
+            raise
         if isinstance(outcome, Error) and isinstance(outcome.error, StopIteration):
             # A future cannot carry one.
             raise RuntimeError("a source raised StopIteration") from outcome.error  # noqa: TRY004
@@ -106,9 +118,13 @@ class SourceThread:
             del call
 
 
-def _answer(answer: asyncio.Future[Any], outcome: object) -> None:
+def _answer(
+    answer: asyncio.Future[Outcome[T]], outcome: Outcome[T], lost: Callable[[T], object]
+) -> None:
     if not answer.done():
         answer.set_result(outcome)
+    elif not isinstance(outcome, Error):
+        lost(outcome.value)
 
 
 def _ignore(_: object) -> None:

@@ -160,7 +160,8 @@ class Arena:
             for place in reversed(range(len(self._free))):
                 known = self._free[place].origin
                 if known is not None and known.key == origin.key:
-                    return self._free.pop(place)
+                    segment = self._free.pop(place)
+                    return segment if self._has(segment) else None
         return None
 
     def refill(self, segment: Segment, buffer: Buffer) -> bool | None:
@@ -245,8 +246,17 @@ class Arena:
             return None
         spare = (at for at in range(place, end) if not self._free[at].is_remembered)
         segment = self._free.pop(next(spare, place))
+        if not self._has(segment):
+            return None
         segment.used, segment.origin = size, None
         return segment
+
+    def _has(self, segment: Segment) -> bool:
+        """Tell whether a segment's file is still there; else forget it: nobody could map it."""
+        if os.access(segment.name, os.F_OK, dir_fd=self.lease.folder, follow_symlinks=False):
+            return True
+        self._total -= segment.size
+        return False
 
     def _make_room(self, size: int) -> list[Segment]:
         """Give up free segments, the largest first, until there is room or none is left.
@@ -302,7 +312,8 @@ class Arena:
         for segment in segments:
             with self._lock:
                 if not self._closed:
-                    os.unlink(segment.name, dir_fd=self.lease.folder)
+                    with contextlib.suppress(FileNotFoundError):  # somebody has cleaned up
+                        os.unlink(segment.name, dir_fd=self.lease.folder)
 
     def _full(self, size: int, reserved: int) -> None:
         with self._lock:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from asyncbridge.errors import DecodeError
@@ -65,6 +67,8 @@ class SharedMemory:
         self._mappings: dict[str, Mapping] = {}
         self._garbage = Finalizers(self._wake)
         self._closed = False
+        # Two threads may map at the same time, and the loop may close meanwhile.
+        self._mapping = threading.Lock()
 
     # --- lending ---
 
@@ -173,26 +177,32 @@ class SharedMemory:
         for segment in self._lent.values():
             self._arena.discard(segment)
         self._lent.clear()
-        self._mappings.clear()
-        self._peering.close()
+        with self._mapping:
+            self._mappings.clear()
+            self._peering.close()
 
     # --- inner steps ---
 
     def _map(self, placed: Placed) -> Mapping:
-        if placed.size >= LARGE:
-            self._forget_retired()
-        file = self._peering.open(placed.segment)
-        try:
-            size = os.fstat(file).st_size
-            check_place(placed, size)
-            return Mapping(file, size)
-        finally:
-            os.close(file)
+        with self._mapping:
+            if self._closed:
+                raise OSError(errno.ESHUTDOWN, "the connection has ended")
+            if placed.size >= LARGE:
+                self._forget_retired()
+            file = self._peering.open(placed.segment)
+            try:
+                size = os.fstat(file).st_size
+                check_place(placed, size)
+                return Mapping(file, size)
+            finally:
+                os.close(file)
 
     def _forget_retired(self) -> None:
         """Let go of mappings whose files are gone: their owner has made room for this one."""
-        for name in [name for name in self._mappings if not self._peering.has(name)]:
-            self._mappings.pop(name, None)
+        # Of a copy, made in one step: the loop adds to it meanwhile.
+        for name in list(self._mappings):
+            if not self._peering.has(name):
+                self._mappings.pop(name, None)
 
     def _wake(self) -> None:
         # From within the garbage collector, in any thread.

@@ -9,7 +9,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 
 from asyncbridge.client import Bridge, connect
 from asyncbridge.errors import WorkerLost
+from asyncbridge.streams import stream
 from asyncbridge.transport.streams import StreamBulk
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_leaks")]
@@ -156,6 +157,46 @@ async def test_puts_are_overtaken_and_depended_on() -> None:
         assert await bridge.send(f"float({binding}.sum())", after=[put]) == 4_000_000
         bridge.put(np.ones(1_000_000), name="mine")
         assert await bridge.send("float(mine.sum())") == 1_000_000
+
+
+@pytest.mark.parametrize("kind", ["plain", "asynchronous"])
+@pytest.mark.asyncio
+async def test_streams_that_are_left_early(kind: str) -> None:
+    """What was drawn ahead goes back, wherever it was when the command ended."""
+
+    def batches() -> Iterator[Any]:
+        for number in range(1000):
+            yield np.full(200_000, number)
+
+    async def batches_on_the_loop() -> AsyncIterator[Any]:
+        for batch in batches():
+            yield batch
+
+    source = batches if kind == "plain" else batches_on_the_loop
+    async with connect(backend=None) as bridge:
+        for _ in range(15):
+            code = "for number, batch in enumerate(s):\n    if number == 3: break\ndel batch\n1"
+            await bridge.send(code, {"s": stream(source)})
+        await bridge.send("import gc; gc.collect()")
+        client = (await bridge.info()).transfers.client
+        while client is not None and client.lent:  # a thread may still be at the last one
+            await asyncio.sleep(0)
+            client = (await bridge.info()).transfers.client
+        assert client is not None
+
+
+@pytest.mark.asyncio
+async def test_segments_that_somebody_takes_away() -> None:
+    """A folder that is cleaned under a bridge costs speed, and nothing else."""
+    async with connect(backend=None, shared_memory=3_000_000) as bridge:
+        for size in (100_000, 120_000):
+            assert await bridge.send("x.sum()", {"x": np.ones(size)}) == size
+        for path in folder().glob(f"asyncbridge-{os.getuid()}/*/*"):
+            if path.name != "lease":
+                path.unlink()
+        for size in (150_000, 200_000, 100_000):
+            assert await bridge.send("x.sum()", {"x": np.ones(size)}) == size
+            assert (await bridge.send(f"import numpy; numpy.ones({size})")).sum() == size
 
 
 CLIENT = """

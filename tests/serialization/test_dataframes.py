@@ -237,3 +237,32 @@ def test_codes_are_checked() -> None:
                 buffers=(b"\5", *payload.buffers[1:]),
             )
         )
+
+
+@pytest.mark.parametrize(
+    "freq",
+    [
+        pd.offsets.BusinessHour(start="10:00", end="16:00"),
+        pd.offsets.CustomBusinessDay(holidays=["2026-01-02"]),
+        pd.offsets.CustomBusinessDay(weekmask="Mon Tue"),
+        pd.offsets.BDay(normalize=True),
+        pd.DateOffset(days=2),
+    ],
+    ids=lambda freq: type(freq).__name__,
+)
+def test_a_frequency_whose_name_does_not_say_all(freq: Any) -> None:
+    """It is refused, with what to do; so done, the index goes."""
+    index = pd.date_range("2026-01-01", periods=3, freq=freq)
+    with pytest.raises(SerializationError, match=r"has no wire form.*index.freq = None"):
+        encode(index)
+    index.freq = None
+    encode(index)
+
+
+@pytest.mark.parametrize(
+    "freq", ["D", "B", "2h", "ME", "QS-FEB", "W-TUE", "bh", "C", "5min", "YE-MAR"]
+)
+def test_a_frequency_with_a_name(freq: str, wire: Callable[[object], Any]) -> None:
+    """It comes back."""
+    index = pd.date_range("2026-01-01", periods=3, freq=freq)
+    assert wire(index).freq == index.freq

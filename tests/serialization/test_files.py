@@ -190,3 +190,13 @@ def test_vectors(row: Any) -> None:
 def test_every_sample_has_a_vector() -> None:
     """The file and the samples here are the same list."""
     assert [row["name"] for row in json.loads(VECTORS.read_text("utf-8"))] == list(SAMPLES)
+
+
+def test_a_file_that_was_written_anew(mapped: np.memmap[Any, Any]) -> None:
+    """Under the old name, as programs do that never leave half a file: it is another one."""
+    path = Path(str(mapped.filename))
+    path.rename(path.with_suffix(".old"))
+    np.save(path, np.zeros((300, 40)))
+    with pytest.raises(ValueError, match="is not the file that the array was mapped from"):
+        by_path(mapped)
+    assert mapped.sum() > 0

@@ -175,3 +175,12 @@ def test_a_refusal_knows_its_value_and_depth() -> None:
     """The internal refusal carries what is needed to find the path."""
     refused = Refused("v", "why", 3)
     assert (refused.value, refused.reason, refused.depth) == ("v", "why", 3)
+
+
+@pytest.mark.parametrize("text", ["x" * 65_536, "\u00e9" * 70_000, "\0\ud800" * 40_000])
+def test_a_long_text_is_a_buffer(text: str, wire: Callable[[object], object]) -> None:
+    """It is not written as JSON, whose length is bounded; it comes back as it was."""
+    payload = encode([text, text[:10]])
+    (buffer,) = (b for b in payload.buffers if isinstance(b, bytes) and len(b) >= len(text))
+    assert payload.size - len(buffer) < 200
+    assert wire([text, text[:10]]) == [text, text[:10]]

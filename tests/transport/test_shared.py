@@ -257,3 +257,26 @@ async def test_an_array_in_the_place_of_another(pair: Pair) -> None:
         array = np.full(MIB, float(number))
         await again(pair, array)
         del array
+
+
+async def test_two_that_map_at_the_same_time(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mapping that is added while others are looked through does no harm."""
+    borrower, real = pair.borrower.shared, Peering.has
+    held = [await pair.across(bytes(MIB + number), f"{number}-0") for number in range(3)]
+
+    def meanwhile(self: Peering, name: str) -> bool:
+        borrower._mappings[f"another, beside {name}"] = next(iter(borrower._mappings.values()))
+        return real(self, name)
+
+    monkeypatch.setattr(Peering, "has", meanwhile)
+    held.append(await pair.across(bytes(2 * MIB), "9-0"))
+    assert [len(view) for view in held] == [MIB, MIB + 1, MIB + 2, 2 * MIB]
+
+
+async def test_mapping_after_the_end(pair: Pair) -> None:
+    """It fails as a file that is not there does: whoever waits has lost its connection."""
+    assert await pair.lender.shared.lend("1-0", bytes(MIB)) is not None
+    placed = pair.lender.placed()
+    pair.borrower.shared.close()
+    with pytest.raises(OSError, match="has ended"):
+        await pair.borrower.shared.borrow(placed)

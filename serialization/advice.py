@@ -31,7 +31,7 @@ def refusal(kind: type, known: Container[type]) -> str:
     if kind is np.memmap:
         return files.MEMMAP_ADVICE
     text = f"object of type {kind.__name__} has no wire form"
-    advice = extras.advice(kind)
+    advice = extras.advice(kind) or _own_advice(kind)
     if advice is not None:
         return f"{text}; {advice}"
     if issubclass(kind, enum.Enum):
@@ -46,6 +46,14 @@ def refusal(kind: type, known: Container[type]) -> str:
         return f"{text}; {_SERIALIZABLE}, {_SERIALIZES}"
     parts = "send its parts as dicts, lists and arrays, or make it in the worker"
     return f"{text}; {parts}, {_SERIALIZES}"
+
+
+def _own_advice(kind: type) -> str | None:
+    """Return what a class of this package says of itself."""
+    if kind.__module__.partition(".")[0] != "asyncbridge":
+        return None
+    advice: str | None = getattr(kind, "_wire_advice", None)
+    return advice
 
 
 def _is_plain_class(kind: type) -> bool:

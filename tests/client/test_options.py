@@ -210,7 +210,7 @@ def test_the_limits_of_a_bridge() -> None:
 
 @pytest.mark.parametrize("name", ["shared_memory", "cache", "largest_value", "in_flight"])
 @pytest.mark.parametrize("given", ["64MB", 1.5, True])
-def test_a_size_is_a_number_of_bytes(name: str, given: object) -> None:
+def test_a_size_is_a_number_of_bytes(name: str, given: Any) -> None:
     """Texts with units are refused by the argument's name."""
     with pytest.raises(TypeError, match=f"^{name}= is a number of bytes, .*not {given!r}"):
         resolved(**{name: given})

@@ -11,7 +11,7 @@ from asyncbridge.lifetime import Binding
 from asyncbridge.promise import Promise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["check_arguments", "check_bindings", "named_as"]
 
@@ -48,7 +48,7 @@ def check_arguments(arguments: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def named_as(labels: Mapping[str, str]) -> Iterator[None]:
+def named_as(labels: Mapping[str, str]) -> Generator[None]:
     """Say in a refusal what the caller calls an argument, not the name that it travels by."""
     try:
         yield

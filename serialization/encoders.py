@@ -6,10 +6,9 @@ from math import isfinite
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from asyncbridge.errors import SerializationError
 from asyncbridge.serialization import (
+    advice,
     arrays,
     extras,
     files,
@@ -46,26 +45,7 @@ def has_own_form(kind: type) -> bool:
 
 
 def _refuse(value: object, buffers: Sink, depth: int) -> object:
-    raise Refused(value, _refusal(type(value)), depth)
-
-
-def _refusal(kind: type) -> str:
-    if kind is np.memmap:
-        return files.MEMMAP_ADVICE
-    text = f"object of type {kind.__name__} has no wire form"
-    advice = extras.advice(kind)
-    if advice is not None:
-        return f"{text}; {advice}"
-    base = next((base for base in kind.__mro__[1:] if base in ENCODERS), None)
-    if base is not None:
-        make = _CONVERSIONS.get(base.__name__, base.__name__)
-        return f"{text}, and does not pass for its base; send {make}(value) to send it as one{_REGISTER}"
-    return f"{text}; send its parts as dicts, lists and arrays, or make it in the worker{_REGISTER}"
-
-
-_REGISTER: Final = ", or register the type with asyncbridge.serializes"
-# As the caller spells them; a base that is not here is spelled by its own name.
-_CONVERSIONS: Final = {"ndarray": "numpy.array"}
+    raise Refused(value, advice.refusal(type(value), ENCODERS), depth)
 
 
 def explain(refused: Refused, root: object, path: str) -> SerializationError:

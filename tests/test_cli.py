@@ -37,6 +37,14 @@ def test_without_a_command_the_help_is_shown() -> None:
     assert "worker" in result.output
 
 
+def test_the_package_runs_as_the_command() -> None:
+    """``python -m asyncbridge`` does what the script does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "asyncbridge", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "worker" in done.stdout
+
+
 def test_the_workers_help_names_every_option() -> None:
     """As typed."""
     result = runner.invoke(cli.app, ["worker", "--help"], env={"COLUMNS": "200"})

@@ -31,8 +31,7 @@ class Backlog:
         with self._room:
             if not self._gauge.fits(size):
                 raise QueueFull(
-                    f"the backlog is full ({self._gauge!r}): await bridge.drain() before "
-                    "sending more"
+                    f"the backlog is full ({self._gauge}): await bridge.drain() before sending more"
                 )
             self._gauge.take(size)
 

@@ -6,6 +6,7 @@ from contextvars import copy_context
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from asyncbridge.client.arguments import check_arguments, check_bindings, named_as
 from asyncbridge.client.checks import check_name, check_source, check_timeout
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import BridgeLife, in_thread_of
@@ -111,18 +112,10 @@ class Bridge(BridgeLife):
         source = code if isinstance(code, str) else tools.render(code)
         if isinstance(code, str):
             check_source(source)
+        check_bindings(bindings)
         bindings, streams = take_streams(bindings, lifetime)
-        for key, value in (bindings or {}).items():
+        for key in bindings or ():
             tools.check_identifier(key)
-            if isinstance(value, Promise):
-                raise TypeError(
-                    f"{key}: a promise, whose value may not be there yet: await it first"
-                )
-            if isinstance(value, Binding):
-                raise TypeError(
-                    f"{key}: a binding is in the worker already: write its name, {value}, into "
-                    "the code"
-                )
         promise = promise_factory(loop=loop)
         if one_hot is None:
             one_hot = self._options.one_hot
@@ -157,15 +150,24 @@ class Bridge(BridgeLife):
 
         Raises:
             CodegenError: The function's source cannot be had, or cannot stand by itself.
+            SerializationError: An argument has no wire form; the text says which.
+            TypeError: An argument is a binding or a promise.
         """
         tools = self._tools()
         # A function that uses the mirrors uses Keras itself over there.
         shipped = tools.ship(function, modules={"asyncbridge.models": "keras"})
-        values = {tools.random_name(): value for value in args}
-        named = {tools.random_name(): value for value in kwargs.values()}
-        node = tools.call(shipped, list(values), dict(zip(kwargs, named, strict=True)))
-        bindings = {**shipped.bindings, **values, **named}
-        return self.send(node, bindings, name=getattr(function, "__qualname__", repr(function)))
+        given = {
+            **{f"argument {place}": value for place, value in enumerate(args)},
+            **{f"argument {key!r}": value for key, value in kwargs.items()},
+        }
+        check_arguments(given)
+        labels = {tools.random_name(): label for label in given}
+        names = list(labels)
+        named = dict(zip(kwargs, names[len(args) :], strict=True))
+        node = tools.call(shipped, names[: len(args)], named)
+        bindings = {**shipped.bindings, **dict(zip(names, given.values(), strict=True))}
+        with named_as(labels):
+            return self.send(node, bindings, name=getattr(function, "__qualname__", repr(function)))
 
     def put(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-__all__ = ["check_name", "check_source", "check_timeout"]
+__all__ = ["check_flag", "check_name", "check_source", "check_timeout"]
 
 
 def check_name(name: object) -> None:
@@ -21,6 +21,12 @@ def check_timeout(timeout: object) -> None:
         raise TypeError(f"timeout= is a number of seconds, not {timeout!r}")
     if not timeout > 0:
         raise ValueError(f"timeout= is a positive number of seconds, got {timeout}")
+
+
+def check_flag(name: str, given: object) -> None:
+    """Raise ``TypeError`` for a choice that is neither True nor False: any text would be true."""
+    if not isinstance(given, bool):
+        raise TypeError(f"{name}= is True or False, not {given!r}")
 
 
 @lru_cache(maxsize=1024)

@@ -76,6 +76,7 @@ def connect(
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
+        TypeError: A size that is no number of bytes, or a choice that is no bool.
         ValueError: A time limit that is no positive number, or a size that is none.
 
     Entering raises ``WorkerStartError`` when a worker does not start, and ``ConnectError`` when

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from asyncbridge.client.checks import check_flag
 from asyncbridge.errors import AuthenticationError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound, TransferLimits
 from asyncbridge.transport.leases import limit_of_environment
@@ -110,12 +111,15 @@ def resolve(
     """Fill in what was not given.
 
     Raises:
+        TypeError: A size that is no number, or a choice that is neither True nor False.
         ValueError: A variable that is no number where one is needed, or a negative size.
     """
     check_bytes("shared_memory", shared_memory, least=0)
     check_bytes("cache", cache, least=0)
     check_bytes("largest_value", largest_value, least=1)
     check_bytes("in_flight", in_flight, least=1)
+    check_flag("writable", writable)
+    check_flag("one_hot", one_hot)
     environ = os.environ
     url = url or environ.get("ASYNCBRIDGE_URL") or None
     if isinstance(backend, Auto):
@@ -141,8 +145,12 @@ def resolve(
 
 
 def check_bytes(name: str, given: int | None, *, least: int) -> None:
-    """Raise ``ValueError`` for a size that is none."""
-    if given is not None and given < least:
+    """Raise ``TypeError`` or ``ValueError`` for a size that is none."""
+    if given is None:
+        return
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise TypeError(f"{name}= is a number of bytes, such as 64 * 2**20, not {given!r}")
+    if given < least:
         raise ValueError(f"{name}= is a number of bytes from {least} up, got {given}")
 
 

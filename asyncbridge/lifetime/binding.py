@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from asyncbridge.lifetime.policies import Lifetime
@@ -14,6 +14,9 @@ class Binding:
     """A name in the worker's namespace; ``str()`` gives the name, to be used in code."""
 
     __slots__ = ("__weakref__", "lifetime", "name")
+
+    # Said by the codec, which does not know this class.
+    _wire_advice: ClassVar[str] = "a binding is in the worker already: write its name into the code"
 
     def __init__(self, name: str, lifetime: Lifetime) -> None:
         self.name = name

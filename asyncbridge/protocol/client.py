@@ -139,9 +139,8 @@ class ClientProtocol:
         size = size_of(command)
         if not self._backlog_gauge.fits(size):
             raise QueueFull(
-                f"the backlog holds {self._backlog_gauge.count} commands and "
-                f"{self._backlog_gauge.size} bytes, bound {self._backlog_gauge.bound}: "
-                "await bridge.drain() before sending more"
+                f"the backlog is full ({self._backlog_gauge}): await bridge.drain() before "
+                "sending more"
             )
         self._newest = command.id
         entry = _Entry(command, size, ready=ready)

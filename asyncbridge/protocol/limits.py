@@ -99,5 +99,12 @@ class Gauge:
         self.count -= 1
         self.size -= size
 
+    def __str__(self) -> str:
+        """Return what counts against what, for a person to read."""
+        return (
+            f"{self.count} of {self.bound.count} commands, "
+            f"{self.size / 2**20:.1f} of {self.bound.size / 2**20:.1f} MiB"
+        )
+
     def __repr__(self) -> str:
         return f"<Gauge {self.count}/{self.bound.count} items, {self.size}/{self.bound.size} bytes>"

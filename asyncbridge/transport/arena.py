@@ -322,9 +322,20 @@ class Arena:
         if not told and not self._closed:
             log.warning(
                 "a buffer of %d bytes finds no room in shared memory (%d of %d bytes are in use, in "
-                "%s): it and others like it go by a slower stream. %s sets the bound in bytes",
-                size, self._total, self.limit, self.lease.root, LIMIT_VARIABLE,
+                "%s): it and others like it go by a slower stream. %s",
+                size, self._total, self.limit, self.lease.root, self._remedy(reserved),
             )  # fmt: skip
+
+    def _remedy(self, reserved: int) -> str:
+        """Return what to do for more room: about the bound, or about the memory itself."""
+        if not reserved:
+            return f"{LIMIT_VARIABLE} sets the bound in bytes"
+        room = os.statvfs(self.lease.root)
+        size, free = room.f_blocks * room.f_frsize, room.f_bavail * room.f_frsize
+        return (
+            f"The file system itself has no more: {free} of its {size} bytes are free; for a "
+            "container, `docker run --shm-size` sets its size"
+        )
 
     def _copy(self, source: Outgoing, segment: Segment) -> bool:
         if isinstance(source, Deferred):
@@ -370,7 +381,7 @@ def open_arena(limit: int | None = None) -> Arena | None:
 
     Args:
         limit: Bytes that it may take, 0 for no arena at all; by default the variable's, else a
-            quarter of what there is.
+            quarter of what there is, and no more than is free.
 
     Raises:
         ValueError: The variable is no number of bytes.
@@ -381,7 +392,7 @@ def open_arena(limit: int | None = None) -> Arena | None:
             limit = limit_of_environment()
         if limit is None:
             room = os.statvfs(root)
-            limit = room.f_blocks * room.f_frsize // 4
+            limit = min(room.f_blocks // 4, room.f_bavail) * room.f_frsize
         return Arena(Lease(root), limit) if limit > 0 else None
     except OSError as error:
         log.warning(

@@ -13,7 +13,7 @@ from asyncbridge.errors import DecodeError
 from asyncbridge.lifetime import Finalizers
 from asyncbridge.protocol.messages import Placed, Returned
 from asyncbridge.serialization.deferred import Deferred, size_of, whole
-from asyncbridge.transport.arena import ALIGNMENT, copy_into
+from asyncbridge.transport.arena import ALIGNMENT, COMPARED, copy_into
 from asyncbridge.transport.mapping import Mapping, let_go
 from asyncbridge.transport.origins import origin_of
 
@@ -111,7 +111,8 @@ class SharedMemory:
             same = self._arena.refill(segment, buffer)
             if same is None:
                 return None
-            self._tally.count(segment.used, hit=same)
+            if segment.used <= COMPARED:  # a larger one was not looked at
+                self._tally.count(segment.used, hit=same)
         if segment is not None:
             segment.origin = origin
         return segment

@@ -63,8 +63,9 @@ def run(
 
     Raises:
         OSError: The folder or the token file cannot be used.
-        ValueError: An address beyond loopback without TLS.
+        ValueError: An address beyond loopback without TLS, or half of what TLS needs.
     """
+    check_certificate(host, tls_cert, tls_key)
     if host is not None:
         check_address(host, tls=tls_cert is not None and tls_key is not None)
         if not 0 < port < 65536:
@@ -129,6 +130,20 @@ def url(folder: Path, host: str | None, port: int, tls_cert: Path | None) -> str
         return f"unix://{folder.resolve()}/worker.sock"
     name = f"[{host}]" if ":" in host else host
     return f"{'http' if tls_cert is None else 'https'}://{name}:{port}"
+
+
+def check_certificate(host: str | None, cert: Path | None, key: Path | None) -> None:
+    """Refuse a certificate without its key, or the reverse, or either on a Unix socket.
+
+    Raises:
+        ValueError: Options that belong together are not.
+    """
+    given = [name for name, path in (("--tls-cert", cert), ("--tls-key", key)) if path is not None]
+    if len(given) == 1:
+        other = "--tls-key" if cert is not None else "--tls-cert"
+        raise ValueError(f"{given[0]} needs {other} beside it")
+    if given and host is None:
+        raise ValueError("--tls-cert and --tls-key are for TCP: pass --host, too")
 
 
 def check_address(host: str, *, tls: bool) -> None:

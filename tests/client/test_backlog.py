@@ -42,7 +42,7 @@ def test_what_is_beyond_the_bound_is_refused(sizes: list[int]) -> None:
     backlog = Backlog(Bound(count=2, size=100))
     for size in sizes[:-1]:
         backlog.take(size)
-    with pytest.raises(QueueFull, match="await bridge.drain"):
+    with pytest.raises(QueueFull, match=r"of 2 commands, .* of 0\.0 MiB\): await bridge.drain"):
         backlog.take(sizes[-1])
     backlog.give(sizes[0])
     backlog.take(sizes[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncbridge.client.checks import check_name, check_source, check_timeout
+from asyncbridge.client.checks import check_flag, check_name, check_source, check_timeout
 
 
 @pytest.mark.parametrize("name", [None, "", "fit of the first model"])
@@ -39,6 +39,19 @@ def test_what_is_no_time_limit(timeout: object, error: type[Exception]) -> None:
     """Texts and bools are not numbers; nothing is no limit."""
     with pytest.raises(error, match="number of seconds"):
         check_timeout(timeout)
+
+
+@pytest.mark.parametrize("choice", [True, False])
+def test_choices(choice: bool) -> None:
+    """True and False are choices."""
+    check_flag("writable", choice)
+
+
+@pytest.mark.parametrize("choice", ["no", 1, None])
+def test_what_is_no_choice(choice: object) -> None:
+    """A text such as "no" would pass for true."""
+    with pytest.raises(TypeError, match="writable= is True or False, not"):
+        check_flag("writable", choice)
 
 
 @pytest.mark.parametrize("source", ["1 +", "def f(:\n  pass", "a\0b"])

@@ -206,3 +206,18 @@ def test_the_limits_of_a_bridge() -> None:
     assert resolved().limits.in_flight == DEFAULT_IN_FLIGHT
     limits = resolved(largest_value=5, in_flight=6).limits
     assert (limits.largest, limits.in_flight) == (5, 6)
+
+
+@pytest.mark.parametrize("name", ["shared_memory", "cache", "largest_value", "in_flight"])
+@pytest.mark.parametrize("given", ["64MB", 1.5, True])
+def test_a_size_is_a_number_of_bytes(name: str, given: Any) -> None:
+    """Texts with units are refused by the argument's name."""
+    with pytest.raises(TypeError, match=f"^{name}= is a number of bytes, .*not {given!r}"):
+        resolved(**{name: given})
+
+
+@pytest.mark.parametrize("name", ["writable", "one_hot"])
+def test_a_choice_is_a_bool(name: str) -> None:
+    """A text such as "no" would pass for true."""
+    with pytest.raises(TypeError, match=f"^{name}= is True or False, not 'no'"):
+        resolved(**{name: "no"})

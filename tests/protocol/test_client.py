@@ -273,7 +273,7 @@ def test_the_backlog_is_full() -> None:
     client = opened(window=1, backlog=Bound(count=2, size=100))
     submit(client, 1, 2)
     assert not client.fits(1)
-    with pytest.raises(QueueFull, match=r"holds 2 commands and 2 bytes.*await bridge.drain\(\)"):
+    with pytest.raises(QueueFull, match=r"full \(2 of 2 commands, .*await bridge.drain\(\)"):
         client.submit(command(3))
     assert client.unfinished == 2
     client.outgoing()

@@ -63,6 +63,13 @@ def test_repr() -> None:
     assert repr(gauge) == "<Gauge 1/10 items, 7/100 bytes>"
 
 
+def test_a_gauge_reads_as_plain_words() -> None:
+    """An error that shows it shows counts and sizes."""
+    gauge = Gauge(Bound(count=10, size=4 * 2**20))
+    gauge.take(2**20)
+    assert str(gauge) == "1 of 10 commands, 1.0 of 4.0 MiB"
+
+
 @given(
     bound=st.builds(Bound, count=st.integers(1, 5), size=st.integers(1, 50)),
     steps=st.lists(st.one_of(st.none(), st.integers(0, 60)), max_size=40),

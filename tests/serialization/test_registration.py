@@ -321,3 +321,53 @@ def test_a_class_of_another_kind_has_no_plain_registration() -> None:
         asyncbridge.serializable(name="m")(Money)
     with pytest.raises(TypeError, match=r"has no functions encode"):
         asyncbridge.serializes(Money, name="m")(Money)  # type: ignore[type-var]  # that is it
+
+
+class Shade(str, enum.Enum):  # noqa: UP042 - a StrEnum's str() is its value, this one's is not
+    """An enumeration whose members are texts."""
+
+    DARK = "dark"
+
+
+@dataclasses.dataclass
+class Loose:
+    """A dataclass that nobody registers."""
+
+    x: int = 1
+
+
+class Couple(NamedTuple):
+    """A named tuple that nobody registers."""
+
+    x: int
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (Shade.DARK, r"send value\.value, or .*@asyncbridge\.serializable\(name=\.\.\.\)"),
+        (Loose(), r"; register .*@asyncbridge\.serializable\(name=.*\.serializes$"),
+        (Couple(1), r"send tuple\(value\) .*@asyncbridge\.serializable\(name="),
+    ],
+)
+def test_the_advice_for_what_takes_one_line_to_register(value: object, advice: str) -> None:
+    """It names the decorator, and for a member of an enumeration its value."""
+    with pytest.raises(SerializationError, match=advice):
+        encode([value])
+
+
+def test_post_init_is_not_called_in_decoding() -> None:
+    """What it computed has come among the fields."""
+    calls: list[str] = []
+
+    @dataclasses.dataclass
+    class Checked:
+        x: int
+
+        def __post_init__(self) -> None:
+            calls.append("checked")
+
+    asyncbridge.serializable(name="checked")(Checked)
+    value = Checked(1)
+    assert through(value) == value
+    assert calls == ["checked"]

@@ -123,7 +123,21 @@ def test_less_memory_than_was_thought(
     with caplog.at_level(logging.WARNING):
         assert arena.allocate(2 * MIB) is None
     assert files(arena) == set()
+    assert "file system itself has no more" in caplog.text
+    assert "docker run --shm-size" in caplog.text
     assert arena.total == 0
+
+
+def test_a_smaller_buffer_fits_after_one_that_did_not(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system had no memory for is not counted on."""
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", refuse)
+        assert arena.allocate(2 * MIB) is None
+    assert arena.total == 0
+    assert arena.allocate(MIB) is not None
+    assert arena.total == MIB
 
 
 def refuse(file: int, start: int, size: int) -> None:
@@ -226,7 +240,7 @@ def test_a_quarter_of_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     arena = open_arena()
     assert arena is not None
     room = os.statvfs(tmp_path)
-    assert arena.limit == room.f_blocks * room.f_frsize // 4
+    assert arena.limit == room.f_blocks // 4 * room.f_frsize
     arena.close()
 
 

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Message, Placed, Returned
+from asyncbridge.transport import shared as shared_module
 from asyncbridge.transport.arena import Arena
 from asyncbridge.transport.leases import Lease, Peering, user_folder
 from asyncbridge.transport.origins import Tally
@@ -239,6 +240,16 @@ async def test_what_was_lent_is_lent_again(pair: Pair) -> None:
     one[MIB // 2] = 1
     assert await again(pair, one) == names[0]
     assert (tally.hits, tally.misses) == (1, 2)
+
+
+async def test_what_is_not_compared_is_not_counted(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An array over the size that is worth a look is copied again: neither a hit nor a miss."""
+    monkeypatch.setattr(shared_module, "COMPARED", MIB)
+    array = np.zeros(MIB)
+    assert await again(pair, array) == await again(pair, array)
+    assert (pair.lender.tally.hits, pair.lender.tally.misses) == (0, 0)
 
 
 async def test_what_is_lent_is_not_lent_again(pair: Pair) -> None:

@@ -158,19 +158,47 @@ def test_on_tcp(tmp_path: Path, started: list[dict[str, Any]]) -> None:
     assert worker["token"] == token.read_text().strip()
 
 
-@pytest.mark.parametrize("extra", [[], ["--tls-cert", "c.pem"], ["--tls-key", "k.pem"]])
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ([], "refusing to listen on 0.0.0.0"),
+        (["--tls-cert", "c.pem"], "--tls-cert needs --tls-key beside it"),
+        (["--tls-key", "k.pem"], "--tls-key needs --tls-cert beside it"),
+    ],
+)
 def test_refused_without_tls(
     tmp_path: Path,
     started: list[dict[str, Any]],
     capsys: pytest.CaptureFixture[str],
     extra: list[str],
+    said: str,
 ) -> None:
     """Beyond loopback both halves of TLS are needed; nothing is started, nor made."""
     folder = tmp_path / "f"
     assert main(["--folder", str(folder), "--host", "0.0.0.0", *extra]) == 2
-    assert "asyncbridge worker: refusing to listen on 0.0.0.0" in capsys.readouterr().err
+    assert f"asyncbridge worker: {said}" in capsys.readouterr().err
     assert not started
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (["--tls-cert", "c.pem"], "--tls-cert needs --tls-key"),
+        (["--tls-cert", "c.pem", "--tls-key", "k.pem"], "are for TCP: pass --host, too"),
+    ],
+)
+def test_a_certificate_that_would_not_be_used(
+    tmp_path: Path,
+    started: list[dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+    extra: list[str],
+    said: str,
+) -> None:
+    """On a Unix socket there is no TLS, and half of a pair is none: both are errors of use."""
+    assert main(["--folder", str(tmp_path / "f"), *extra]) == 2
+    assert said in capsys.readouterr().err
+    assert not started
 
 
 def test_a_folder_that_is_a_file(

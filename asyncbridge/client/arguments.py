@@ -1,0 +1,62 @@
+"""What a command is given: refused, or named in errors, as its caller wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from asyncbridge.errors import SerializationError
+from asyncbridge.lifetime import Binding
+from asyncbridge.promise import Promise
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["check_arguments", "check_bindings", "named_as"]
+
+
+def check_bindings(bindings: object) -> None:
+    """Raise ``TypeError`` for bindings that are none, or that are in the worker or yet to come."""
+    if bindings is None:
+        return
+    if not isinstance(bindings, Mapping):
+        raise TypeError(f"bindings= is a dict of values by name, not {bindings!r:.80}")
+    for key, value in bindings.items():
+        if isinstance(value, Promise):
+            raise TypeError(f"{key}: a promise, whose value may not be there yet: await it first")
+        if isinstance(value, Binding):
+            raise TypeError(
+                f"{key}: a binding is in the worker already: write its name, {value}, into the code"
+            )
+
+
+def check_arguments(arguments: Mapping[str, object]) -> None:
+    """Raise ``TypeError`` for arguments of ``run`` that are in the worker, or yet to come.
+
+    Args:
+        arguments: Each by what an error calls it.
+    """
+    for label, value in arguments.items():
+        if isinstance(value, Promise):
+            raise TypeError(f"{label}: a promise, whose value may not be there yet: await it first")
+        if isinstance(value, Binding):
+            raise TypeError(
+                f"{label}: a binding stands for a value in the worker, which run() does not pass "
+                f"on: send code that uses it by its name, {value}, with bridge.send()"
+            )
+
+
+@contextmanager
+def named_as(labels: Mapping[str, str]) -> Generator[None]:
+    """Say in a refusal what the caller calls an argument, not the name that it travels by."""
+    try:
+        yield
+    except SerializationError as error:
+        for key, label in labels.items():
+            start = f'bindings["{key}"]'
+            if error.path.startswith(start):
+                reason = str(error).removeprefix(f"{error.path}: ")
+                path = label + error.path.removeprefix(start)
+                raise SerializationError(reason, path=path) from error.__cause__
+        raise

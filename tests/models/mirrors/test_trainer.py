@@ -352,5 +352,5 @@ async def test_a_source_that_ran_out_is_told(bridge: RecordingBridge) -> None:
     training = model.fit(ROWS, LABELS)
     with pytest.warns(KerasDataWarning, match="ended after 10 of 40 batches") as caught:
         await bridge.work(value=RAW | {"ran_out": [10, 40]})
-        await training
+    await training
     assert caught[0].filename == __file__

@@ -195,10 +195,12 @@ def _check_rows(batch: object, where: str) -> None:
     """See to it that x and y, where they are plain arrays, have as many rows as each other."""
     if not isinstance(batch, tuple):
         return
-    counts = [len(part) for part in batch if getattr(part, "ndim", 0)]
+    counts = [part.shape[0] for part in batch if getattr(part, "ndim", 0)]
     if len(set(counts)) > 1:
         named = zip(("x", "y", "sample_weight"), batch, strict=False)
-        told = [f"{name} has {len(part)} rows" for name, part in named if getattr(part, "ndim", 0)]
+        told = [
+            f"{name} has {part.shape[0]} rows" for name, part in named if getattr(part, "ndim", 0)
+        ]
         raise ValueError(f"{where}: {', '.join(told)}")
 
 

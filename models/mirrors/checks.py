@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["KerasDataWarning", "Site", "find_empty", "find_nan", "warn_of_data"]
+__all__ = ["KerasDataWarning", "Site", "find_empty", "find_nan", "warn_of_data", "warn_of_end"]
 
 AT_ONCE_BYTES = 4 * 2**20
 """How much is checked before a call returns: about a millisecond. More goes to a thread."""
@@ -37,6 +37,10 @@ _NAN_ADVICE = (
     "the gaps (DataFrame.dropna() and fillna(), numpy.nan_to_num())"
 )
 _EMPTY_ADVICE = "nothing is computed from it"
+_END_ADVICE = (
+    "the training ended there; give fewer steps_per_epoch or epochs, or a function that begins "
+    "anew, in asyncbridge.stream()"
+)
 
 # Which warnings were shown at which line, by file: what a module keeps for itself otherwise.
 _registries: dict[str, dict[Any, Any]] = {}
@@ -214,6 +218,11 @@ def warn_of_data(
         _check_aside(parts, site)
     else:
         loop.call_soon_threadsafe(_check_aside, parts, site)
+
+
+def warn_of_end(taken: int, planned: int, *, site: Site) -> None:
+    """Warn that a training ended with its source, before the steps that were asked for."""
+    _warn([f"the source ended after {taken} of {planned} batches"], _END_ADVICE, site)
 
 
 def _check_aside(parts: Sequence[_Part], site: Site) -> None:

@@ -50,12 +50,24 @@ def as_stream(value: object, label: str) -> Stream | None:
     elif isinstance(value, (Iterator, AsyncIterable)):
         if inspect.isgenerator(value) and inspect.getgeneratorstate(value) == inspect.GEN_CLOSED:
             raise ValueError(f"{label}: this generator is used up: make a new one")
+        if inspect.isasyncgen(value) and value.ag_frame is None:
+            raise ValueError(f"{label}: this generator is used up: make a new one")
         stream = Stream(value)
     else:
+        _check_wrapped(value, label)
         return None
     stream.label = stream.label or label
     stream.convert = _Checked(label)
     return stream
+
+
+def _check_wrapped(value: object, label: str) -> None:
+    """Refuse what is meant as a stream, and does not say so."""
+    if inspect.isgeneratorfunction(value) or inspect.isasyncgenfunction(value):
+        raise TypeError(f"{label}: pass a function as asyncbridge.stream({value.__name__})")
+    if isinstance(value, list) and value and all(isinstance(part, tuple) for part in value):
+        if all(hasattr(part, "dtype") for batch in value for part in batch):
+            raise TypeError(f"{label}: wrap a list of batches in asyncbridge.stream()")
 
 
 # --- arrays on disk ----------------------------------------------------------------------
@@ -175,7 +187,21 @@ class _Checked:
                 f"batch {number} of {self._label} is {_told(shape)}, and the first was "
                 f"{_told(self._first)}: all batches have one structure"
             )
+        _check_rows(made, f"batch {number} of {self._label}")
         return made
+
+
+def _check_rows(batch: object, where: str) -> None:
+    """See to it that x and y, where they are plain arrays, have as many rows as each other."""
+    if not isinstance(batch, tuple):
+        return
+    counts = [part.shape[0] for part in batch if getattr(part, "ndim", 0)]
+    if len(set(counts)) > 1:
+        named = zip(("x", "y", "sample_weight"), batch, strict=False)
+        told = [
+            f"{name} has {part.shape[0]} rows" for name, part in named if getattr(part, "ndim", 0)
+        ]
+        raise ValueError(f"{where}: {', '.join(told)}")
 
 
 def _shape(value: Any) -> object:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbridge.models.mirrors.arguments import parameters_of, take
 from asyncbridge.models.mirrors.attributes import RemoteAttribute
-from asyncbridge.models.mirrors.checks import Site, warn_of_data
+from asyncbridge.models.mirrors.checks import Site, warn_of_data, warn_of_end
 from asyncbridge.models.mirrors.data import Data, DataTuple
 from asyncbridge.models.mirrors.history import TrainingHistory
 from asyncbridge.models.mirrors.mirror import Identifier, Mirror
@@ -127,7 +127,7 @@ class Trainer(Mirror):
         values = streamed("fit", {**locals(), "verbose": 0})
         params = {"epochs": epochs}
         history = TrainingHistory({}, model=self, params=params, state="running")
-        transform = partial(_complete, history, validation_freq)
+        transform = partial(_complete, history, validation_freq, _site_of(self))
         factory = partial(Training, history=history)
         training = self._train(Trainer.fit, values, transform, factory)
         assert isinstance(training, Training)
@@ -284,9 +284,7 @@ class Trainer(Mirror):
         data = {name: taken[name] for name in _TRAINING_DATA if taken.get(name) is not None}
         _, bridge = settle([self], f"{label}()")
         assert bridge._loop is not None
-        frame = user_frame(self)
-        site = Site(filename=frame.f_code.co_filename, lineno=frame.f_lineno)
-        warn_of_data(data, values, site=site, loop=bridge._loop)
+        warn_of_data(data, values, site=_site_of(self), loop=bridge._loop)
         # What was made of the data stays so: an array is taken as it is.
         return self._run(method, {**values, **data}, transform, promise_factory)
 
@@ -299,8 +297,13 @@ def _quiet(verbose: Verbosity) -> Verbosity:
     return 0 if verbose == "auto" else verbose
 
 
+def _site_of(model: Trainer) -> Site:
+    frame = user_frame(model)
+    return Site(filename=frame.f_code.co_filename, lineno=frame.f_lineno)
+
+
 def _complete(
-    history: TrainingHistory, validation_freq: int | Sequence[int], raw: Any
+    history: TrainingHistory, validation_freq: int | Sequence[int], site: Site, raw: Any
 ) -> TrainingHistory:
     """Put the worker's plain data into the history (the paper's transform block)."""
     epochs: list[int] = raw["epoch"]
@@ -322,4 +325,6 @@ def _complete(
             state="stopped" if stopped else "complete",
         )
     )
+    if raw.get("ran_out"):
+        warn_of_end(*raw["ran_out"], site=site)
     return history

@@ -275,6 +275,19 @@ async def test_stopping_a_training_that_waits(
     assert len((await model.fit(batches(), verbose=0))["loss"]) == 1
 
 
+@pytest.mark.parametrize(("steps", "epochs", "begun"), [(7, 4, 1), (5, 2, 2)])
+async def test_a_generator_that_runs_out(
+    bridge: asyncbridge.Bridge, steps: int, epochs: int, begun: int
+) -> None:
+    """The training ends with it, warns with numbers, and records no epoch without batches."""
+    training = seeded().fit(batches(), steps_per_epoch=steps, epochs=epochs, verbose=0)
+    told = f"the source ended after 7 of {steps * epochs} batches"
+    with pytest.warns(keras.KerasDataWarning, match=told):
+        history = await training
+    assert (history.epochs, len(history["loss"])) == ([*range(begun)], begun)
+    assert min(history["loss"]) > 0
+
+
 async def test_interrupting_a_training_that_waits(bridge: asyncbridge.Bridge) -> None:
     """It is cancelled, and the model trains again."""
     model, source = seeded(), Stuck()

@@ -22,7 +22,7 @@ from asyncbridge.worker.streams import Feed
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-__all__ = ["StreamAdapter", "adapted", "batches_of", "ending", "quiet_ends", "were_cut"]
+__all__ = ["StreamAdapter", "adapted", "batches_of", "ending", "quiet_ends", "shortage", "were_cut"]
 
 BATCH_SIZE: Final = 32
 """What Keras takes when none is given."""
@@ -62,6 +62,15 @@ def ending(arguments: Mapping[str, Any], callbacks: Any) -> Any:
     return [AfterEndCallback(end), *callbacks, end]
 
 
+def shortage(callbacks: Any, epochs: int) -> list[int] | None:
+    """Return how many batches a training had of how many, if its source ended before."""
+    listed = callbacks if isinstance(callbacks, list) else []
+    for end in listed:
+        if isinstance(end, EndCallback) and end.ran_out:
+            return [end.taken, int(end.params["steps"]) * epochs]
+    return None
+
+
 class EndCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
     """Ends an epoch with its last batch, where nobody knows how many there are.
 
@@ -80,9 +89,20 @@ class EndCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has 
         self._looks = looks
         self.ended = False
         """Whether the training is to go on with the next epoch."""
+        self.ran_out = False
+        """Whether the source ended before the steps that were asked for."""
+        self.taken = 0
+        """Batches that the training has taken."""
+        self._step = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Count the steps of the epoch anew."""
+        self._step = 0
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Wait for the next batch; if there is none, leave the epoch."""
+        self.taken += batch + 1 - self._step
+        self._step = batch + 1
         model: Any = self.model
         if self._looks and not model.stop_training and self._adapter.is_at_end():
             model.stop_training = True
@@ -92,6 +112,13 @@ class EndCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has 
         """Begin no other epoch with a stream that gives nothing any more."""
         model: Any = self.model
         model.stop_training |= self._adapter.was_cut
+        steps = self.params.get("steps")
+        if steps is None or model.stop_training:
+            return
+        goes_on = self._step < steps or epoch + 1 < self.params["epochs"]
+        if goes_on and self._adapter.has_run_out() and not self._adapter.was_cut:
+            # Another epoch would be empty, and its loss, of no batch, zero.
+            self.ran_out = model.stop_training = True
 
 
 class AfterEndCallback(keras.callbacks.Callback):  # type: ignore[misc]  # as above
@@ -149,6 +176,10 @@ class StreamAdapter(GeneratorDataAdapter):  # type: ignore[misc]  # keras has no
         if not self._unused and not self._ahead:
             self._ahead.extend(islice(self._turn, 1))
         return not self._unused and not self._ahead
+
+    def has_run_out(self) -> bool:
+        """Tell whether a source that cannot begin anew has nothing for a further epoch."""
+        return not self._feed.restarts and self.is_at_end()
 
     def get_tf_dataset(self) -> Any:
         """Return a pipeline of the batches: Keras's own asks for some ahead."""

@@ -127,8 +127,37 @@ def test_a_validation_on_disk(tmp_path: Path) -> None:
 
 def test_batches_become_arrays_and_are_alike() -> None:
     """Rows and data frames are taken as elsewhere; one that differs is named by its number."""
-    made = as_stream(iter([([[1.0, 2.0]], Y), ([[3.0, 4.0]], X)]), "x")
+    made = as_stream(iter([([[1.0, 2.0]], Y[:1]), ([[3.0, 4.0]], X[:1])]), "x")
     with pytest.raises(ValueError, match=r"batch 1 of x is \(float64 array of 2 dimensions, "):
         items_of(made)
-    made = as_stream(iter([([[1.0, 2.0]], Y)]), "x")
+    made = as_stream(iter([([[1.0, 2.0]], Y[:1])]), "x")
     assert items_of(made)[0][0].tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize("value", [batches, batches_later, [(X, Y), (X, Y)]])
+def test_what_should_be_wrapped(value: object) -> None:
+    """A function, or a list of batches, is told of ``stream``."""
+    with pytest.raises(TypeError, match="asyncbridge.stream"):
+        as_stream(value, "x")
+
+
+async def _closed() -> AsyncIterator[Any]:
+    """Give a generator that is used up."""
+    made = batches_later()
+    async for _ in made:
+        pass
+    return made
+
+
+@pytest.mark.asyncio
+async def test_an_asynchronous_generator_is_used_once() -> None:
+    """As a plain one is."""
+    with pytest.raises(ValueError, match="this generator is used up"):
+        as_stream(await _closed(), "x")
+
+
+def test_rows_of_a_batch_that_differ() -> None:
+    """They are told with the batch's number."""
+    made = as_stream(iter([(X, Y), (X, Y[:5])]), "x")
+    with pytest.raises(ValueError, match="batch 1 of x: x has 10 rows, y has 5 rows"):
+        items_of(made)

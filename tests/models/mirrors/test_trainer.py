@@ -344,3 +344,13 @@ async def test_a_stopped_training_is_marked(bridge: RecordingBridge) -> None:
     done = await training
     assert (done.state, done.best().epoch) == ("stopped", 0)
     assert "epochs=2 of 9 (stopped)" in repr(done)
+
+
+async def test_a_source_that_ran_out_is_told(bridge: RecordingBridge) -> None:
+    """With the numbers that the worker counted, at the line of the call."""
+    model = keras.Sequential([keras.layers.Dense(1)])
+    training = model.fit(ROWS, LABELS)
+    with pytest.warns(KerasDataWarning, match="ended after 10 of 40 batches") as caught:
+        await bridge.work(value=RAW | {"ran_out": [10, 40]})
+    await training
+    assert caught[0].filename == __file__

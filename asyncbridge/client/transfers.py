@@ -17,7 +17,7 @@ from asyncbridge.serialization.deferred import size_of
 from asyncbridge.serialization.split import join
 from asyncbridge.serialization.walk import TakesLong
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.arena import copiers
+from asyncbridge.transport.copying import copiers
 from asyncbridge.transport.gate import Gates
 from asyncbridge.transport.leases import Peering
 from asyncbridge.transport.origins import Tally

@@ -10,16 +10,13 @@ import contextlib
 import errno
 import logging
 import os
-import sys
 import threading
 from bisect import bisect_left, bisect_right, insort
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from asyncbridge.serialization.deferred import Deferred, size_of
+from asyncbridge.transport.copying import SLICE_BYTES, copiers, copy_into
 from asyncbridge.transport.leases import (
     FOLDER_VARIABLE,
     LIMIT_VARIABLE,
@@ -33,36 +30,24 @@ from asyncbridge.transport.mapping import Mapping
 from asyncbridge.transport.origins import same_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from asyncbridge.protocol.messages import Buffer
     from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.transport.origins import Origin
 
-__all__ = ["ALIGNMENT", "Arena", "ArenaFigures", "Segment", "copiers", "copy_into", "open_arena"]
+__all__ = ["ALIGNMENT", "Arena", "ArenaFigures", "Segment", "open_arena"]
 
 log = logging.getLogger(__name__)
 
 ALIGNMENT = 64
 """What every buffer's place is a multiple of, in bytes: a cache line."""
-SLICE_BYTES = 512 * 1024 * 1024
-"""Bytes that are copied at once; between two slices the arena may be closed.
-
-The C library writes around the cache, at nearly twice the speed, when a copy is larger than most of
-it, and a server's cache is some hundreds of MiB. The GIL is free meanwhile.
-"""
-WASTE = 2
-"""A warm segment is used for a buffer that is no smaller than this part of it."""
-NICE = 10
-"""How far a copying thread steps back: on a machine of few cores it would hold up event loops."""
-COPIERS = 2
-"""Threads that copy: one can map a result while the other is at a long copy."""
 COMPARED = 256 * 1024 * 1024
 """Bytes up to which a segment is compared with what it held before.
 
 To look takes as long as to copy up to 64 MiB, and half as long again at this size; beyond it the
 C library copies around the cache, and looking only costs time.
 """
+WASTE = 2
+"""A warm segment is used for a buffer that is no smaller than this part of it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -346,28 +331,6 @@ class Arena:
             return True
         self.give_back(segment)
         return False
-
-
-def copy_into(target: memoryview, source: memoryview, *, going_on: Callable[[], bool]) -> bool:
-    """Copy bytes in slices, with the GIL released; return False when it was broken off."""
-    to, given = np.frombuffer(target, np.uint8), np.frombuffer(source, np.uint8)
-    for start in range(0, source.nbytes, SLICE_BYTES):
-        if not going_on():
-            return False
-        np.copyto(to[start : start + SLICE_BYTES], given[start : start + SLICE_BYTES])
-    return True
-
-
-def copiers() -> ThreadPoolExecutor:
-    """Return threads for what would hold a loop up; none is there before it is used."""
-    return ThreadPoolExecutor(COPIERS, thread_name_prefix="asyncbridge-copy", initializer=step_back)
-
-
-def step_back() -> None:
-    """Let this thread's copies wait for event loops, where the system has threads' priorities."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def rounded(size: int) -> int:

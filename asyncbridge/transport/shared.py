@@ -13,7 +13,8 @@ from asyncbridge.errors import DecodeError
 from asyncbridge.lifetime import Finalizers
 from asyncbridge.protocol.messages import Placed, Returned
 from asyncbridge.serialization.deferred import Deferred, size_of, whole
-from asyncbridge.transport.arena import ALIGNMENT, COMPARED, copy_into
+from asyncbridge.transport.arena import ALIGNMENT, COMPARED
+from asyncbridge.transport.copying import copy_into
 from asyncbridge.transport.mapping import Mapping, let_go
 from asyncbridge.transport.origins import origin_of
 

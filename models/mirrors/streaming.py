@@ -65,9 +65,11 @@ def _check_wrapped(value: object, label: str) -> None:
     """Refuse what is meant as a stream, and does not say so."""
     if inspect.isgeneratorfunction(value) or inspect.isasyncgenfunction(value):
         raise TypeError(f"{label}: pass a function as asyncbridge.stream({value.__name__})")
-    if isinstance(value, list) and value and all(isinstance(part, tuple) for part in value):
-        if all(hasattr(part, "dtype") for batch in value for part in batch):
-            raise TypeError(f"{label}: wrap a list of batches in asyncbridge.stream()")
+    batches: list[object] = value if isinstance(value, list) else []
+    tuples = [batch for batch in batches if isinstance(batch, tuple)]
+    arrays = all(hasattr(part, "dtype") for batch in tuples for part in batch)
+    if tuples and arrays and len(tuples) == len(batches):
+        raise TypeError(f"{label}: wrap a list of batches in asyncbridge.stream()")
 
 
 # --- arrays on disk ----------------------------------------------------------------------

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from asyncbridge.serialization.deferred import DEFERRED_ABOVE, LaterBytes
 from asyncbridge.transport import arena as arena_module
-from asyncbridge.transport.arena import Arena, ArenaFigures, Segment, copy_into, open_arena, rounded
+from asyncbridge.transport.arena import Arena, ArenaFigures, Segment, open_arena, rounded
+from asyncbridge.transport.copying import copy_into
 from asyncbridge.transport.leases import Lease, user_folder
 from asyncbridge.transport.origins import origin_of
 

@@ -67,7 +67,8 @@ def shortage(callbacks: Any, epochs: int) -> list[int] | None:
     listed = callbacks if isinstance(callbacks, list) else []
     for end in listed:
         if isinstance(end, EndCallback) and end.ran_out:
-            return [end.taken, int(end.params["steps"]) * epochs]
+            params: Any = end.params
+            return [end.taken, int(params["steps"]) * epochs]
     return None
 
 
@@ -112,10 +113,11 @@ class EndCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has 
         """Begin no other epoch with a stream that gives nothing any more."""
         model: Any = self.model
         model.stop_training |= self._adapter.was_cut
-        steps = self.params.get("steps")
+        params: Any = self.params
+        steps = params.get("steps")
         if steps is None or model.stop_training:
             return
-        goes_on = self._step < steps or epoch + 1 < self.params["epochs"]
+        goes_on = self._step < steps or epoch + 1 < params["epochs"]
         if goes_on and self._adapter.has_run_out() and not self._adapter.was_cut:
             # Another epoch would be empty, and its loss, of no batch, zero.
             self.ran_out = model.stop_training = True

@@ -67,7 +67,7 @@ def _check_wrapped(value: object, label: str) -> None:
         raise TypeError(f"{label}: pass a function as asyncbridge.stream({value.__name__})")
     batches: list[object] = value if isinstance(value, list) else []
     tuples = [batch for batch in batches if isinstance(batch, tuple)]
-    arrays = all(hasattr(part, "dtype") for batch in tuples for part in batch)
+    arrays = all(getattr(part, "ndim", 0) > 0 for batch in tuples for part in batch)
     if tuples and arrays and len(tuples) == len(batches):
         raise TypeError(f"{label}: wrap a list of batches in asyncbridge.stream()")
 

@@ -36,7 +36,7 @@ async def test_a_value_over_the_limit(kind: str) -> None:
 async def test_a_worker_that_does_not_heed_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client fetches nothing that is over its own, and the bridge goes on."""
     monkeypatch.setattr(
-        "asyncbridge.protocol.client.Hello", lambda **given: replace(Hello(**given), largest=0)
+        "asyncbridge.protocol.messages.Hello", lambda **given: replace(Hello(**given), largest=0)
     )
     for options in KINDS.values():
         async with connect(backend=None, largest_value=MIB, **options) as bridge:

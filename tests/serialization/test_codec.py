@@ -145,8 +145,8 @@ Point = namedtuple("Point", "x y")  # noqa: PYI024 - the untyped kind is the one
 @pytest.mark.parametrize(
     ("make", "advice"),
     [
-        (lambda: Color.RED, "send its parts"),
-        (lambda: Level.LOW, r"send int\(value\)"),
+        (lambda: Color.RED, "send value.value, or register"),
+        (lambda: Level.LOW, r"send value.value, or register"),
         (lambda: Name("a"), r"send str\(value\)"),
         (lambda: Point(1, 2), r"send tuple\(value\)"),
         (lambda: OrderedDict(a=1), r"send dict\(value\)"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from asyncbridge.client.checks import check_flag
 from asyncbridge.errors import AuthenticationError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound, TransferLimits
-from asyncbridge.transport.leases import limit_of_environment
+from asyncbridge.transport.leases import LIMIT_VARIABLE
 from asyncbridge.transport.sizes import (
     CACHE_VARIABLE,
     IN_FLIGHT_VARIABLE,
@@ -134,7 +134,9 @@ def resolve(
         connect_timeout=seconds(connect_timeout, "ASYNCBRIDGE_CONNECT_TIMEOUT", 60.0),
         close_timeout=seconds(close_timeout, "ASYNCBRIDGE_CLOSE_TIMEOUT", 30.0),
         backlog=backlog or DEFAULT_BACKLOG,
-        shared_memory=limit_of_environment() if shared_memory is None else shared_memory,
+        shared_memory=bytes_of_environment(LIMIT_VARIABLE)
+        if shared_memory is None
+        else shared_memory,
         writable=writable,
         cache=bytes_of_environment(CACHE_VARIABLE) if cache is None else cache,
         largest_value=largest_value or bytes_of_environment(LARGEST_VARIABLE),

@@ -21,13 +21,13 @@ from asyncbridge.transport.leases import (
     FOLDER_VARIABLE,
     LIMIT_VARIABLE,
     Lease,
-    limit_of_environment,
     new_name,
     root_folder,
     wait_for_end,
 )
 from asyncbridge.transport.mapping import Mapping
 from asyncbridge.transport.origins import same_bytes
+from asyncbridge.transport.sizes import bytes_of_environment
 
 if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Buffer
@@ -352,7 +352,7 @@ def open_arena(limit: int | None = None) -> Arena | None:
     root = root_folder()
     try:
         if limit is None:
-            limit = limit_of_environment()
+            limit = bytes_of_environment(LIMIT_VARIABLE)
         if limit is None:
             room = os.statvfs(root)
             limit = min(room.f_blocks // 4, room.f_bavail) * room.f_frsize

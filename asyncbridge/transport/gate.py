@@ -1,4 +1,4 @@
-"""A bound on the bytes that are on their way at the same time; who comes first goes first."""
+"""A bound, by count and by bytes, at which one waits for room; who comes first goes first."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SMALL_BYTES = 4 * 1024 * 1024
 
 
 class Gate:
-    """Lets so many transfers of so many bytes through, and the others wait; on the loop alone.
+    """Lets so many through, of so many bytes, and the others wait; on the loop alone.
 
-    One of any size goes when no other one is on its way: so nobody waits for ever.
+    One of any size goes when no other one holds room: so nobody waits for ever.
 
     Args:
         bound: How many there may be, and how many bytes they may have together.
@@ -33,20 +33,26 @@ class Gate:
         self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()
 
     @property
-    def bytes_on_the_way(self) -> int:
-        """Bytes of what was let through and is not over."""
+    def count(self) -> int:
+        """How many were let through, and have not left."""
+        return self._gauge.count
+
+    @property
+    def size(self) -> int:
+        """Bytes that they hold."""
         return self._gauge.size
 
     @contextlib.asynccontextmanager
     async def passing(self, size: int) -> AsyncGenerator[None]:
         """Wait for room for a transfer, and hold it while the block runs."""
-        await self._enter(size)
+        await self.enter(size)
         try:
             yield
         finally:
-            self._leave(size)
+            self.leave(size)
 
-    async def _enter(self, size: int) -> None:
+    async def enter(self, size: int) -> None:
+        """Wait for room, and take it until ``leave``."""
         if not self._waiters and self._gauge.fits(size):
             self._gauge.take(size)
             return
@@ -56,13 +62,14 @@ class Gate:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():  # let in at the same moment
-                self._leave(size)
+                self.leave(size)
             else:
                 waiter.cancel()
                 self._admit()
             raise
 
-    def _leave(self, size: int) -> None:
+    def leave(self, size: int) -> None:
+        """Give room back, and let in, in order, as many as there is room for now."""
         self._gauge.give(size)
         self._admit()
 
@@ -90,9 +97,9 @@ class Gates:
         self._large = Gate(bound)
 
     @property
-    def bytes_on_the_way(self) -> int:
-        """Bytes of what was let through and is not over."""
-        return self._small.bytes_on_the_way + self._large.bytes_on_the_way
+    def size(self) -> int:
+        """Bytes that those hold who were let through."""
+        return self._small.size + self._large.size
 
     def passing(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait for room for a transfer, and hold it while the block runs."""

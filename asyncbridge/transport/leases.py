@@ -32,7 +32,6 @@ __all__ = [
     "LIMIT_VARIABLE",
     "Lease",
     "Peering",
-    "limit_of_environment",
     "root_folder",
     "sweep",
     "wait_for_end",
@@ -55,20 +54,6 @@ _LOOK_EVERY = 0.01
 def root_folder() -> str:
     """Return the folder of shared memory: the variable's, else the system's."""
     return os.environ.get(FOLDER_VARIABLE) or DEFAULT_ROOT
-
-
-def limit_of_environment() -> int | None:
-    """Return the bytes that ``ASYNCBRIDGE_SHARED_MEMORY`` allows, None where it is not set.
-
-    Raises:
-        ValueError: It is no number of bytes.
-    """
-    text = os.environ.get(LIMIT_VARIABLE)
-    if not text:
-        return None
-    if not text.isascii() or not text.isdecimal():
-        raise ValueError(f"{LIMIT_VARIABLE}={text!r} is no number of bytes")
-    return int(text)
 
 
 def new_name() -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from asyncbridge.protocol.client import size_of
-from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound, Gauge
+from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound
 from asyncbridge.protocol.messages import Fault
+from asyncbridge.transport.gate import Gate
 from asyncbridge.worker.stopping import Stop
 
 if TYPE_CHECKING:
@@ -104,28 +104,24 @@ class CommandQueue:
     ) -> None:
         self._executor = executor
         self._run = run
-        self._gauge = Gauge(bound)
+        self._gate = Gate(bound)
         self._tickets: dict[Job, list[None]] = {}
-        self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()
 
     @property
     def count(self) -> int:
         """Jobs queued or running."""
-        return self._gauge.count
+        return self._gate.count
 
     @property
     def size(self) -> int:
         """Bytes that they hold."""
-        return self._gauge.size
+        return self._gate.size
 
     async def put(self, job: Job) -> None:
         """Add a job at the end, waiting for room; nobody pushes in."""
-        if self._waiters or not self._gauge.fits(job.size):
-            await self._turn(job.size)
-        else:
-            self._gauge.take(job.size)
+        await self._gate.enter(job.size)
         if job.state is JobState.CANCELLED:
-            self._give(job.size)
+            self._gate.leave(job.size)
             return
         self._tickets[job] = [None]
         self._executor.submit(lambda: self._take_up(job))
@@ -157,36 +153,7 @@ class CommandQueue:
 
     def _forget(self, job: Job) -> None:
         del self._tickets[job]
-        self._give(job.size)
-
-    async def _turn(self, size: int) -> None:
-        """Wait until there is room, which is then taken."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append((waiter, size))
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():  # its turn came in the same moment
-                self._give(size)
-            else:
-                waiter.cancel()
-                self._admit()
-            raise
-
-    def _give(self, size: int) -> None:
-        self._gauge.give(size)
-        self._admit()
-
-    def _admit(self) -> None:
-        """Let in, in order, as many of those who wait as there is room for now."""
-        while self._waiters:
-            waiter, size = self._waiters[0]
-            if not waiter.done() and not self._gauge.fits(size):
-                return
-            self._waiters.popleft()
-            if not waiter.done():
-                self._gauge.take(size)
-                waiter.set_result(None)
+        self._gate.leave(job.size)
 
 
 def _claimed(ticket: list[None]) -> bool:

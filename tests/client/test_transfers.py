@@ -184,7 +184,7 @@ async def test_uploads_wait_for_one_another(rig: Rig) -> None:
     rig.transfers.upload({f"1-{number}": bytes(SIZE) for number in range(7)})
     async with asyncio.timeout(20):
         while len(rig.store._arrivals) < 7:
-            assert rig.transfers._uploads.bytes_on_the_way <= 2 * SIZE
+            assert rig.transfers._uploads.size <= 2 * SIZE
             await asyncio.sleep(0)
     assert list(rig.store._arrivals) == [f"1-{number}" for number in range(7)]
 

@@ -47,7 +47,7 @@ async def test_bytes_are_bounded() -> None:
     tasks = [crowd.come(number, size) for number, size in enumerate([4, 5, 8, 1])]
     await turns()
     assert crowd.inside == [0, 1]
-    assert crowd.gate.bytes_on_the_way == 9
+    assert crowd.gate.size == 9
     await crowd.leave(0)
     assert crowd.inside == [1]
     await crowd.leave(1)
@@ -55,7 +55,7 @@ async def test_bytes_are_bounded() -> None:
     await crowd.leave(2)
     await crowd.leave(3)
     await asyncio.gather(*tasks)
-    assert crowd.gate.bytes_on_the_way == 0
+    assert crowd.gate.size == 0
 
 
 async def test_the_count_is_bounded() -> None:
@@ -100,7 +100,7 @@ async def test_one_that_gives_up() -> None:
     await asyncio.sleep(0)  # it leaves, and lets the last one in
     late.cancel()
     await turns()
-    assert crowd.gate.bytes_on_the_way == 0
+    assert crowd.gate.size == 0
     await asyncio.gather(*tasks, late, return_exceptions=True)
 
 
@@ -111,7 +111,7 @@ async def test_small_ones_do_not_wait_for_large_ones() -> None:
     tasks = [crowd.come(number, size) for number, size in enumerate(sizes)]
     await turns()
     assert crowd.inside == [0, 2, 3]
-    assert crowd.gate.bytes_on_the_way == 501 * SMALL_BYTES + 1
+    assert crowd.gate.size == 501 * SMALL_BYTES + 1
     for number in range(5):
         await crowd.leave(number)
     await asyncio.gather(*tasks)

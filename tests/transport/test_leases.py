@@ -14,7 +14,6 @@ from asyncbridge.transport.leases import (
     DEFAULT_ROOT,
     Lease,
     Peering,
-    limit_of_environment,
     new_name,
     root_folder,
     sweep,
@@ -205,18 +204,3 @@ def test_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     assert root_folder() == DEFAULT_ROOT
     monkeypatch.setenv("ASYNCBRIDGE_SHARED_MEMORY_FOLDER", "/elsewhere")
     assert root_folder() == "/elsewhere"
-
-
-@pytest.mark.parametrize(("text", "limit"), [("", None), ("0", 0), ("1024", 1024)])
-def test_the_limit(monkeypatch: pytest.MonkeyPatch, text: str, limit: int | None) -> None:
-    """It is a number of bytes, or not given."""
-    monkeypatch.setenv("ASYNCBRIDGE_SHARED_MEMORY", text)
-    assert limit_of_environment() == limit
-
-
-@pytest.mark.parametrize("text", ["-1", "1G", "1.5", "²"])
-def test_a_limit_that_is_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """The error names the variable."""
-    monkeypatch.setenv("ASYNCBRIDGE_SHARED_MEMORY", text)
-    with pytest.raises(ValueError, match="ASYNCBRIDGE_SHARED_MEMORY"):
-        limit_of_environment()

@@ -45,12 +45,19 @@ def test_what_is_given_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (largest_value(9), cache_bytes(8)) == (9, 8)
 
 
-@pytest.mark.parametrize("text", ["much", "-1", "1e9", "٣"])
+@pytest.mark.parametrize("text", ["much", "-1", "1e9", "٣", "1G", "1.5", "²"])
 def test_a_variable_that_is_no_number(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """It is named, with what stands in it."""
     monkeypatch.setenv(LARGEST_VARIABLE, text)
     with pytest.raises(ValueError, match=f"{LARGEST_VARIABLE}='{text}'"):
         bytes_of_environment(LARGEST_VARIABLE)
+
+
+@pytest.mark.parametrize(("text", "limit"), [("", None), ("0", 0), ("1024", 1024)])
+def test_the_variable(monkeypatch: pytest.MonkeyPatch, text: str, limit: int | None) -> None:
+    """It is a number of bytes, or not given."""
+    monkeypatch.setenv(LARGEST_VARIABLE, text)
+    assert bytes_of_environment(LARGEST_VARIABLE) == limit
 
 
 def test_the_error_names_the_sizes() -> None:

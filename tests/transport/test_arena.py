@@ -234,14 +234,19 @@ def test_no_shared_memory(
     assert "ASYNCBRIDGE_SHARED_MEMORY=0" in caplog.text
 
 
-def test_a_quarter_of_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So much an arena may take where nothing is said."""
+@pytest.mark.parametrize(("available", "share"), [(60, 25), (7, 7)])
+def test_a_quarter_of_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: int, share: int
+) -> None:
+    """So much an arena may take where nothing is said, and no more than is free."""
     monkeypatch.setenv("ASYNCBRIDGE_SHARED_MEMORY_FOLDER", str(tmp_path))
     monkeypatch.delenv("ASYNCBRIDGE_SHARED_MEMORY", raising=False)
+    # bsize, frsize, blocks, bfree, bavail, files, ffree, favail, flag, namemax
+    room = os.statvfs_result((4096, 4096, 100, 80, available, 9, 9, 9, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: room)
     arena = open_arena()
     assert arena is not None
-    room = os.statvfs(tmp_path)
-    assert arena.limit == room.f_blocks // 4 * room.f_frsize
+    assert arena.limit == share * 4096
     arena.close()
 
 

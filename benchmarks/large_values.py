@@ -37,6 +37,17 @@ def floats(scale):
     return [i / 7 for i in range(scale * 2000)]
 def integers(scale):
     return list(range(scale * 2000))
+def strings(scale):
+    return [f"text number {i}" for i in range(scale * 2000)]
+def lists(scale):
+    return [[i, "x", 0.5] for i in range(scale * 400)]
+def records(scale):
+    return [{"id": i, "ratio": i / 7, "name": None} for i in range(scale * 400)]
+def times(scale):
+    from datetime import datetime, timedelta
+    return [datetime(2026, 1, 1) + timedelta(seconds=i) for i in range(scale * 400)]
+def text(scale):
+    return "\\u00e9" * (scale * 30000)
 '''
 exec(MAKERS)
 now = time.perf_counter
@@ -77,7 +88,7 @@ asyncio.run(main())
 """
 KINDS = (
     "strided", "big_endian", "one_hot", "bools", "structured", "bytearray_",
-    "frame", "texts", "floats", "integers",
+    "frame", "texts", "floats", "integers", "strings", "lists", "records", "times", "text",
 )  # fmt: skip
 
 

@@ -10,6 +10,9 @@ from asyncbridge.serialization.walk import malformed
 
 pa: Any = import_module("pyarrow")  # untyped, and not installed for development
 
+_BYTES: Final = 64
+"""Bytes that count as one: they are copied, and few tables are small and take long."""
+
 
 def _take_table(value: Any) -> object:
     for field in value.schema:
@@ -20,6 +23,10 @@ def _take_table(value: Any) -> object:
         writer.write(value)
     # Arrow calls its bytes signed.
     return memoryview(sink.getvalue()).cast("B")
+
+
+def _weigh(value: Any) -> int:
+    return int(value.nbytes // _BYTES)
 
 
 def _put_table(data: object) -> Any:
@@ -46,6 +53,6 @@ def _open(data: object, tag: str) -> Any:
 
 
 ENTRIES: Final[tuple[Entry, ...]] = (
-    own(pa.Table, "arrow-table", _take_table, _put_table),
-    own(pa.RecordBatch, "arrow-batch", _take_table, _put_batch),
+    own(pa.Table, "arrow-table", _take_table, _put_table, weigh=_weigh),
+    own(pa.RecordBatch, "arrow-batch", _take_table, _put_batch, weigh=_weigh),
 )

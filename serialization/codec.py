@@ -17,7 +17,15 @@ from asyncbridge.serialization.decoders import WALKS
 from asyncbridge.serialization.deferred import size_of
 from asyncbridge.serialization.drafts import Draft
 from asyncbridge.serialization.encoders import ENCODERS, explain
-from asyncbridge.serialization.walk import MAX_DEPTH, Refused, Sink, Sources, Unreadable
+from asyncbridge.serialization.slices import Careless
+from asyncbridge.serialization.walk import (
+    MAX_DEPTH,
+    Refused,
+    Sink,
+    Sources,
+    TakesLong,
+    Unreadable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_DEPTH", "decode", "draft", "encode"]
 
+_LONG_HEADER: Final = 256 * 1024
+"""Bytes of JSON that are too many for one document."""
 _NONE: Final = Payload(header=orjson.Fragment(b"null"), size=4)
 _EMPTY: Final = Payload(header=orjson.Fragment(b"{}"), size=2)
 
@@ -61,6 +71,7 @@ def draft(
     one_hot: bool = True,
     files: bool = True,
     decided: bool = False,
+    quickly: bool = False,
 ) -> Payload | Draft:
     """Return a value in wire form, but for what takes long: what is large is made later.
 
@@ -73,13 +84,15 @@ def draft(
         one_hot: As of ``encode``.
         files: As of ``encode``.
         decided: Look through such matrices at once.
+        quickly: Break off where the value has many parts: for a thread with a loop.
 
     Raises:
         SerializationError: A part of it has no wire form; the text says where it stands.
+        TakesLong: It was broken off.
     """
     sink = _sink(one_hot=one_hot, files=files)
     sink.defers, sink.drafts = True, not decided
-    header, buffers = _write(value, path, sink)
+    header, buffers = _write(value, path, sink, quickly=quickly)
     if buffers.later is None:
         return _payload(header, buffers)
     parts = tuple([buffers.later.get(index, part) for index, part in enumerate(buffers)])
@@ -134,26 +147,36 @@ def decode(
         value = WALKS[type(tree)](tree, sources, 0)
     except Unreadable as broken:
         path = paths.find_tree(tree, broken.tree)
-        raise DecodeError(f"value{path}: {broken.reason}") from broken.__cause__
+        raise DecodeError(f"value{path}{broken.inner}: {broken.reason}") from broken.__cause__
     if sources:
         _check_all_taken(sources)
     return value
 
 
-def _write(value: object, path: str, buffers: Sink) -> tuple[bytes, Sink]:
+def _write(value: object, path: str, buffers: Sink, *, quickly: bool = False) -> tuple[bytes, Sink]:
     try:
         tree = ENCODERS[type(value)](value, buffers, 0)
     except Refused as refused:
         raise explain(refused, value, path) from refused.__cause__
+    except TakesLong:
+        if quickly:
+            raise
+        return _write(value, path, buffers.anew(sliced=True))
+    except Careless:
+        return _write(value, path, buffers.anew(careful=True))
     try:
         header = orjson.dumps(tree)
     except TypeError:
         if buffers.careful:
             raise
     else:
+        if len(header) > _LONG_HEADER and not buffers.sliced:
+            if quickly:
+                raise TakesLong
+            return _write(value, path, buffers.anew(sliced=True))
         if not buffers.hasty or b"null" not in header:
             return header, buffers
-    return _write(value, path, buffers.anew_with_care())
+    return _write(value, path, buffers.anew(careful=True), quickly=quickly)
 
 
 def _size(buffer: Buffer) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from asyncbridge.serialization.registry import Unfit
+from asyncbridge.serialization.slices import decoded, in_parts
 from asyncbridge.serialization.walk import malformed, shown
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _MASKED: Final = {
 }
 MAX_RANGE: Final = 2**22
 """Labels of a range that stands for categories, levels or columns: pandas writes those out."""
+_AT_ONCE: Final = 2**13
+"""Items that are packed or read at once, with the GIL held: about a millisecond's work."""
 _MISSING: Final = -1
 """The length of a text that is missing."""
 
@@ -63,29 +66,46 @@ def pack_column(array: Any) -> object:
     return pack(array)
 
 
+def weight_of(array: Any) -> int:
+    """Return what it takes to pack a column, as ``walk.LONG`` counts: some go item by item."""
+    plain = isinstance(array.dtype, np.dtype) and array.dtype.kind != "O"
+    return 0 if plain or array.dtype.name in _MASKED else len(array)
+
+
 def _pack_objects(values: Any) -> object:
-    items = values.tolist()
-    if {*map(type, items)} == {str}:
+    items = _listed(values)
+    if _kinds(items) == {str}:
         return ["objects", _pack_texts(items)]
     return ["objects", items]
 
 
+def _listed(values: Any) -> list[Any]:
+    items: list[Any] = []
+    for part in in_parts(values, _AT_ONCE):
+        items += part.tolist()
+    return items
+
+
+def _kinds(items: list[Any]) -> set[type]:
+    return set().union(*({*map(type, part)} for part in in_parts(items, _AT_ONCE)))
+
+
 def _pack_texts(items: list[Any]) -> object:
     """Return texts as the bytes of all, and the characters of each: lists are slow to write."""
-    present = items
-    if {*map(type, items)} != {str}:
-        present = [text for text in items if type(text) is str]
-    lengths = np.fromiter(map(len, present), np.int64, len(present))
-    if present is not items:
-        marked = np.full(len(items), _MISSING, np.int64)
-        marked[[type(text) is str for text in items]] = lengths
-        lengths = marked
-    return {"text": "".join(present).encode("utf-8", "surrogatepass"), "lengths": lengths}
+    lengths = np.empty(len(items), np.int64)
+    texts, start = list[bytes](), 0
+    for part in in_parts(items, _AT_ONCE):
+        present = [text for text in part if type(text) is str]
+        sizes = [len(text) if type(text) is str else _MISSING for text in part]
+        lengths[start : start + len(part)] = sizes
+        texts.append("".join(present).encode("utf-8", "surrogatepass"))
+        start += len(part)
+    return {"text": b"".join(texts), "lengths": lengths}
 
 
 def _pack_strings(array: Any) -> object:
     dtype = array.dtype
-    texts = _pack_texts(array.to_numpy(object).tolist())
+    texts = _pack_texts(_listed(array.to_numpy(object)))
     return ["string", dtype.storage, dtype.na_value is pd.NA, texts]
 
 
@@ -156,16 +176,17 @@ def _read_texts(parts: Any) -> list[str | None]:
     if type(raw) is not bytes or not _is_plain(lengths, "int64"):
         malformed("column", "bytes of texts, and 64-bit lengths")
     try:
-        text = raw.decode("utf-8", "surrogatepass")
+        text = decoded(raw)
     except UnicodeDecodeError:
         malformed("column", "texts in UTF-8")
     items: list[str | None] = []
     place = 0
-    for length in lengths.tolist():
-        if length < _MISSING or place + length > len(text):
-            malformed("column", "lengths of the texts that are there")
-        items.append(None if length == _MISSING else text[place : place + length])
-        place += max(length, 0)
+    for part in in_parts(lengths, _AT_ONCE):
+        for length in part.tolist():
+            if length < _MISSING or place + length > len(text):
+                malformed("column", "lengths of the texts that are there")
+            items.append(None if length == _MISSING else text[place : place + length])
+            place += max(length, 0)
     if place != len(text):
         malformed("column", "lengths of all the texts that are there")
     return items

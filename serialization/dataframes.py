@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
-from asyncbridge.serialization.columns import check_range, pack_column, read_column
+from asyncbridge.serialization.columns import check_range, pack_column, read_column, weight_of
 from asyncbridge.serialization.registry import Entry, Unfit, own
 from asyncbridge.serialization.walk import malformed
 
@@ -140,6 +140,14 @@ def _set_marks(value: Any, attrs: object, duplicates: object) -> Any:
     return value if duplicates else value.set_flags(allows_duplicate_labels=False)
 
 
+def _weigh_series(value: pd.Series | pd.Index) -> int:
+    return weight_of(value.array)
+
+
+def _weigh_frame(value: pd.DataFrame) -> int:
+    return sum(weight_of(value.iloc[:, place].array) for place in range(value.shape[1]))
+
+
 def _put_series(data: object) -> pd.Series:
     column, index, name, attrs, duplicates = _parts("series", data, _SERIES)
     return _set_marks(_series(read_column(column), index, name), attrs, duplicates)
@@ -202,9 +210,12 @@ def _missing(value: Any, tag: str) -> Entry:
 
 
 ENTRIES: Final[tuple[Entry, ...]] = (
-    own(pd.DataFrame, "frame", _take_frame, _put_frame),
-    own(pd.Series, "series", _take_series, _put_series),
-    *(own(kind, "index", _take_index, _put_index) for kind in _INDEXES.values()),
+    own(pd.DataFrame, "frame", _take_frame, _put_frame, weigh=_weigh_frame),
+    own(pd.Series, "series", _take_series, _put_series, weigh=_weigh_series),
+    *(
+        own(kind, "index", _take_index, _put_index, weigh=_weigh_series)
+        for kind in _INDEXES.values()
+    ),
     own(pd.RangeIndex, "range-index", _take_range, _put_range),
     own(pd.MultiIndex, "multi-index", _take_multi, _put_multi),
     _missing(pd.NA, "pd.NA"),

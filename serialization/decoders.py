@@ -12,10 +12,12 @@ from asyncbridge.serialization import (
     files,
     masked,
     numbers,
+    paths,
     registry,
     standard,
     values,
 )
+from asyncbridge.serialization.slices import documents
 from asyncbridge.serialization.walk import (
     MAX_DEPTH,
     TAG,
@@ -118,9 +120,22 @@ def _put_together(
 
 def _read_items(tree: dict[str, object], sources: Sources, depth: int) -> list[object]:
     items = tree["v"]
+    if type(items) is dict and items.keys() == _SLICES and items[TAG] == "slices":
+        return _read_slices(items, sources, depth)
     if type(items) is not list:
         malformed(cast("str", tree[TAG]), "a list of items")
     return _walk_list(items, sources, depth)
+
+
+def _read_slices(tree: dict[str, object], sources: Sources, depth: int) -> list[object]:
+    items: list[object] = []
+    for trees in documents(tree, sources):
+        try:
+            items += _walk_list(trees, sources, depth)
+        except Unreadable as broken:
+            inner = paths.find_item(trees, broken.tree, len(items)) + broken.inner
+            raise Unreadable(tree, broken.reason, inner) from broken.__cause__
+    return items
 
 
 def _read_tuple(tree: dict[str, object], sources: Sources, depth: int) -> object:
@@ -165,6 +180,7 @@ for _entry in masked.ENTRIES:
 
 WALKS: Final = _Walks({list: _walk_list, dict: _walk_dict, **dict.fromkeys(_LEAVES, _walk_leaf)})
 _ITEMS: Final = frozenset((TAG, "v"))
+_SLICES: Final = frozenset((TAG, "b", "n"))
 _FORMS: Final[Mapping[str, Form]] = {
     **values.FORMS,
     **standard.FORMS,
@@ -176,5 +192,6 @@ _FORMS: Final[Mapping[str, Form]] = {
     "frozenset": (_ITEMS, _read_frozenset),
     "dict": (_ITEMS, _read_dict),
     "slice": (_ITEMS, _read_slice),
+    "slices": (_SLICES, _read_slices),
     "registered": (frozenset((TAG, "n", "e", "v")), _read_registered),
 }

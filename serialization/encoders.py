@@ -18,14 +18,26 @@ from asyncbridge.serialization import (
     standard,
     values,
 )
+from asyncbridge.serialization.slices import CHARACTERS, Writer, weight_of
 from asyncbridge.serialization.values import is_plain_text
-from asyncbridge.serialization.walk import MAX_DEPTH, TAG, TOO_DEEP, Encoder, Refused, Sink
+from asyncbridge.serialization.walk import LONG, MAX_DEPTH, TAG, TOO_DEEP, Encoder, Refused, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 _BULK_CHECK: Final = 8
 """Items from which looking at all their types at once is quicker than one by one."""
+_FEW: Final = 256
+_OUTER: Final = 1
+"""Up to this depth, a container of few items is not counted: there are not many of those."""
+_CONTAINER: Final = 4
+"""What a container counts beside its items."""
+_ODD: Final = 7
+"""What an item counts beside, where not all are plain scalars."""
+_SHORT: Final = 1024
+"""Characters of text that are not counted."""
+_COMPOSITE: Final = 16
+"""What an object counts that is taken apart: so much longer than a scalar it takes."""
 
 
 class _Encoders(dict[type, Encoder]):
@@ -63,14 +75,21 @@ def explain(refused: Refused, root: object, path: str) -> SerializationError:
 def _encode_list(value: list[object], buffers: Sink, depth: int) -> object:
     if depth >= MAX_DEPTH:
         raise Refused(value, TOO_DEEP, depth)
-    if len(value) >= _BULK_CHECK:
-        kinds = set(map(type, value))
-        if len(value) >= numbers.SHORTEST:
-            packed = numbers.encode(value, kinds, buffers)
-            if packed is not None:
-                return packed
-        if _all_plain(value, kinds, buffers):
+    count = len(value)
+    if not buffers.sliced and (depth > _OUTER or count > _FEW):
+        buffers.charge(count + _CONTAINER)
+    if count >= numbers.SHORTEST:
+        packed = numbers.encode(value, buffers)
+        if packed is not None:
+            return packed
+    if buffers.sliced:
+        if count <= _FEW and _stay_whole(value, buffers):
             return value
+        return _SLICES.items(value, buffers, depth + 1)
+    if count >= _BULK_CHECK and _all_plain(value, set(map(type, value)), buffers):
+        return value
+    if count > _FEW:
+        buffers.charge(_ODD * count)
     depth += 1
     return [ENCODERS[type(item)](item, buffers, depth) for item in value]
 
@@ -78,22 +97,51 @@ def _encode_list(value: list[object], buffers: Sink, depth: int) -> object:
 def _encode_dict(value: dict[object, object], buffers: Sink, depth: int) -> object:
     if depth >= MAX_DEPTH:
         raise Refused(value, TOO_DEEP, depth)
-    bulk = len(value) >= _BULK_CHECK
+    count = len(value)
+    if buffers.sliced:
+        return _encode_sliced_dict(value, buffers, depth)
+    if depth > _OUTER or count > _FEW:
+        buffers.charge(count + _CONTAINER)
     if (
-        bulk
+        count >= _BULK_CHECK
         and _all_texts(value, buffers)
         and _all_plain(value.values(), set(map(type, value.values())), buffers)
     ):
         return value
     if not _plain_keys(value):
+        buffers.charge(_ODD * count)
         items = (part for item in value.items() for part in item)
         return {TAG: "dict", "v": _encode_items(items, buffers, depth)}
+    if count > _FEW:
+        buffers.charge(_ODD * count)
     depth += 1
     return {key: ENCODERS[type(item)](item, buffers, depth) for key, item in value.items()}
 
 
-def _encode_items(items: Iterable[object], buffers: Sink, depth: int) -> list[object]:
+def _encode_sliced_dict(value: dict[object, object], buffers: Sink, depth: int) -> object:
+    if (
+        0 < len(value) <= _FEW
+        and _all_texts(value, buffers)
+        and _stay_whole(value.values(), buffers)
+    ):
+        return value
+    return _SLICES.dict(value, buffers, depth + 1)
+
+
+def _stay_whole(items: Collection[Any], buffers: Sink) -> bool:
+    """Whether a few items stand for themselves, and need not be looked at one by one."""
+    kinds = set(map(type, items))
+    weight = weight_of(items, kinds)
+    if weight > LONG or not _all_plain(items, kinds, buffers):
+        return False
+    buffers.charge(weight + _CONTAINER)
+    return True
+
+
+def _encode_items(items: Iterable[object], buffers: Sink, depth: int) -> object:
     depth += 1
+    if buffers.sliced:
+        return _SLICES.items(items, buffers, depth)
     return [ENCODERS[type(item)](item, buffers, depth) for item in items]
 
 
@@ -101,6 +149,8 @@ def _tagged_container(tag: str) -> Encoder:
     def encode_container(value: Any, buffers: Sink, depth: int) -> object:
         if depth >= MAX_DEPTH:
             raise Refused(value, TOO_DEEP, depth)
+        if not buffers.sliced:
+            buffers.charge((1 + _ODD) * len(value) + _CONTAINER)
         return {TAG: tag, "v": _encode_items(value, buffers, depth)}
 
     return encode_container
@@ -121,6 +171,7 @@ def _encode_composite(value: object, buffers: Sink, depth: int) -> object:
     if depth >= MAX_DEPTH:
         raise Refused(value, TOO_DEEP, depth)
     entry = registry.BY_TYPE[type(value)]
+    buffers.charge(_COMPOSITE + entry.weigh(value))
     try:
         data = entry.take_apart(value)
     except registry.Unfit as unfit:
@@ -184,6 +235,11 @@ def _all_plain(items: Collection[Any], kinds: set[type], buffers: Sink) -> bool:
     """
     if buffers.careful or not kinds <= _SCALARS:
         return False
+    if kinds == _TEXT and not buffers.sliced:
+        # Beside other scalars it would take longer than to write them; ``codec`` looks afterwards.
+        characters = sum(map(len, items))
+        if characters > _SHORT:
+            buffers.charge(characters // CHARACTERS)
     if float not in kinds:
         return True
     if NoneType not in kinds:
@@ -192,6 +248,7 @@ def _all_plain(items: Collection[Any], kinds: set[type], buffers: Sink) -> bool:
     return all(map(isfinite, [item for item in items if type(item) is float]))
 
 
+_TEXT: Final = {str}
 _SCALARS: Final = frozenset[type]((type(None), bool, int, float, str))
 ENCODERS: Final = _Encoders(
     {
@@ -207,3 +264,4 @@ ENCODERS: Final = _Encoders(
         slice: _encode_slice,
     }
 )
+_SLICES: Final = Writer(ENCODERS, _all_plain)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from asyncbridge.serialization.deferred import DEFERRED_ABOVE, Deferred
+from asyncbridge.serialization.slices import in_parts
 from asyncbridge.serialization.walk import TAG, Form, Sink, Sources, malformed, take_buffer
 
 if TYPE_CHECKING:
@@ -17,34 +18,45 @@ __all__ = ["FORMS", "SHORTEST", "encode"]
 
 SHORTEST: Final = 1024
 """Numbers from which a list travels so: it is quicker than JSON, and a reader need not parse it."""
-_WIRE: Final[dict[type, str]] = {float: "<f8", int: "<i8"}
+_WIRE: Final[dict[type | None, str]] = {float: "<f8", int: "<i8"}
 _SIZE: Final = 8
-_AT_ONCE: Final = 2**16
+_AT_ONCE: Final = 2**15
 """Numbers that are converted at once, with the GIL held: less than a millisecond's work."""
 
 
-def encode(value: list[Any], kinds: set[type], buffers: Sink) -> object:
-    """Write a long list of numbers of one type; return None for any other.
-
-    Args:
-        value: The list.
-        kinds: The types of its items.
-        buffers: Those of the payload.
-    """
-    form = _WIRE.get(*kinds) if len(kinds) == 1 else None
+def encode(value: list[Any], buffers: Sink) -> object:
+    """Write a long list of numbers of one type; return None for any other."""
+    kind = _kind_of(value)
+    form = _WIRE.get(kind)
     if form is None:
         return None
-    if kinds == {float} and buffers.defers and len(value) * _SIZE > DEFERRED_ABOVE:
-        # Of a copy: a list is often filled anew right after it was sent, and this is cheap.
-        index = buffers.defer(_LaterFloats(value.copy()))
+    if kind is float and buffers.defers and len(value) * _SIZE > DEFERRED_ABOVE:
+        index = buffers.defer(_LaterFloats(value))
     else:
         try:
-            raw = np.fromiter(value, form, len(value)).view(np.uint8).data
+            raw = _array_of(value, form)
         except OverflowError:  # an integer of more than 64 bits
             return None
-        buffers.append(raw)
+        buffers.append(raw.view(np.uint8).data)
         index = len(buffers) - 1
     return {TAG: "numbers", "t": form, "b": index}
+
+
+def _kind_of(value: list[Any]) -> type | None:
+    """Return the one type of a list's items, None if there are several."""
+    kind = type(value[0])
+    for part in in_parts(value, _AT_ONCE):
+        if {*map(type, part)} != {kind}:
+            return None
+    return kind
+
+
+def _array_of(value: list[Any], form: str) -> np.ndarray[tuple[int], np.dtype[Any]]:
+    made, start = np.empty(len(value), form), 0
+    for part in in_parts(value, _AT_ONCE):
+        made[start : start + len(part)] = np.fromiter(part, form, len(part))
+        start += len(part)
+    return made
 
 
 class _LaterFloats(Deferred):
@@ -56,9 +68,10 @@ class _LaterFloats(Deferred):
 
     def pieces(self) -> Iterator[tuple[int, int, Callable[[memoryview], None]]]:
         """Yield short parts of the list, so that other threads have their turn."""
-        for start in range(0, len(self._value), _AT_ONCE):
-            part = self._value[start : start + _AT_ONCE]
+        start = 0
+        for part in in_parts(self._value, _AT_ONCE):
             yield start * _SIZE, len(part) * _SIZE, partial(_put, part)
+            start += len(part)
 
 
 def _put(part: list[float], target: memoryview) -> None:
@@ -73,8 +86,8 @@ def _decode(body: dict[str, object], sources: Sources, depth: int) -> list[Any]:
         malformed("numbers", f"a multiple of {_SIZE} bytes, got {raw.nbytes}")
     array: Any = np.frombuffer(raw, str(body["t"]))
     numbers: list[Any] = []
-    for start in range(0, len(array), _AT_ONCE):
-        numbers += array[start : start + _AT_ONCE].tolist()
+    for part in in_parts(array, _AT_ONCE):
+        numbers += part.tolist()
     return numbers
 
 

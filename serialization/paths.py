@@ -88,6 +88,15 @@ def find_tree(root: object, target: object, depth: int = 300) -> str:
     return "" if path is None else path
 
 
+def find_item(trees: list[object], target: object, offset: int) -> str:
+    """Return the path down to a part of one of the trees, the first of which has a number."""
+    for index, tree in enumerate(trees, offset):
+        path = _find_tree(tree, target, 300)
+        if path is not None:
+            return f"[{index}]{path}"
+    return ""
+
+
 def _find_tree(tree: object, target: object, depth: int) -> str | None:
     if tree is target:
         return ""

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 MAX_VERSION: Final = 2**31 - 1
 
 
+def as_any_other(value: object) -> int:
+    """Return what an object weighs to be taken apart, beside what is counted for each."""
+    return 0
+
+
 class Unfit(Exception):
     """An object of a known type that has no wire form; the text says why, and what to do."""
 
@@ -33,6 +38,7 @@ class Entry:
         take_apart: From an object to data that has a wire form.
         put_together: From such data and its version back to the object.
         head: What the tagged object on the wire has beside its data.
+        weigh: From an object to what ``take_apart`` has to do with it, as ``walk.LONG`` counts.
     """
 
     kind: type
@@ -41,6 +47,7 @@ class Entry:
     put_together: Callable[[Any, int], object]
     head: Mapping[str, object]
     version: int = 1
+    weigh: Callable[[Any], int] = as_any_other
 
     @property
     def is_own(self) -> bool:
@@ -65,7 +72,14 @@ Converter = Callable[[Any], object]
 _converters: Final[list[Callable[[type], Converter | None]]] = []
 
 
-def own(kind: type, tag: str, take: Callable[[Any], object], put: Callable[[Any], object]) -> Entry:
+def own(
+    kind: type,
+    tag: str,
+    take: Callable[[Any], object],
+    put: Callable[[Any], object],
+    *,
+    weigh: Callable[[Any], int] = as_any_other,
+) -> Entry:
     """Return an entry of the room's own, which has a tag of its own."""
     return Entry(
         kind=kind,
@@ -73,6 +87,7 @@ def own(kind: type, tag: str, take: Callable[[Any], object], put: Callable[[Any]
         take_apart=take,
         put_together=lambda data, version: put(data),
         head={TAG: tag},
+        weigh=weigh,
     )
 
 

@@ -6,13 +6,17 @@ tag under ``"$"``. The forms are written down in ``docs/wire-format.md``.
 
 from __future__ import annotations
 
+import ctypes
 import re
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.serialization.deferred import DEFERRED_ABOVE, LaterBytes
+from asyncbridge.serialization.slices import CHARACTERS, decoded, write_text
 from asyncbridge.serialization.walk import (
     TAG,
     Encoder,
@@ -20,6 +24,7 @@ from asyncbridge.serialization.walk import (
     Refused,
     Sink,
     Sources,
+    TakesLong,
     add_buffer,
     malformed,
     take_buffer,
@@ -28,6 +33,8 @@ from asyncbridge.serialization.walk import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from asyncbridge.protocol.messages import Buffer
 
 _LOWEST_INT: Final = -(2**63)
 _HIGHEST_INT: Final = 2**64 - 1
@@ -58,9 +65,16 @@ def encode_int(value: int, buffers: Sink, depth: int) -> object:
 
 def encode_str(value: str, buffers: Sink, depth: int) -> object:
     """Return text itself, unless it is long, or holds lone surrogates, which UTF-8 does not carry."""
-    if len(value) < LONG_TEXT and is_plain_text(value):
+    size = len(value)
+    if size < LONG_TEXT and is_plain_text(value):
+        if size > 1024 and not buffers.sliced:
+            buffers.charge(size // CHARACTERS)
         return value
-    return {TAG: "str", "b": add_buffer(value.encode("utf-8", "surrogatepass"), buffers)}
+    if size <= DEFERRED_ABOVE:
+        return {TAG: "str", "b": add_buffer(value.encode("utf-8", "surrogatepass"), buffers)}
+    if not buffers.sliced:
+        raise TakesLong
+    return {TAG: "str", "b": write_text(value, buffers)}
 
 
 def is_plain_text(value: str) -> bool:
@@ -151,9 +165,9 @@ def decode_int(body: dict[str, object], sources: Sources, depth: int) -> int:
 def decode_str(body: dict[str, object], sources: Sources, depth: int) -> str:
     """Read text that may hold lone surrogates."""
     try:
-        return bytes(take_buffer(body["b"], sources)).decode("utf-8", "surrogatepass")
+        return decoded(take_buffer(body["b"], sources))
     except UnicodeDecodeError as error:
-        raise DecodeError(f"malformed 'str' value: {error.reason} at byte {error.start}") from None
+        raise DecodeError(f"malformed 'str' value: {error.reason}") from None
 
 
 def _decode_float(body: dict[str, object], sources: Sources, depth: int) -> float:
@@ -168,7 +182,18 @@ def _decode_complex(body: dict[str, object], sources: Sources, depth: int) -> co
 
 
 def _decode_bytes(body: dict[str, object], sources: Sources, depth: int) -> bytes:
-    return bytes(take_buffer(body["b"], sources))
+    return own_bytes(take_buffer(body["b"], sources))
+
+
+def own_bytes(buffer: Buffer) -> bytes:
+    """Return a copy; where it is large, with the GIL released."""
+    size = memoryview(buffer).nbytes
+    if isinstance(buffer, bytes) or size <= DEFERRED_ABOVE:
+        return bytes(buffer)
+    made = bytes(size)  # nobody else has it, and its hash was never asked for
+    target: Any = ctypes.c_char_p(made)
+    ctypes.memmove(target, np.frombuffer(buffer, np.uint8).ctypes.data, size)
+    return made
 
 
 def _decode_bytearray(body: dict[str, object], sources: Sources, depth: int) -> bytearray:

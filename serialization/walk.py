@@ -23,6 +23,14 @@ It bounds what a reader allocates for a few indices; a matrix beyond it goes as 
 """
 
 
+LONG: Final = 8192
+"""What a value may weigh that is written in one go: about a plain scalar each, a millisecond all."""
+
+
+class TakesLong(Exception):
+    """A value is not to be read or written here: an event loop would be held up."""
+
+
 class Sink(list[Buffer]):
     """The buffers of the payload that is being written, and what else is known of it.
 
@@ -38,6 +46,8 @@ class Sink(list[Buffer]):
         hasty: Whether floats were not looked at: in the JSON, null may stand for one of them.
         numbered: How many objects have a number.
         room: Bytes that the one-hot matrices still to be written may have when they are dense.
+        weight: What has been written and not yet dumped, as ``LONG`` counts.
+        sliced: Whether long containers are written in slices; else they are not written at all.
     """
 
     # Of the class until they are set: most values hold no array at all.
@@ -51,13 +61,32 @@ class Sink(list[Buffer]):
     hasty: bool = False
     numbered: int = 0
     room: int = ONE_HOT_TOTAL
+    weight: int = 0
+    sliced: bool = False
 
-    def anew_with_care(self) -> Sink:
-        """Return an empty one for the same value, each part of which is looked at."""
+    def anew(self, *, careful: bool = False, sliced: bool = False) -> Sink:
+        """Return an empty one for the same value.
+
+        Args:
+            careful: Look at each part of it.
+            sliced: Write what is long in slices.
+        """
         sink = Sink()
-        sink.defers, sink.drafts = self.defers, self.drafts
-        sink.dense, sink.files, sink.careful = self.dense, self.files, True
+        sink.defers, sink.drafts, sink.dense, sink.files = (
+            self.defers, self.drafts, self.dense, self.files
+        )  # fmt: skip
+        sink.careful, sink.sliced = self.careful or careful, self.sliced or sliced
         return sink
+
+    def charge(self, weight: int) -> None:
+        """Count what is about to be written.
+
+        Raises:
+            TakesLong: It is too much for one go.
+        """
+        self.weight += weight
+        if self.weight > LONG and not self.sliced:
+            raise TakesLong
 
     def defer(self, buffer: Deferred | Undecided) -> int:
         """Put a buffer last that is made later, and return its index."""
@@ -121,10 +150,6 @@ Form = tuple[frozenset[str], Decoder]
 """The keys that a tagged object has, no more and no less, and what reads it."""
 
 
-class TakesLong(Exception):
-    """A value is not to be read here: that takes longer than an event loop may be held up."""
-
-
 class Refused(Exception):
     """A value with no wire form; ``codec.encode`` turns it into the public error.
 
@@ -151,12 +176,14 @@ class Unreadable(Exception):
     Attributes:
         tree: The object itself, to find its path by.
         reason: What is wrong, and what to do.
+        inner: The path on from there, where it leads through another document.
     """
 
-    def __init__(self, tree: dict[str, object], reason: str) -> None:
+    def __init__(self, tree: dict[str, object], reason: str, inner: str = "") -> None:
         super().__init__(reason)
         self.tree = tree
         self.reason = reason
+        self.inner = inner
 
 
 def add_buffer(buffer: Buffer, buffers: Sink) -> int:

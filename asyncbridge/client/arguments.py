@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from asyncbridge.errors import SerializationError
@@ -13,7 +14,7 @@ from asyncbridge.promise import Promise
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["check_arguments", "check_bindings", "named_as"]
+__all__ = ["by_its_label", "check_arguments", "check_bindings", "labels_now", "named_as"]
 
 
 def check_bindings(bindings: object) -> None:
@@ -50,13 +51,28 @@ def check_arguments(arguments: Mapping[str, object]) -> None:
 @contextmanager
 def named_as(labels: Mapping[str, str]) -> Generator[None]:
     """Say in a refusal what the caller calls an argument, not the name that it travels by."""
+    token = _labels.set(labels)
     try:
         yield
     except SerializationError as error:
-        for key, label in labels.items():
-            start = f'bindings["{key}"]'
-            if error.path.startswith(start):
-                reason = str(error).removeprefix(f"{error.path}: ")
-                path = label + error.path.removeprefix(start)
-                raise SerializationError(reason, path=path) from error.__cause__
-        raise
+        raise by_its_label(error, labels) from error.__cause__
+    finally:
+        _labels.reset(token)
+
+
+def labels_now() -> Mapping[str, str]:
+    """Return what the caller calls arguments, by name, for a refusal that comes later."""
+    return _labels.get()
+
+
+def by_its_label(error: SerializationError, labels: Mapping[str, str]) -> SerializationError:
+    """Return a refusal that says what the caller calls the argument that it is about."""
+    for key, label in labels.items():
+        start = f'bindings["{key}"]'
+        if error.path.startswith(start):
+            reason = str(error).removeprefix(f"{error.path}: ")
+            return SerializationError(reason, path=label + error.path.removeprefix(start))
+    return error
+
+
+_labels: ContextVar[Mapping[str, str]] = ContextVar("asyncbridge_labels", default={})  # noqa: B039 - never written to

@@ -53,6 +53,12 @@ class Backlog:
             self._gauge.give(size)
             self._room.notify_all()
 
+    def recount(self, before: int, size: int) -> None:
+        """Count a command for what it is, once that is known."""
+        with self._room:
+            self._gauge.recount(before, size)
+            self._room.notify_all()
+
     def close(self) -> None:
         """Wake whoever waits: there will be no more room."""
         with self._room:

@@ -20,6 +20,7 @@ from asyncbridge.promise.waiting import check_seconds
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from asyncbridge.client.drafts import Bindings
     from asyncbridge.client.output import OutputReader
     from asyncbridge.client.pending import Pending
     from asyncbridge.client.rejections import UnhandledRejection
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from asyncbridge.errors import RemoteError
     from asyncbridge.lifetime import Lifetime
     from asyncbridge.promise.callbacks import CallbackQueue
-    from asyncbridge.protocol.messages import Payload
-    from asyncbridge.serialization.drafts import Draft
 
 __all__ = ["Bridge"]
 
@@ -326,24 +325,26 @@ class Bridge(BridgeLife):
             raise WrongLoopError("an async bridge's handlers run on the app's own loop already")
         return self._callbacks
 
-    def _encoded(
-        self, bindings: Mapping[str, object], *, copy: bool, one_hot: bool
-    ) -> Payload | Draft:
+    def _encoded(self, bindings: Mapping[str, object], *, copy: bool, one_hot: bool) -> Bindings:
         tools, transfers = self._tools(), self._opened()._transfers
         assert self._worker is not None
         here = self._worker.kind != "attached" or transfers.shares_memory
-        write = tools.encode if copy else tools.draft
-        value: Payload | Draft = write(dict(bindings), path="bindings", one_hot=one_hot, files=here)
-        transfers.check_size(value.size)
-        taken: Payload | Draft = tools.snapshot(value, whole=copy)
-        return taken
+        written: Bindings = tools.write_bindings(
+            bindings, copy=copy, one_hot=one_hot, files=here, check=transfers.check_size,
+            quickly=self._is_on_loop(),
+        )  # fmt: skip
+        return written
+
+    def _is_on_loop(self) -> bool:
+        """Tell whether the caller's thread is the one of the event loop."""
+        return self._loop_thread is None or in_thread_of(self._loop_thread.loop)
 
     async def _info(self) -> WorkerInfo:
         return WorkerInfo.parse(await self._opened().info())
 
     def _submit(self, item: Pending, timeout: float | None) -> None:
         size = item.size
-        if self._loop_thread is None or in_thread_of(self._loop_thread.loop):
+        if self._is_on_loop():
             self._backlog.take(size)
             try:
                 self._enqueue(item, timeout)
@@ -351,6 +352,7 @@ class Bridge(BridgeLife):
                 self._backlog.give(size)
                 raise
             return
+        assert self._loop_thread is not None
         self._backlog.wait_and_take(size)
         self._loop_thread.soon(self._enqueue_or_reject, item, timeout)
 

@@ -2,21 +2,136 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
-from asyncbridge.errors import TooLarge
-from asyncbridge.protocol.limits import HEADER_BYTES
+import orjson
+
+from asyncbridge.client.arguments import by_its_label, labels_now
+from asyncbridge.client.snapshots import snapshot
+from asyncbridge.errors import AsyncBridgeError, SerializationError, TooLarge
+from asyncbridge.protocol.limits import BULK_THRESHOLD, HEADER_BYTES
+from asyncbridge.protocol.messages import Payload
+from asyncbridge.serialization.codec import draft, encode
 from asyncbridge.serialization.drafts import Draft
 from asyncbridge.serialization.split import split, split_draft
+from asyncbridge.serialization.walk import TakesLong
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from asyncbridge.client.pending import Pending
-    from asyncbridge.protocol.messages import Payload
 
-__all__ = ["split_off"]
+__all__ = [
+    "Bindings",
+    "Half",
+    "Unwritten",
+    "decided",
+    "refusal",
+    "split_off",
+    "write_bindings",
+]
+
+COPIED_ITEMS: Final = 2**20
+"""Items up to which a container is copied that is written later: it takes a millisecond or two."""
 
 
-def split_off(item: Pending, bindings: Payload | Draft | None) -> Draft | None:
+class Unwritten:
+    """Bindings of many parts, which another thread writes before their command leaves.
+
+    Args:
+        write: Writes them, in any thread.
+        labels: What their sender calls some of them.
+    """
+
+    size: Final = BULK_THRESHOLD
+    """What they count for meanwhile, in bytes: they are not known to be small."""
+
+    def __init__(self, write: Callable[[], Payload | Draft], labels: Mapping[str, str]) -> None:
+        self._write = write
+        self._labels = labels
+
+    def decided(self) -> Payload | Draft:
+        """Write them.
+
+        Raises:
+            SerializationError: A part of them has no wire form.
+            TooLarge: They are over a limit.
+        """
+        try:
+            return self._write()
+        except SerializationError as error:
+            raise by_its_label(error, self._labels) from error.__cause__
+
+
+Bindings = Payload | Draft | Unwritten
+"""What a command is given, written as far as it is."""
+Half = Draft | Unwritten
+"""Such as cannot leave yet."""
+
+
+def write_bindings(
+    bindings: Mapping[str, object],
+    *,
+    copy: bool,
+    one_hot: bool,
+    files: bool,
+    check: Callable[[int], None],
+    quickly: bool,
+) -> Bindings:
+    """Return bindings in wire form.
+
+    Args:
+        bindings: By name.
+        copy: Copy them whole, now.
+        one_hot: As of ``encode``.
+        files: As of ``encode``.
+        check: Refuses a size, in bytes.
+        quickly: Leave what takes long to another thread: this one has a loop.
+
+    Raises:
+        SerializationError: A part of them has no wire form.
+        TooLarge: They are over a limit.
+    """
+    options: dict[str, Any] = {"path": "bindings", "one_hot": one_hot, "files": files}
+    if copy:
+        return checked(encode(dict(bindings), **options), check, whole=True)
+    try:
+        return checked(draft(dict(bindings), quickly=quickly, **options), check)
+    except TakesLong:
+        # Of containers of their own: one that is filled anew for each command is quite usual.
+        own = {name: own_container(value) for name, value in bindings.items()}
+        return Unwritten(partial(write_now, own, check, options), labels_now())
+
+
+def write_now(
+    bindings: dict[str, object], check: Callable[[int], None], options: dict[str, Any]
+) -> Payload | Draft:
+    """Write bindings to their end."""
+    return checked(draft(bindings, decided=True, **options), check)
+
+
+def checked(
+    value: Payload | Draft, check: Callable[[int], None], *, whole: bool = False
+) -> Payload | Draft:
+    """Return a value that is not too large, and whose small arrays are its own."""
+    check(value.size)
+    if isinstance(value, Draft):
+        return snapshot(value, whole=whole)
+    return snapshot(value, whole=whole)
+
+
+def own_container(value: object) -> object:
+    """Return a copy of a container that is not very large; what it holds is not copied."""
+    if type(value) in _COPIED and len(value) <= COPIED_ITEMS:  # type: ignore[arg-type]
+        return value.copy()  # type: ignore[attr-defined]
+    return value
+
+
+_COPIED: Final = frozenset[type]((list, dict, set))
+
+
+def split_off(item: Pending, bindings: Bindings | None) -> Half | None:
     """Take the large buffers out of a command's bindings.
 
     Args:
@@ -24,13 +139,16 @@ def split_off(item: Pending, bindings: Payload | Draft | None) -> Draft | None:
         bindings: Its own; or those, looked through.
 
     Returns:
-        The bindings, when a part of them has to be looked through before the command may go.
+        The bindings, when they have to be looked through, or written, before the command may go.
 
     Raises:
         TooLarge: The code, or the bindings' JSON part, is over the limit of a message.
     """
     if len(item.code) > HEADER_BYTES:
         raise TooLarge(f"code of {len(item.code)} characters; the limit is {HEADER_BYTES}")
+    if isinstance(bindings, Unwritten):
+        item.bindings = Payload(header=orjson.Fragment(b"{}"), size=bindings.size)
+        return bindings
     if isinstance(bindings, Draft):
         item.bindings, item.bulk = split_draft(bindings, prefix=f"{item.id}")
         return None if bindings.is_decided else bindings
@@ -38,3 +156,23 @@ def split_off(item: Pending, bindings: Payload | Draft | None) -> Draft | None:
         item.bindings, bulk = split(bindings, prefix=f"{item.id}")
         item.bulk = {**bulk}
     return None
+
+
+def decided(bindings: Half) -> Payload | Draft:
+    """Write what is missing; in any thread."""
+    return bindings.decided()
+
+
+def refusal(error: BaseException) -> AsyncBridgeError:
+    """Return what a promise is rejected with whose bindings could not be written."""
+    if isinstance(error, AsyncBridgeError):
+        return error
+    if isinstance(error, MemoryError):
+        told: AsyncBridgeError = TooLarge(f"no memory to write the bindings: {error}")
+    elif isinstance(error, RuntimeError):  # a dict or a set that has got other keys
+        reason = f"changed while they were written ({error}): leave them until the promise is done"
+        told = SerializationError(reason, path="bindings")
+    else:
+        told = SerializationError(f"cannot be written: {error!r}", path="bindings")
+    told.__cause__ = error
+    return told

@@ -231,6 +231,7 @@ class BridgeLife:
             output=self._output,
             finalizers=self._finalizers,
             released=self._backlog.give,
+            recounted=self._backlog.recount,
             verdict=worker.verdict,
             ended=self._ended,
             kill=None if worker.kind == "attached" else worker.kill_process,

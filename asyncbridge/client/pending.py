@@ -14,21 +14,21 @@ from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.promise.times import Times
 from asyncbridge.promise.traces import PACKAGE_FOLDERS
 from asyncbridge.protocol.limits import BULK_THRESHOLD
-from asyncbridge.protocol.messages import Command, Started
+from asyncbridge.protocol.messages import Command, Payload, Started
 from asyncbridge.protocol.states import CommandState
 from asyncbridge.serialization.codec import decode
-from asyncbridge.serialization.drafts import Draft
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from asyncbridge.client.drafts import Bindings
     from asyncbridge.client.parts import Parts
     from asyncbridge.client.rejections import Rejections
     from asyncbridge.client.session import Session
     from asyncbridge.client.sources import Source
     from asyncbridge.promise import OutputLine, Promise
-    from asyncbridge.protocol.messages import Payload, Progress, StopMode
+    from asyncbridge.protocol.messages import Progress, StopMode
     from asyncbridge.serialization.deferred import Outgoing
 
 __all__ = ["Pending", "dependencies", "origin"]
@@ -92,7 +92,7 @@ class Pending:
         promise: Promise[Any],
         *,
         code: str,
-        bindings: Payload | Draft | None,
+        bindings: Bindings | None,
         lifetime: str,
         label: str,
         after: Sequence[Pending],
@@ -295,7 +295,7 @@ class Pending:
     def command(self) -> Command:
         """Return the message, with the dependencies that have no outcome yet."""
         bindings = self.bindings
-        assert not isinstance(bindings, Draft), "its large buffers are split off by now"
+        assert bindings is None or isinstance(bindings, Payload), "all of it is written by now"
         return Command(
             id=self.id,
             code=self.code,

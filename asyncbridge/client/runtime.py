@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from asyncbridge.client.drafts import write_bindings
 from asyncbridge.client.pending import Pending, dependencies, origin
 from asyncbridge.client.session import Session
-from asyncbridge.client.snapshots import snapshot
 from asyncbridge.codegen import call, check_identifier, random_name, render, ship
-from asyncbridge.serialization.codec import draft, encode
 from asyncbridge.transport.arena import open_arena
 
 __all__ = [
@@ -15,12 +14,10 @@ __all__ = [
     "call",
     "check_identifier",
     "dependencies",
-    "draft",
-    "encode",
     "open_arena",
     "origin",
     "random_name",
     "render",
     "ship",
-    "snapshot",
+    "write_bindings",
 ]

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client import faults
-from asyncbridge.client.drafts import split_off
+from asyncbridge.client.drafts import decided, refusal, split_off
 from asyncbridge.client.info import Questions
 from asyncbridge.client.outcomes import Outcomes
 from asyncbridge.client.streams import Streams
@@ -24,8 +24,7 @@ from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.client import ClientProtocol, size_of
 from asyncbridge.protocol.journal import is_blank, parse
 from asyncbridge.protocol.limits import TransferLimits
-from asyncbridge.protocol.states import ConnectionState
-from asyncbridge.serialization.drafts import Draft
+from asyncbridge.protocol.states import CommandState, ConnectionState
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.writer import Writer
@@ -33,6 +32,7 @@ from asyncbridge.transport.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from asyncbridge.client.drafts import Half
     from asyncbridge.client.output import OutputRouter
     from asyncbridge.client.pending import Pending
     from asyncbridge.lifetime import Finalizers
@@ -56,6 +56,7 @@ class Session:
         output: Takes the captured output.
         finalizers: Gives the names of collected bindings whose owners are garbage.
         released: Called with the size of each command that has left the backlog.
+        recounted: Called with a command's size there, as it was and as it is.
         verdict: Tells why the worker is gone, once the connection has ended.
         ended: Called once, when the session has ended for whatever reason.
         kill: Kills the worker; None where that is not ours to do.
@@ -74,6 +75,7 @@ class Session:
         released: Callable[[int], None],
         verdict: Callable[[str], Awaitable[WorkerLost]],
         ended: Callable[[], None],
+        recounted: Callable[[int, int], None] = lambda before, size: None,
         kill: Callable[[], None] | None = None,
         arena: Arena | None = None,
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
@@ -96,6 +98,7 @@ class Session:
         self._output = output
         self._finalizers = finalizers
         self._released = released
+        self._recounted = recounted
         self._verdict = verdict
         self._ended = ended
         self.kill = kill
@@ -208,13 +211,27 @@ class Session:
         if undecided is not None:
             spawn(self._decide(item, undecided), name="asyncbridge-decide", on_error=self._broken)
 
-    async def _decide(self, item: Pending, draft: Draft) -> None:
-        """Let a command go once its bindings have been looked through."""
-        outcome = await self._transfers.apart(Draft.decided, draft)
-        if item.id in self._pending:  # not cancelled meanwhile, and the session goes on
+    async def _decide(self, item: Pending, bindings: Half) -> None:
+        """Let a command go once its bindings have been looked through, or written."""
+        outcome = await self._transfers.apart(decided, bindings)
+        if item.id not in self._pending:  # cancelled meanwhile, or the session has ended
+            return
+        size = item.size
+        try:
             split_off(item, outcome.unwrap())
-            self.protocol.make_ready(item.command())
-            self._writer.wake()
+        except Exception as error:  # noqa: BLE001 - nobody awaits this task: the promise must end
+            self._refuse(item, refusal(error))
+            return
+        self._recounted(size, item.size)
+        self.protocol.make_ready(item.command())
+        self._writer.wake()
+
+    def _refuse(self, item: Pending, error: AsyncBridgeError) -> None:
+        """End a command that cannot leave."""
+        dependents = item.dependents
+        self._take_back(item)
+        self.outcomes.reject(item, error)
+        self._fail(dependents, item)
 
     def cancel(self, item: Pending, mode: StopMode = "auto") -> bool:
         """Take a command back, or have it stopped; tells whether that may yet come about."""
@@ -237,11 +254,15 @@ class Session:
         return True
 
     def _fail(self, dependents: Sequence[Pending], cause: Pending) -> None:
-        """Reject what waits in the backlog for a command that will never run."""
+        """Reject what waits in the backlog for a command that will never run.
+
+        The worker fails those that have left: told to stop one, it would call it cancelled.
+        """
         todo = [(item, cause) for item in dependents]
         while todo:
             item, failed = todo.pop()
-            if item.id in self._pending and self._take_back(item):
+            if self.protocol.command_state(item.id) is CommandState.BACKLOG:
+                self._take_back(item)
                 todo += [(dependent, item) for dependent in item.dependents]
                 self.outcomes.reject(item, faults.dependency_error(item, failed))
 

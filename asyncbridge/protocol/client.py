@@ -151,9 +151,10 @@ class ClientProtocol:
         self._backlog.append(entry)
 
     def make_ready(self, command: m.Command) -> None:
-        """Let a command leave that was submitted before it was; it counts as it did then."""
-        entry = self._entries[command.id]
-        entry.command, entry.ready = command, True
+        """Let a command leave that was submitted before it was; its size is known now."""
+        entry, size = self._entries[command.id], size_of(command)
+        self._backlog_gauge.recount(entry.size, size)
+        entry.command, entry.size, entry.ready = command, size, True
 
     def cancel(self, command_id: int, mode: m.StopMode = "auto") -> bool:
         """Take a command back, or stop it.

@@ -99,6 +99,10 @@ class Gauge:
         self.count -= 1
         self.size -= size
 
+    def recount(self, before: int, size: int) -> None:
+        """Count an item for another size than before."""
+        self.size += size - before
+
     def __str__(self) -> str:
         """Return what counts against what, for a person to read."""
         return (

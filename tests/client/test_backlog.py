@@ -69,6 +69,19 @@ def test_who_waits_for_room_gets_it_when_some_is_given() -> None:
         backlog.take(1)
 
 
+def test_room_that_a_command_does_not_need_after_all() -> None:
+    """Who waits for it goes on, and what was counted anew is given back as such."""
+    backlog = Backlog(Bound(count=10, size=100))
+    backlog.take(90)
+    waiting = Waiting(backlog, 50)
+    assert waiting.blocked.wait(10)
+    backlog.recount(90, 40)
+    waiting.join()
+    assert waiting.error is None
+    backlog.give(40)
+    backlog.take(50)
+
+
 def test_who_waits_when_it_closes_gets_an_error() -> None:
     """And so does who comes later, even when there would be room."""
     backlog = Backlog(Bound(count=1, size=100))

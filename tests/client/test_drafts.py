@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 import pytest
 
-from asyncbridge.client.drafts import split_off
+from asyncbridge.client.arguments import named_as
+from asyncbridge.client.drafts import Bindings, Unwritten, refusal, split_off, write_bindings
 from asyncbridge.client.pending import Pending
 from asyncbridge.client.rejections import Rejections
-from asyncbridge.errors import TooLarge
+from asyncbridge.errors import BridgeClosed, SerializationError, TooLarge
 from asyncbridge.promise import Promise
 from asyncbridge.protocol.limits import HEADER_BYTES
 from asyncbridge.protocol.messages import BulkRef, Payload
-from asyncbridge.serialization.codec import draft
-from asyncbridge.serialization.deferred import Deferred
+from asyncbridge.serialization.codec import decode, draft
+from asyncbridge.serialization.deferred import Deferred, whole
 from asyncbridge.serialization.drafts import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
 pytestmark = pytest.mark.asyncio
 
@@ -80,8 +85,107 @@ async def test_code_that_is_too_long() -> None:
     """It is refused before it is sent, as are such bindings."""
     with pending(None, "#" * (HEADER_BYTES + 1)) as item, pytest.raises(TooLarge, match="code"):
         split_off(item, item.bindings)
-    with (
-        pending([["x" * 1000] * (HEADER_BYTES // 1000), one_hot()]) as item,
-        pytest.raises(TooLarge, match="value"),
-    ):
-        split_off(item, item.bindings)
+    half = Draft(header=b"#" * (HEADER_BYTES + 1), buffers=(), size=HEADER_BYTES + 1)
+    with pending(None) as item, pytest.raises(TooLarge, match="value"):
+        split_off(item, half)
+
+
+# --- what takes long ---------------------------------------------------------------------
+
+MANY = 10_000
+
+
+def written(
+    bindings: dict[str, Any], *, copy: bool = False, quickly: bool = True, limit: int = 2**40
+) -> Bindings:
+    """Write bindings, as a bridge does."""
+
+    def check(size: int) -> None:
+        if size > limit:
+            raise TooLarge("too large")
+
+    return write_bindings(
+        bindings, copy=copy, one_hot=True, files=False, check=check, quickly=quickly
+    )
+
+
+def read(bindings: Bindings) -> object:
+    """Return what written bindings are in the worker."""
+    if isinstance(bindings, Unwritten):
+        bindings = bindings.decided()
+    header = bindings.header
+    text = header if isinstance(header, bytes) else orjson.dumps(header)
+    buffers = tuple(whole(part) for part in bindings.buffers)  # type: ignore[arg-type]
+    return decode(Payload(header=orjson.loads(text), buffers=buffers))
+
+
+async def test_many_parts_are_for_another_thread() -> None:
+    """Unless they are to be copied now, or the caller's thread has no loop."""
+    value = {"x": ["x"] * MANY}
+    assert isinstance(written({"x": ["x"] * 10}), Payload)
+    late = written(value)
+    assert isinstance(late, Unwritten)
+    assert read(late) == value
+    for now in (written(value, copy=True), written(value, quickly=False)):
+        assert not isinstance(now, Unwritten)
+        assert read(now) == value
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: ["x"] * MANY, lambda: dict.fromkeys(range(MANY)), lambda: set(range(MANY))]
+)
+async def test_a_container_that_is_emptied_right_after_it_was_sent(
+    make: Callable[[], Any],
+) -> None:
+    """It arrives as it was: its own items are looked at later, of a copy."""
+    value = make()
+    late = written({"x": value})
+    assert isinstance(late, Unwritten)
+    value.clear()
+    assert read(late) == {"x": make()}
+
+
+async def test_what_is_found_out_late_says_the_same() -> None:
+    """The path as the sender knows it, and the limits."""
+    with named_as({"_1": "argument 0"}):
+        late = written({"_1": [*["x"] * MANY, object()]})
+    assert isinstance(late, Unwritten)
+    with pytest.raises(SerializationError, match=rf"^argument 0\[{MANY}\]: object of type object"):
+        late.decided()
+    late = written({"x": ["x"] * MANY}, limit=MANY)
+    assert isinstance(late, Unwritten)
+    with pytest.raises(TooLarge):
+        late.decided()
+
+
+async def test_until_it_is_written_it_is_a_placeholder() -> None:
+    """Which counts for some bytes, and the value for its own then."""
+    late = written({"x": ["x"] * MANY})
+    with pending(None) as item:
+        item.bindings = late
+        assert split_off(item, late) is late
+        assert item.size == 1 + Unwritten.size
+        assert isinstance(late, Unwritten)
+        assert split_off(item, late.decided()) is None
+        assert isinstance(item.bindings, Payload)
+        assert item.size == 1 + item.bindings.size > 4 * MANY
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (BridgeClosed("closed"), BridgeClosed, "^closed$"),
+        (RuntimeError("changed size"), SerializationError, r"^bindings: changed while .*size\)"),
+        (MemoryError("none"), TooLarge, "no memory to write the bindings: none"),
+        (KeyError("x"), SerializationError, r"^bindings: cannot be written: KeyError\('x'\)"),
+    ],
+)
+async def test_what_a_promise_is_rejected_with(
+    error: Exception, kind: type[Exception], text: str
+) -> None:
+    """An error of ours, which has the other as its cause."""
+    told = refusal(error)
+    assert isinstance(told, kind)
+    assert told is error or told.__cause__ is error
+    with pytest.raises(kind, match=text):
+        raise told

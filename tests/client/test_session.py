@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from asyncbridge.client.drafts import Bindings, Unwritten
 from asyncbridge.client.faults import with_phase
 from asyncbridge.client.output import OutputRouter
-from asyncbridge.client.pending import Pending
+from asyncbridge.client.pending import Pending, dependencies
 from asyncbridge.client.rejections import Rejections
 from asyncbridge.client.session import Session
 from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,
     ConnectError,
+    DependencyError,
     ProtocolVersionError,
     RemoteError,
+    SerializationError,
     WorkerLost,
     WorkerStartError,
 )
@@ -119,14 +122,17 @@ class Rig:
     def __init__(self) -> None:
         self.channel, self.bulk = ScriptedChannel(), ScriptedBulk()
         self.released: deque[int] = deque()
+        self.recounted: list[tuple[int, int]] = []
         self.ended = 0
         self.promises: list[Promise[Any]] = []
         self.verdicts: list[str] = []
         self.output = OutputRouter()
+        self.home = Rejections()
         self.session = Session(
             name="s", link=Link(channel=self.channel, bulk=self.bulk), backlog=DEFAULT_BACKLOG,
             output=self.output, finalizers=Finalizers(lambda: None),
             released=self.released.append, verdict=self.verdict, ended=self.end,
+            recounted=lambda before, size: self.recounted.append((before, size)),
         )  # fmt: skip
 
     async def verdict(self, reason: str) -> WorkerLost:
@@ -140,7 +146,8 @@ class Rig:
         self,
         value: object = None,
         promise: Promise[Any] | None = None,
-        bindings: m.Payload | Draft | None = None,
+        bindings: Bindings | None = None,
+        after: Sequence[Promise[Any]] = (),
     ) -> Promise[Any]:
         """Submit a command."""
         if value is not None:
@@ -148,7 +155,7 @@ class Rig:
         if promise is None:
             promise = Promise(loop=asyncio.get_running_loop())
         item = Pending(
-            promise, code="x", bindings=bindings, lifetime="command", label="", after=(), home=Rejections(), annotate=None, origin="here",
+            promise, code="x", bindings=bindings, lifetime="command", label="", after=dependencies(after, self.home), home=self.home, annotate=None, origin="here",
         )  # fmt: skip
         promise._attach(item)
         self.session.submit(item)
@@ -330,6 +337,60 @@ async def test_the_session_ends_while_a_command_is_looked_through(rig: Rig) -> N
     with pytest.raises(BridgeClosed):
         await promise
     assert rig.sent(m.Command) == []
+
+
+async def test_bindings_that_are_written_later(rig: Rig) -> None:
+    """Their command keeps its place, and counts for what they are once that is known."""
+    gate = threading.Event()
+
+    def write() -> m.Payload:
+        gate.wait()
+        return encode({"x": "y" * 100})
+
+    rig.send(bindings=Unwritten(write, {}))
+    rig.send()
+    await turns()
+    assert rig.sent(m.Command) == []
+    gate.set()
+    await left(rig, 2)
+    first, second = rig.sent(m.Command)
+    assert (first.id, second.id) == (1, 2)
+    size = 1 + first.bindings.size
+    assert rig.recounted == [(1 + Unwritten.size, size)]
+    assert list(rig.released) == [size, 1]
+
+
+async def test_bindings_that_cannot_be_written(rig: Rig) -> None:
+    """The promise is rejected, what depends on it fails with it, and the session goes on."""
+
+    def write() -> m.Payload:
+        return encode({"x": object()}, path="bindings")
+
+    promise = rig.send(bindings=Unwritten(write, {"x": "argument 0"}))
+    dependent = rig.send(after=[promise])
+    other = rig.send()
+    with pytest.raises(SerializationError, match=r"^argument 0: object of type object"):
+        await promise
+    with pytest.raises(DependencyError, match="argument 0: object of type object"):
+        await dependent
+    await left(rig, 1)
+    assert [command.id for command in rig.sent(m.Command)] == [3]
+    assert list(rig.released) == [1 + Unwritten.size, 1, 1]
+    rig.channel.say(m.Accepted(ids=(3,)), m.Started(id=3), completed(3, "there"))
+    assert await other == "there"
+
+
+async def test_what_depends_on_a_failure_and_has_left_is_the_workers_to_fail(rig: Rig) -> None:
+    """It is not told to stop it: that would be a cancellation, and the cause would be lost."""
+    failing = rig.send()
+    dependent = rig.send(after=[failing])
+    await left(rig, 2)
+    rig.channel.say(m.Failed(id=1, fault=m.Fault(type="ValueError", message="no")))
+    with pytest.raises(RemoteError, match="no"):
+        await failing
+    await turns()
+    assert rig.sent(m.Cancel) == []
+    assert not dependent.done()
 
 
 async def test_a_value_of_few_bytes_that_is_much_work_is_read_in_a_thread(rig: Rig) -> None:

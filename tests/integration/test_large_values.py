@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from asyncbridge.client import Bridge, connect
+from asyncbridge.errors import DependencyError, RemoteError, SerializationError
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -112,3 +113,51 @@ async def test_each_way_takes_one_copy(connected: Callable[[], Bridge]) -> None:
             assert welcome.arena in scope["file_at"](result.ctypes.data)
         for value in (np.arange(10**5), np.arange(10**6)[::2], np.ones(10**6, ">f4").astype("f4")):
             assert own in await bridge.send("file_at(x.ctypes.data)", {"x": value})
+
+
+PLAIN: dict[str, Callable[[], Any]] = {
+    "texts": lambda: [f"text number {number}" for number in range(100_000)],
+    "records": lambda: [{"id": number, "name": None, "ratio": 0.5} for number in range(20_000)],
+    "by number": lambda: {number: (number, str(number)) for number in range(20_000)},
+    "text": lambda: "é" * 1_000_000,
+    "bytes": lambda: bytes(range(256)) * 20_000,
+    "arrays": lambda: [np.arange(number % 7) for number in range(3_000)],
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"shared_memory": 0}], ids=["shared", "streams"])
+async def test_many_parts(no_leaks: None, options: dict[str, Any]) -> None:
+    """They come out as they went in, and what was sent before and behind keeps its place."""
+    async with connect(backend=None, **options) as bridge:
+        bridge.send("seen = []")
+        promises = {}
+        for number, (name, make) in enumerate(PLAIN.items()):
+            bridge.send(f"seen.append({2 * number})")
+            promises[name] = bridge.send(f"seen.append({2 * number + 1}); x", {"x": make()})
+        assert await bridge.send("seen") == list(range(2 * len(PLAIN)))
+        for name, make in PLAIN.items():
+            back, value = await promises[name], make()
+            assert type(back) is type(value), name
+            np.testing.assert_equal(back, value)
+
+
+async def test_many_parts_that_cannot_be_sent(connected: Callable[[], Bridge]) -> None:
+    """The promise says where; what depends on it fails, and the next command runs."""
+    async with connected() as bridge:
+        promise = bridge.send("x", {"x": [{"a": 1}] * 10_000 + [{"a": object()}]})
+        dependent = bridge.send("1", after=[promise])
+        with pytest.raises(
+            SerializationError, match=r'^bindings\["x"\]\[10000\]\["a"\]: object of'
+        ):
+            await promise
+        with pytest.raises(DependencyError):
+            await dependent
+        assert await bridge.send("1 + 1") == 2
+
+
+async def test_results_of_many_parts_that_cannot_be_sent(connected: Callable[[], Bridge]) -> None:
+    """The command fails, with the place in its result."""
+    async with connected() as bridge:
+        with pytest.raises(RemoteError, match=r"result\[10000\]: object of type object"):
+            await bridge.send("['x'] * 10_000 + [object()]")
+        assert await bridge.send("1 + 1") == 2

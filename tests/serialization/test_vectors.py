@@ -58,6 +58,7 @@ VALUES: dict[str, object] = {
     "tuple in a list": [(1, "a"), []],
     "list of 1,024 floats": [0.5, -0.0] * 512,
     "list of 1,024 integers": list(range(-512, 512)),
+    "list in slices": [()] * 700,
     "set": {1},
     "frozenset": frozenset({(1,)}),
     "dict, text keys": {"b": 1, "a": {"c": None}},

@@ -42,9 +42,14 @@ def _pick_tensorflow(tf: ModuleType, kind: type) -> Convert | None:
         return _sparse_array
     if issubclass(kind, tf.RaggedTensor):
         return _rows
-    if issubclass(kind, (tf.Tensor, tf.Variable)) and hasattr(kind, "numpy"):
-        return np.asarray
-    return None
+    if issubclass(kind, tf.Variable):
+        return _from_tensorflow_variable
+    return np.asarray if issubclass(kind, tf.Tensor) and hasattr(kind, "numpy") else None
+
+
+def _from_tensorflow_variable(variable: Any) -> object:
+    # What is read stays as it is when the variable changes; its own numpy() copies.
+    return np.asarray(variable.read_value())
 
 
 def _sparse_array(tensor: Any) -> object:

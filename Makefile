@@ -5,14 +5,15 @@
 #   make lint     the same without the tests
 #   make bench    the benchmarks
 #   make mirrors  write models/ anew from the Keras that is installed
-#   make nightly  every test, and the fast ones on each Python from 3.11 to 3.13 that is here
+#   make backends the tests of JAX and torch, in an environment of their own
+#   make nightly  every test, those too, and the fast ones on each Python from 3.11 to 3.13 here
 #   make clean    remove what was built; `rm -rf .venv*` for the environments
 #
 # PYTHON=/path/to/python says which Python the environment is made from.
 
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench mirrors nightly clean
+.PHONY: demo test lint bench mirrors backends nightly clean
 MAKEFLAGS += --no-print-directory
 
 # What imports is cached, as it is for a user; nothing but the checkout is imported.
@@ -45,11 +46,12 @@ endif
 # byte-compile unless told to, and then the first imports pay for it.
 ifneq ($(UV),)
 create = $(UV) venv --quiet --python $(2) $(1)
-install = $(UV) pip install --quiet --compile-bytecode --python $(1)/bin/python -e '.[$(2)]'
+pip_install = $(UV) pip install --quiet --compile-bytecode --python $(1)/bin/python
 else
 create = $(2) -m venv $(1)
-install = $(1)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[$(2)]'
+pip_install = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 endif
+install = $(pip_install) -e '.[$(2)]'
 
 demo: $(VENV)/.stamp-demo
 	$(BIN)/python examples/iris.py
@@ -73,7 +75,11 @@ mirrors: $(VENV)/.stamp-test
 
 nightly: $(VENV)/.stamp-test
 	$(BIN)/pytest -m '' --hypothesis-profile=nightly
-	@$(MAKE) --keep-going $(NIGHTLY_PYTHONS:%=fast-on-%)
+	@$(MAKE) --keep-going backends $(NIGHTLY_PYTHONS:%=fast-on-%)
+
+# Without TensorFlow, too: nothing that is for all backends may need it.
+backends: $(VENV)-backends/.stamp-backends
+	$(VENV)-backends/bin/pytest $(BACKEND_TESTS)
 
 # Without TensorFlow, so that an import of it in the wrong place fails here.
 .PHONY: $(NIGHTLY_PYTHONS:%=fast-on-%)
@@ -96,6 +102,12 @@ clean:
 DEMO_EXTRAS := tensorflow-cpu,plot
 TEST_EXTRAS := dev,tensorflow-cpu,plot,sparse,fast
 FAST_EXTRAS := dev,plot,sparse,fast
+BACKEND_EXTRAS := dev,jax,torch,sparse
+BACKEND_TESTS := tests/worker/test_jax_arrays.py tests/worker/test_torch_tensors.py \
+	tests/integration/test_backends.py
+# The build for the CPU, from where torch's makers keep it: the one on PyPI brings CUDA along.
+TORCH := torch
+TORCH_FROM := --index-url https://download.pytorch.org/whl/cpu
 
 $(VENV)/.stamp-demo: pyproject.toml | $(VENV)/.stamp-python
 	@echo "Installing .[$(DEMO_EXTRAS)] into $(VENV): a minute or two ..."
@@ -112,6 +124,14 @@ $(VENV)-%/.stamp-fast: pyproject.toml
 	@$(call create,$(VENV)-$*,python$*)
 	@echo "Installing .[$(FAST_EXTRAS)] into $(VENV)-$* ..."
 	@$(call install,$(VENV)-$*,$(FAST_EXTRAS))
+	@touch $@
+
+$(VENV)-backends/.stamp-backends: pyproject.toml | $(VENV)/.stamp-python
+	@rm -rf $(VENV)-backends
+	@$(call create,$(VENV)-backends,$(BIN)/python)
+	@echo "Installing torch and .[$(BACKEND_EXTRAS)] into $(VENV)-backends: some minutes ..."
+	@$(call pip_install,$(VENV)-backends) $(TORCH_FROM) '$(TORCH)'
+	@$(call install,$(VENV)-backends,$(BACKEND_EXTRAS))
 	@touch $@
 
 $(VENV)/.stamp-python:

@@ -30,6 +30,7 @@ DOCUMENTS = [
 FENCED = re.compile(
     r"^```python\n(?P<code>.*?)^```\n(?:^```text\n(?P<output>.*?)^```\n)?", re.MULTILINE | re.DOTALL
 )
+MODULE = re.compile(r"# (\w+\.py)\n")
 WITHOUT_KERAS = re.compile(r"FakeWorker|backend=None")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 TREE = ("asyncbridge", "models", "serialization", "tests", "examples", "benchmarks", "docs")
@@ -38,21 +39,30 @@ PATH = re.compile(rf"`((?:{'|'.join(TREE)})/[\w./-]*)`")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A ``python`` block, with the ``text`` block right behind it: what it prints."""
+    """A ``python`` block, with the ``text`` block right behind it: what it prints.
+
+    One that begins with ``# name.py`` is a module of that name for those below it.
+    """
 
     where: str
     code: str
     output: str | None
+    modules: dict[str, str]
 
 
 def examples() -> Iterator[Example]:
     """Yield the examples of all documents."""
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
+        modules: dict[str, str] = {}
         for found in FENCED.finditer(text):
             line = text.count("\n", 0, found.start()) + 1
             where = f"{document.relative_to(ROOT)}:{line}"
-            yield Example(where=where, code=found["code"], output=found["output"])
+            yield Example(
+                where=where, code=found["code"], output=found["output"], modules=dict(modules)
+            )
+            if named := MODULE.match(found["code"]):
+                modules[named[1]] = found["code"]
 
 
 def as_parameter(example: Example) -> object:
@@ -69,6 +79,8 @@ def test_the_examples_run(example: Example, tmp_path: Path) -> None:
     """Every example ends without an error or a warning, and prints what stands below it."""
     program = tmp_path / "example.py"
     program.write_text(example.code, encoding="utf-8")
+    for name, code in example.modules.items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
     env = {name: value for name, value in os.environ.items() if not name.startswith("ASYNCBRIDGE_")}
     done = subprocess.run(
         [sys.executable, "-W", "error", program],

@@ -66,10 +66,17 @@ class Backend:
         if self.name is None:
             return
         os.environ["KERAS_BACKEND"] = self.name
-        self._keras = keras = importlib.import_module("keras")
+        self._keras = importlib.import_module("keras")
         self._set_up()
         self._info["versions"] = versions("keras", self.name)
-        self._info["devices"] = list(keras.distribution.list_devices())
+        self._info["devices"] = self._devices()
+
+    def _devices(self) -> list[str]:
+        if self.name != "torch":
+            return list(self._keras.distribution.list_devices())
+        # Keras knows none of torch's; named as it names those of the others.
+        count = importlib.import_module("torch").cuda.device_count()
+        return [f"gpu:{index}" for index in range(count)] or ["cpu:0"]
 
     def _set_up(self) -> None:
         # Both are settings of the calling thread: this one runs every Keras call. Whole

@@ -8,12 +8,13 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asyncbridge.serialization.registry import Unfit
+from asyncbridge.worker.jax_arrays import pick_jax
+from asyncbridge.worker.sparse_tensors import check_rank, coordinates
+from asyncbridge.worker.torch_tensors import from_torch
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -41,26 +42,21 @@ def _pick_tensorflow(tf: ModuleType, kind: type) -> Convert | None:
         return _sparse_array
     if issubclass(kind, tf.RaggedTensor):
         return _rows
-    if issubclass(kind, (tf.Tensor, tf.Variable)) and hasattr(kind, "numpy"):
-        return np.asarray
-    return None
+    if issubclass(kind, tf.Variable):
+        return _from_tensorflow_variable
+    return np.asarray if issubclass(kind, tf.Tensor) and hasattr(kind, "numpy") else None
+
+
+def _from_tensorflow_variable(variable: Any) -> object:
+    # What is read stays as it is when the variable changes; its own numpy() copies.
+    return np.asarray(variable.read_value())
 
 
 def _sparse_array(tensor: Any) -> object:
-    rank = len(tensor.shape)
-    if rank != 2 or find_spec("scipy") is None:
-        raise Unfit(
-            f"a sparse tensor of {rank} dimensions goes as scipy's only in two, where scipy is "
-            "installed; send its indices, values and dense_shape"
-        )
-    from scipy import sparse  # noqa: PLC0415 - only for such a tensor
-
+    check_rank(len(tensor.shape))
     indices, values = np.asarray(tensor.indices), np.asarray(tensor.values)
-    if values.dtype.kind not in "biufc":
-        raise Unfit("a sparse tensor of other values than numbers has no wire form")
     shape = tuple(np.asarray(tensor.dense_shape).tolist())
-    places = np.ascontiguousarray(indices.T)
-    return sparse.coo_array((values, (places[0], places[1])), shape=shape)
+    return coordinates(values, (indices[:, 0], indices[:, 1]), shape)
 
 
 def _rows(tensor: Any) -> list[object]:
@@ -75,37 +71,25 @@ def _rows(tensor: Any) -> list[object]:
 
 
 def _pick_keras(keras: ModuleType, kind: type) -> Convert | None:
-    if not issubclass(kind, keras.Variable):
-        return None
-    to_numpy: Convert = keras.ops.convert_to_numpy
-    return to_numpy
+    return _from_variable if issubclass(kind, keras.Variable) else None
 
 
-def _pick_jax(jax: ModuleType, kind: type) -> Convert | None:
-    return np.asarray if issubclass(kind, jax.Array) else None
+def _from_variable(variable: Any) -> object:
+    """Return the array of what the backend keeps for a variable: Keras's own way copies it."""
+    value = variable.value
+    convert = find(type(value))
+    return np.asarray(value) if convert is None else convert(value)
 
 
 def _pick_torch(torch: ModuleType, kind: type) -> Convert | None:
-    return _from_torch if issubclass(kind, torch.Tensor) else None
-
-
-def _from_torch(tensor: Any) -> object:
-    torch = sys.modules["torch"]
-    if tensor.layout is not torch.strided or tensor.is_quantized:
-        raise Unfit(f"a tensor of layout {tensor.layout} has no wire form; send its to_dense()")
-    plain = tensor.detach().cpu().resolve_conj().resolve_neg()
-    if plain.dtype is not torch.bfloat16:
-        return plain.numpy()
-    from ml_dtypes import bfloat16  # noqa: PLC0415 - numpy has none of its own
-
-    return plain.view(torch.int16).numpy().view(bfloat16)
+    return from_torch if issubclass(kind, torch.Tensor) else None
 
 
 _PICKERS: dict[str, tuple[str, Callable[[ModuleType, type], Convert | None]]] = {
     "tensorflow": ("tensorflow", _pick_tensorflow),
     "keras": ("keras", _pick_keras),
-    "jax": ("jax", _pick_jax),
-    "jaxlib": ("jax", _pick_jax),
+    "jax": ("jax", pick_jax),
+    "jaxlib": ("jax", pick_jax),
     "torch": ("torch", _pick_torch),
 }
 """By the package that a type says it is of: the framework, and what knows its types."""

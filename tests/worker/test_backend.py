@@ -101,6 +101,23 @@ def test_load(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(info["versions"]) == {"python", "asyncbridge-keras", "keras", "jax"}
 
 
+@pytest.mark.parametrize(
+    ("count", "devices"), [(0, ["cpu:0"]), (2, ["gpu:0", "gpu:1"])], ids=["none", "two"]
+)
+def test_devices_of_torch(monkeypatch: pytest.MonkeyPatch, count: int, devices: list[str]) -> None:
+    """They are torch's own, for Keras knows none of them."""
+    torch = types.ModuleType("torch")
+    vars(torch)["cuda"] = types.SimpleNamespace(device_count=lambda: count)
+    keras = FakeKeras()
+    del keras.distribution
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    backend = Backend("torch")
+    backend.load()
+    assert backend.info()["devices"] == devices
+
+
 def loaded(monkeypatch: pytest.MonkeyPatch) -> Backend:
     """Return a backend that has imported the fake."""
     monkeypatch.setitem(sys.modules, "keras", FakeKeras())

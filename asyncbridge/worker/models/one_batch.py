@@ -44,7 +44,12 @@ def predicted(model: Any, batch: Any) -> Any:
     outputs = model.predict_function([batch])
     if isinstance(outputs, tf.Tensor):
         return outputs.numpy()
-    return plain(outputs)
+    return plain(keras.tree.map_structure(_as_array, outputs))
+
+
+def _as_array(output: Any) -> Any:
+    """Return an array with elements of its own, as ``model.predict`` does: not a view of a tensor."""
+    return output.numpy() if isinstance(output, tf.Tensor) else output
 
 
 def _arrays(x: Any) -> list[np.ndarray[Any, Any]] | None:

@@ -57,7 +57,10 @@ class StopCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has
     def _look(self, name: str) -> bool:
         if not stop_asked():
             return False
-        setattr(self.model, name, True)
+        # On JAX this may be a thread beside the training's, and a look at `self.model` takes back
+        # what the model's variables were before the batch that runs, which are of no use any more.
+        on_jax = keras.backend.backend() == "jax"
+        setattr(self._model if on_jax else self.model, name, True)
         self.stopped |= name == "stop_training"
         return True
 

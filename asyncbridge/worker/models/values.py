@@ -8,6 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from asyncbridge.worker.tensors import find
+from asyncbridge.worker.torch_tensors import is_ordinary
+
 __all__ = ["plain"]
 
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, np.ndarray})
@@ -44,7 +47,11 @@ def _contained(value: Any) -> Any:
 
 
 def _as_array(leaf: Any) -> Any:
-    return keras.ops.convert_to_numpy(leaf) if _is_dense(leaf) else leaf
+    if not _is_dense(leaf):
+        return leaf
+    # Keras's own conversion copies; these are views where there can be, copied as they leave.
+    convert = find(type(leaf)) or keras.ops.convert_to_numpy
+    return convert(leaf)
 
 
 def _is_dense(leaf: Any) -> bool:
@@ -53,4 +60,6 @@ def _is_dense(leaf: Any) -> bool:
     if isinstance(leaf, keras.Variable):
         return True
     # Only what holds numbers in rows and columns can be an array: no sparse or ragged tensor.
-    return bool(keras.ops.is_tensor(leaf)) and hasattr(leaf, "__array__")
+    if not keras.ops.is_tensor(leaf) or not hasattr(leaf, "__array__"):
+        return False
+    return keras.backend.backend() != "torch" or is_ordinary(leaf)

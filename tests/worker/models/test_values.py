@@ -74,3 +74,15 @@ made = worker_models.plain(layer.kept)
     type(made["b"]) is tuple, type(made["b"][1]) is list, made["b"],
 ]
 """) == [False, True, True, True, [1.0], True, True, [1, [2]]]
+
+
+def test_an_array_is_a_view(worker: KerasProcess) -> None:
+    """It is the tensor's own memory, which is copied as it leaves, and not before."""
+    assert worker.run("""
+tensor, variable = keras.ops.ones((100, 100)), keras.Variable(np.ones(100))
+made = worker_models.plain([tensor, variable])
+read = np.asarray(variable.value.read_value())
+shared = [np.shares_memory(made[0], np.asarray(tensor)), np.shares_memory(made[1], read)]
+variable.assign_add(np.ones(100))
+[*shared, float(made[1][0])]
+""") == [True, True, 1.0]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from asyncbridge.client.rebatching import Rebatcher, is_small
 from asyncbridge.client.sources import SourceThread
+from asyncbridge.client.vain import wait_of_task, wait_of_thread
 from asyncbridge.errors import RemoteProtocolError
 from asyncbridge.protocol.messages import BulkRef, Fault, Payload
 from asyncbridge.protocol.streams import LARGE_ITEM, Outflow
@@ -21,8 +22,10 @@ from asyncbridge.tasks import spawn
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from asyncbridge.client.pending import Pending
     from asyncbridge.client.sources import Source
     from asyncbridge.client.transfers import Transfers
+    from asyncbridge.client.vain import Wait
     from asyncbridge.protocol.messages import Message, StreamTaken
     from asyncbridge.transport.arena import Segment
 
@@ -95,6 +98,21 @@ class Pump:
     def drawn(self) -> int:
         """How many items the source has given in this turn."""
         return self._drawn
+
+    @property
+    def why(self) -> str:
+        """What its command waits for."""
+        return f"the source of {self.source.label}"
+
+    def is_awaited(self, message: StreamTaken) -> bool:
+        """Tell whether the worker, which said so once, still waits for the next item."""
+        return not self._closing and self._out.has_sent(message)
+
+    def wait(self, is_behind: Callable[[Pending], bool]) -> Wait | None:
+        """Return what the source waits for in vain."""
+        if self._thread is not None and self._thread.is_called:
+            return wait_of_thread(self._thread.ident, is_behind)
+        return None if self.task is None else wait_of_task(self.task, is_behind)
 
     def taken(self, message: StreamTaken) -> None:
         """Take what the worker says: it wants items, or has taken some.

@@ -151,6 +151,7 @@ class StreamAdapter(GeneratorDataAdapter):  # type: ignore[misc]  # keras has no
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
+        feed.holds_all = True  # threads of a pipeline ask for what the GPU thread waits for
         self._turn = iter(feed)
         self._first_batches = list(map(self._made, islice(self._turn, LOOK_AT)))
         self._unused: list[Any] = list(self._first_batches)

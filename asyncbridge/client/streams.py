@@ -126,9 +126,11 @@ class Streams:
 
 def source_error(item: Pending, pump: Pump, error: BaseException) -> SourceError:
     """Build the exception for a command whose data could not be had."""
-    told = SourceError(
-        f"{item.label or 'the command'}: the source of {pump.source.label} raised "
-        f"{type(error).__qualname__} after {pump.drawn} items: {error}"
+    what = (
+        f"gave what cannot be used: {error}"
+        if pump.refused
+        else f"raised {type(error).__qualname__} after {pump.drawn} items: {error}"
     )
+    told = SourceError(f"{item.label or 'the command'}: the source of {pump.source.label} {what}")
     told.__cause__ = error
     return told

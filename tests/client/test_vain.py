@@ -205,6 +205,7 @@ async def test_who_holds_an_iterator_in_a_thread() -> None:
         return made
 
     def look(promise: Promise[Any], *, shared: bool) -> bool:
+        found = False
         for _ in watched(shared=shared):
             _blocked[get_ident()] = Blocked(promise, print)
             found = ThreadReader(weak[-1], get_ident()).wait(always) is not None

@@ -43,6 +43,7 @@ def fit(model: Any, *, callbacks: Any = None, **arguments: Any) -> dict[str, Any
         history = model.fit(**arguments, callbacks=listed)
     # An epoch that was stopped before its first batch has computed nothing.
     whole = len(history.epoch) - reporting.ended_empty
+    stopped = reporting.stopped or (were_cut(arguments) and stop_asked())
     return {
         "history": {
             str(name): [number(value) for value in values[:whole]]
@@ -50,9 +51,9 @@ def fit(model: Any, *, callbacks: Any = None, **arguments: Any) -> dict[str, Any
         },
         "epoch": [int(epoch) for epoch in history.epoch[:whole]],
         "params": dict(history.params),
-        "stopped": reporting.stopped or (were_cut(arguments) and stop_asked()),
+        "stopped": stopped,
         "ran_out": shortage(listed, int(epochs) - int(begin)),
-        "validation_ran_out": None if stop_asked() else validation_shortage(listed),
+        "validation_ran_out": None if stopped else validation_shortage(listed),
     }
 
 

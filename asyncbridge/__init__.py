@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from asyncbridge.errors import BridgeClosed as BridgeClosed
     from asyncbridge.errors import CodegenError as CodegenError
     from asyncbridge.errors import ConnectError as ConnectError
+    from asyncbridge.errors import DeadlockError as DeadlockError
     from asyncbridge.errors import DecodeError as DecodeError
     from asyncbridge.errors import DependencyError as DependencyError
     from asyncbridge.errors import IdentifierError as IdentifierError
@@ -68,7 +69,7 @@ _HOMES = {
     ),
     "asyncbridge.errors": (
         "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
-        "ConnectError", "DecodeError", "DependencyError", "IdentifierError",
+        "ConnectError", "DeadlockError", "DecodeError", "DependencyError", "IdentifierError",
         "LocalProtocolError", "ProtocolError", "ProtocolVersionError", "QueueFull",
         "RemoteError", "RemoteProtocolError", "SerializationError", "SocketPermissionError",
         "SourceError", "TooLarge", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
@@ -103,7 +104,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "Stream", "stream",
     # errors
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
-    "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
+    "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
     "RemoteProtocolError", "SerializationError", "SocketPermissionError",
     "SourceError", "TooLarge", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",

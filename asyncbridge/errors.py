@@ -12,7 +12,8 @@ peer's, ``Worker…`` is the process at the other end.
     ├── SerializationError        a value with no wire form                  (TypeError)
     ├── DecodeError               bytes that are no value                    (ValueError)
     ├── TooLarge                  a size over a limit                        (ValueError)
-    ├── SourceError               what gives a stream its items raised
+    ├── DeadlockError             a wait that holds up what it waits for     (RuntimeError)
+    ├── SourceError               what a stream's items come from failed
     ├── ProtocolError
     │   ├── LocalProtocolError    this side broke the protocol
     │   ├── RemoteProtocolError   the peer broke the protocol
@@ -40,6 +41,7 @@ __all__ = [
     "BridgeClosed",
     "CodegenError",
     "ConnectError",
+    "DeadlockError",
     "DecodeError",
     "DependencyError",
     "IdentifierError",
@@ -106,8 +108,12 @@ class TooLarge(AsyncBridgeError, ValueError):
     """A size over a limit; nothing was sent."""
 
 
+class DeadlockError(AsyncBridgeError, RuntimeError):
+    """A wait inside of a stream for a command that comes behind the one which waits for it."""
+
+
 class SourceError(AsyncBridgeError):
-    """What gives a stream its items raised; that exception is the cause."""
+    """What a stream's source gave or raised cannot be used; the exception is the cause."""
 
 
 class ProtocolError(AsyncBridgeError):

@@ -20,7 +20,20 @@ class Stream:
         label: What errors call it.
     """
 
-    __slots__ = ("_source", "batch_size", "convert", "floats", "label", "restarts", "steps")
+    __slots__ = (
+        "_source",
+        "batch_size",
+        "check",
+        "convert",
+        "floats",
+        "label",
+        "restarts",
+        "steps",
+    )
+    _wire_advice = (
+        "a stream is a binding, or a model's data, by itself: pass it beside the others, by a name "
+        "of its own"
+    )
 
     def __init__(
         self,
@@ -43,6 +56,8 @@ class Stream:
         """Whether floats become Keras's own kind of floats, as those of arrays do."""
         self.convert: Callable[[Any, int], object] | None = None
         """Makes of an item, and its place in its turn, what is sent."""
+        self.check: Callable[[Any, int], None] | None = None
+        """Looks at what is about to be sent, and at the place of the item that it comes from."""
 
     @property
     def is_asynchronous(self) -> bool | None:
@@ -97,10 +112,21 @@ def stream(
 
 
 def _check_source(source: object) -> None:
-    if isinstance(source, (str, bytes, dict)) or hasattr(source, "dtype"):
+    if hasattr(source, "dtype") or hasattr(source, "columns"):
         raise TypeError(
-            f"stream() takes what gives batches one after another, not {type(source).__name__}: pass "
-            "arrays as they are, or a list of them"
+            f"stream() takes what gives batches one after another, and this is one "
+            f"{type(source).__name__}: pass it as it is, fit(x, y), or cut it into batches by "
+            "stream([(x, y)], batch_size=32)"
+        )
+    if isinstance(source, (str, bytes, dict)):
+        raise TypeError(
+            f"stream() takes what gives batches one after another, not {type(source).__name__}: "
+            "wrap what is one batch in a list"
+        )
+    if isinstance(source, tuple) and any(hasattr(part, "dtype") for part in source):
+        raise TypeError(
+            "stream() takes what gives batches one after another, and a tuple of arrays is one "
+            "batch: pass them as they are, fit(x, y), or wrap it, stream([(x, y)])"
         )
     if not callable(source) and not isinstance(source, (Iterable, AsyncIterable)):
         raise TypeError(

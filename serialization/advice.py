@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from types import FunctionType
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -31,7 +32,7 @@ def refusal(kind: type, known: Container[type]) -> str:
     if kind is np.memmap:
         return files.MEMMAP_ADVICE
     text = f"object of type {kind.__name__} has no wire form"
-    advice = extras.advice(kind) or _own_advice(kind)
+    advice = extras.advice(kind) or _own_advice(kind) or _flow_advice(kind)
     if advice is not None:
         return f"{text}; {advice}"
     if issubclass(kind, enum.Enum):
@@ -54,6 +55,18 @@ def _own_advice(kind: type) -> str | None:
         return None
     advice: str | None = getattr(kind, "_wire_advice", None)
     return advice
+
+
+def _flow_advice(kind: type) -> str | None:
+    """Return what to do with what gives items one after another."""
+    if hasattr(kind, "__anext__") or hasattr(kind, "__next__"):
+        return "asyncbridge.stream(value), as a binding of its own, lets its items flow"
+    if issubclass(kind, FunctionType):
+        return (
+            "bridge.run(function) runs it in the worker, and asyncbridge.stream(function) lets "
+            "flow what it gives"
+        )
+    return None
 
 
 def _is_plain_class(kind: type) -> bool:

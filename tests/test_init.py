@@ -21,7 +21,7 @@ PUBLIC = {
     "Stream", "stream",
     # errors
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
-    "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
+    "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
     "RemoteProtocolError", "SerializationError", "SocketPermissionError", "SourceError", "TooLarge",
     "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",

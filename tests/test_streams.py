@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,11 +50,21 @@ def test_a_function_returns_what_can_be_gone_through() -> None:
         stream(lambda: 3).begin()  # type: ignore[arg-type, return-value]
 
 
-@pytest.mark.parametrize("source", [3, "text", b"bytes", {"x": 1}, np.zeros(3)])
+@pytest.mark.parametrize(
+    "source",
+    [3, "text", b"bytes", {"x": 1}, np.zeros(3), (np.zeros(3), np.zeros(3))],
+)
 def test_what_gives_no_batches_is_refused(source: object) -> None:
     """Arrays are data, and no sequence of batches."""
     with pytest.raises(TypeError, match="stream\\(\\) takes"):
         stream(source)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("source", [np.zeros(3), (np.zeros(3), np.zeros(3))])
+def test_one_batch_is_told_how_to_be_passed(source: Any) -> None:
+    """As it is, or in a list."""
+    with pytest.raises(TypeError, match=r"pass .* as .*, fit\(x, y\), or .*stream\(\[\(x, y\)\]"):
+        stream(source)
 
 
 def test_numbers_are_checked() -> None:

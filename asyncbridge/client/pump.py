@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from asyncbridge.client.rebatching import Rebatcher, is_small
 from asyncbridge.client.sources import SourceThread
+from asyncbridge.client.vain import wait_of_task, wait_of_thread
 from asyncbridge.errors import RemoteProtocolError
 from asyncbridge.protocol.messages import BulkRef, Fault, Payload
 from asyncbridge.protocol.streams import LARGE_ITEM, Outflow
@@ -19,10 +21,12 @@ from asyncbridge.serialization.split import split
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
+    from asyncbridge.client.pending import Pending
     from asyncbridge.client.sources import Source
     from asyncbridge.client.transfers import Transfers
+    from asyncbridge.client.vain import Wait
     from asyncbridge.protocol.messages import Message, StreamTaken
     from asyncbridge.transport.arena import Segment
 
@@ -65,7 +69,8 @@ class Pump:
         post: Queues a message to the worker.
 
     Attributes:
-        error: What the source has raised.
+        error: What the source has raised, or what was wrong with what it gave.
+        refused: Whether it was that: the source itself did not fail.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class Pump:
     ) -> None:
         self.source = source
         self.error: BaseException | None = None
+        self.refused = False
         self.task: asyncio.Task[None] | None = None
         self._out = Outflow(command, place)
         self._prefix = f"{command}-s{place}"
@@ -95,6 +101,21 @@ class Pump:
     def drawn(self) -> int:
         """How many items the source has given in this turn."""
         return self._drawn
+
+    @property
+    def why(self) -> str:
+        """What its command waits for."""
+        return f"the source of {self.source.label}"
+
+    def is_awaited(self, message: StreamTaken) -> bool:
+        """Tell whether the worker, which said so once, still waits for the next item."""
+        return not self._closing and self._out.has_sent(message)
+
+    def wait(self, is_behind: Callable[[Pending], bool]) -> Wait | None:
+        """Return what the source waits for in vain."""
+        if self._thread is not None and self._thread.is_called:
+            return wait_of_thread(self._thread.ident, is_behind)
+        return None if self.task is None else wait_of_task(self.task, is_behind)
 
     def taken(self, message: StreamTaken) -> None:
         """Take what the worker says: it wants items, or has taken some.
@@ -248,20 +269,34 @@ class Pump:
         """Make batches of an item."""
         stream, number = self.source.stream, self._drawn
         self._drawn += 1
-        if stream.convert is not None:
-            item = stream.convert(item, number)
-        if self._batches is None:
-            self._ready.append(item)
-        else:
-            self._ready.extend(self._batches.feed(item))
+        with self._refusing():
+            if stream.convert is not None:
+                item = stream.convert(item, number)
+            if self._batches is None:
+                self._ready.append(item)
+            else:
+                self._ready.extend(self._batches.feed(item))
+
+    @contextmanager
+    def _refusing(self) -> Generator[None]:
+        """Note that what fails here is no failure of the source."""
+        try:
+            yield
+        except Exception:
+            self.refused = True
+            raise
 
     def _take_rest(self) -> None:
         if self._batches is not None:
             self._ready.extend(self._batches.rest())
 
     def _pack(self) -> _Packed:
-        path = f"item {self._drawn - 1} of {self.source.label}"
-        value = encode(self._ready.popleft(), path=path, files=False)
+        number, stream, item = self._drawn - 1, self.source.stream, self._ready.popleft()
+        with self._refusing():
+            if stream.check is not None:
+                stream.check(item, number)
+            value = encode(item, path=f"item {number} of {self.source.label}", files=False)
+        del item
         self._packed += 1
         small, bulk = split(value, prefix=f"{self._prefix}-{self._packed}")
         parts = (part if isinstance(part, BulkRef) else bytes(part) for part in small.buffers)

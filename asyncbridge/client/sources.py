@@ -70,6 +70,9 @@ class SourceThread:
 
     Args:
         context: What the calls run in.
+
+    Attributes:
+        ident: The thread's.
     """
 
     def __init__(self, context: Context) -> None:
@@ -77,7 +80,16 @@ class SourceThread:
         self._loop = asyncio.get_running_loop()
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         # A daemon: a source that blocks for ever must not keep the process from ending.
-        threading.Thread(target=self._serve, name="asyncbridge-source", daemon=True).start()
+        thread = threading.Thread(target=self._serve, name="asyncbridge-source", daemon=True)
+        thread.start()
+        assert thread.ident is not None
+        self.ident = thread.ident
+        self._waits = False
+
+    @property
+    def is_called(self) -> bool:
+        """Whether a call's outcome is waited for."""
+        return self._waits
 
     async def call(
         self, function: Callable[[], T], lost: Callable[[T], object] = lambda _: None
@@ -96,12 +108,15 @@ class SourceThread:
                 self._loop.call_soon_threadsafe(_answer, answer, outcome, lost)
 
         self._calls.put(work)
+        self._waits = True
         try:
             outcome = await answer
         except asyncio.CancelledError:
             if answer.done() and not answer.cancelled():  # it came at the same moment
                 _answer(answer, answer.result(), lost)
             raise
+        finally:
+            self._waits = False
         if isinstance(outcome, Error) and isinstance(outcome.error, StopIteration):
             # A future cannot carry one.
             raise RuntimeError("a source raised StopIteration") from outcome.error  # noqa: TRY004

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from asyncbridge.client import faults
 from asyncbridge.client.parts import Parts
 from asyncbridge.client.pump import Pump
+from asyncbridge.client.standstill import Standstill
 from asyncbridge.errors import SourceError
 
 if TYPE_CHECKING:
@@ -39,11 +40,14 @@ class Streams:
         self._post = post
         self._pumps: dict[int, list[Pump]] = {}
         self._parts: dict[int, Parts] = {}
+        self._items: dict[int, Pending] = {}
+        self._standstills: dict[int, Standstill] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     def open(self, item: Pending) -> None:
         """Have the streams of a command ready; their sources are not touched yet."""
         if item.streams:
+            self._items[item.id] = item
             self._pumps[item.id] = [
                 Pump(item.id, place, source, self._transfers, self._post)
                 for place, source in enumerate(item.streams)
@@ -59,15 +63,30 @@ class Streams:
             raise RuntimeError("its parts are gone through already: they can be had once")
         if not self._protocol.want_parts(item.id):
             return None
-        parts = Parts(item.id, self._transfers, self._post, writable=item.writable)
+        parts = Parts(
+            item.id, self._transfers, self._post, writable=item.writable, promise=item.promise
+        )
+        self._items[item.id] = item
         self._parts[item.id] = parts
         return parts
 
     def taken(self, message: StreamTaken) -> None:
         """Let the stream go on of which the worker has taken some."""
-        pumps = self._pumps.get(message.id, [])
-        if 0 <= message.stream < len(pumps):
+        pumps, parts = self._pumps.get(message.id, []), self._parts.get(message.id)
+        if message.waits == "room":
+            if parts is not None:
+                self._stands(parts, message)
+        elif 0 <= message.stream < len(pumps):
             pumps[message.stream].taken(message)
+            if message.waits == "item":
+                self._stands(pumps[message.stream], message)
+
+    def _stands(self, flow: Pump | Parts, message: StreamTaken) -> None:
+        """Note that a command's code waits for this side."""
+        if (before := self._standstills.get(message.id)) is not None:
+            before.end()
+        item = self._items[message.id]
+        self._standstills[message.id] = Standstill(item, self._protocol, flow, message)
 
     def arrived(self, message: StreamItem) -> None:
         """Take a part of a command's value."""
@@ -95,6 +114,9 @@ class Streams:
             pump.task.add_done_callback(self._closing.discard)
         if (parts := self._parts.pop(command_id, None)) is not None:
             parts.end()
+        if (standstill := self._standstills.pop(command_id, None)) is not None:
+            standstill.end()
+        self._items.pop(command_id, None)
 
     async def closed(self) -> None:
         """Wait until the sources of commands that have ended are closed."""
@@ -104,9 +126,11 @@ class Streams:
 
 def source_error(item: Pending, pump: Pump, error: BaseException) -> SourceError:
     """Build the exception for a command whose data could not be had."""
-    told = SourceError(
-        f"{item.label or 'the command'}: the source of {pump.source.label} raised "
-        f"{type(error).__qualname__} after {pump.drawn} items: {error}"
+    what = (
+        f"gave what cannot be used: {error}"
+        if pump.refused
+        else f"raised {type(error).__qualname__} after {pump.drawn} items: {error}"
     )
+    told = SourceError(f"{item.label or 'the command'}: the source of {pump.source.label} {what}")
     told.__cause__ = error
     return told

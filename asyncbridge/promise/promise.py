@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar, c
 
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import runs_elsewhere
+from asyncbridge.promise.blocking import block_until_settled
 from asyncbridge.promise.combinators import Combinators
 from asyncbridge.promise.handlers import check_handlers, split_catch
 from asyncbridge.promise.loops import loop_here, start_on
@@ -28,7 +29,6 @@ from asyncbridge.promise.reactions import (
     settlers,
 )
 from asyncbridge.promise.waiting import (
-    block_until_settled,
     check_seconds,
     copy_of,
     wait,
@@ -314,6 +314,7 @@ class Promise(Combinators[T]):
             timeout: Seconds to wait at most; None waits for ever.
 
         Raises:
+            DeadlockError: It can never come, for this thread holds up the command before it.
             WrongLoopError: An event loop runs in this thread; use ``await``.
             TimeoutError: The time is over; the promise goes on.
             RuntimeError: The promise's loop does not run, so it can never be settled.

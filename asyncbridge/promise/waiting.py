@@ -1,4 +1,4 @@
-"""Waiting for a promise: in a task of its loop, on another loop, or in a blocked thread.
+"""Waiting for a promise: in a task of its loop, or on another loop.
 
 A promise is typed here as what is needed of it: a future whose ``add_done_callback`` may be
 called from any thread.
@@ -7,7 +7,6 @@ called from any thread.
 from __future__ import annotations
 
 import asyncio
-import threading
 from asyncio.events import _get_running_loop
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.errors import WrongLoopError
-from asyncbridge.outcome import LOOK_EVERY, Error, block_until, capture, check_running
-from asyncbridge.promise.callbacks import CallbackQueue
+from asyncbridge.outcome import LOOK_EVERY, Error, capture, check_running
 from asyncbridge.promise.loops import start_on
 from asyncbridge.promise.views import short
 
@@ -26,15 +24,17 @@ if TYPE_CHECKING:
     from contextvars import Context
 
 __all__ = [
+    "Awaiting",
     "Waiter",
-    "block_until_settled",
     "check_seconds",
     "copy_of",
     "no_longer_when_done",
+    "pass_on",
     "wait",
     "wait_at_most",
     "wait_elsewhere",
     "when_done",
+    "when_open",
 ]
 
 T = TypeVar("T")
@@ -51,35 +51,47 @@ class Waiter:
     Future; but the task's cancellation stops here and only takes the wake-up back.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_message", "_promise", "_wakeup", "get_loop")
+    __slots__ = ("_asyncio_future_blocking", "_error", "_message", "_wakeup", "get_loop", "promise")
 
     def __init__(self, promise: asyncio.Future[Any]) -> None:
         self._asyncio_future_blocking = True  # the mark of `yield from` in asyncio's protocol
-        self._promise = promise
+        self.promise = promise
         self.get_loop = promise.get_loop  # the task asks for it: it is to be its own
 
     def __repr__(self) -> str:
-        return repr(self._promise)
+        return repr(self.promise)
 
     def add_done_callback(
         self, wakeup: Callable[[Any], object], *, context: Context | None = None
     ) -> None:
         """Have the promise call the task's wake-up."""
         self._wakeup: tuple[Callable[[Any], object], Context | None] | None = (wakeup, context)
-        _add_done_callback(self._promise, wakeup, context=context)
+        _add_done_callback(self.promise, wakeup, context=context)
 
     def cancel(self, msg: object = None) -> bool:
         """Wake the task alone; return False if it is about to wake anyway."""
-        if self._wakeup is None or self._promise.done():
+        if self._wakeup is None or self.promise.done():
             return False
         (wakeup, context), self._wakeup = self._wakeup, None
         self._message = msg
-        self._promise.remove_done_callback(wakeup)
-        self._promise.get_loop().call_soon(wakeup, self, context=context)
+        self._error: BaseException | None = None
+        self.promise.remove_done_callback(wakeup)
+        self.promise.get_loop().call_soon(wakeup, self, context=context)
         return True
 
+    def fail(self, error: BaseException) -> None:
+        """Wake the task alone, by an error; in vain if it is about to wake anyway."""
+        if self.cancel():
+            self._error = error
+
     def result(self) -> None:
-        """Raise the cancellation: asked for by the task that ``cancel`` woke."""
+        """Raise the cancellation, or the error: asked for by the task that was woken."""
+        error, self._error = self._error, None  # its traceback holds this frame
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error
         raise asyncio.CancelledError(*(() if self._message is None else (self._message,)))
 
 
@@ -91,7 +103,7 @@ class _Relay:
     callback: Callable[[Any], object]
 
     def __call__(self, future: asyncio.Future[Any]) -> None:
-        _when_open(self.loop, self.callback, future)
+        when_open(self.loop, self.callback, future)
 
 
 def wait(promise: asyncio.Future[T]) -> Generator[Any, None, T]:
@@ -110,15 +122,24 @@ def wait(promise: asyncio.Future[T]) -> Generator[Any, None, T]:
         del promise  # the error's traceback holds this frame: a cycle otherwise
 
 
-class _Copy(asyncio.Future[T]):
-    """A future that looks like the promise that it waits for."""
+class Awaiting(asyncio.Future[T]):
+    """A future that one ``await`` of a promise waits on, and that looks like it.
 
-    def __init__(self, promise: asyncio.Future[T], *, loop: AbstractEventLoop) -> None:
+    Attributes:
+        promise: What is awaited.
+    """
+
+    def __init__(self, promise: asyncio.Future[Any], *, loop: AbstractEventLoop) -> None:
         super().__init__(loop=loop)
-        self._promise = promise
+        self.promise = promise
 
     def __repr__(self) -> str:
-        return repr(self._promise)
+        return repr(self.promise)
+
+    def fail(self, error: BaseException) -> None:
+        """End the wait by an error; in vain if it is over."""
+        if not self.done():
+            self.set_exception(error)
 
 
 def copy_of(promise: asyncio.Future[T]) -> asyncio.Future[T]:
@@ -130,15 +151,16 @@ def copy_of(promise: asyncio.Future[T]) -> asyncio.Future[T]:
         WrongLoopError: The promise is of another loop, which does not run.
     """
     loop = _check_loop(promise)
-    copy = _Copy[T](promise, loop=loop)
-    pass_on = partial(_pass_on, copy)
-    when_done(promise, loop, pass_on)
+    copy = Awaiting[T](promise, loop=loop)
+    settle = partial(pass_on, copy)
+    when_done(promise, loop, settle)
     _look_after(promise.get_loop(), copy)
-    copy.add_done_callback(lambda _: _leave(promise, loop, pass_on))
+    copy.add_done_callback(lambda _: _leave(promise, loop, settle))
     return copy
 
 
-def _pass_on(copy: asyncio.Future[T], promise: asyncio.Future[T]) -> None:
+def pass_on(copy: asyncio.Future[T], promise: asyncio.Future[T]) -> None:
+    """Let a future end as a promise has; one that has ended stays as it is."""
     if copy.done():
         return
     if promise.cancelled():
@@ -163,7 +185,7 @@ def wait_elsewhere(promise: asyncio.Future[Any]) -> Generator[Any, None, None]:
     try:
         yield from woken
     finally:
-        _when_open(promise.get_loop(), promise.remove_done_callback, relay)
+        when_open(promise.get_loop(), promise.remove_done_callback, relay)
 
 
 async def wait_at_most(
@@ -185,7 +207,8 @@ async def wait_at_most(
     if promise.done():
         return
     loop = _check_loop(promise)
-    woken: asyncio.Future[None] = loop.create_future()
+    # One that has no end of its own is to be seen as what it is: a wait for the promise.
+    woken = loop.create_future() if timeout is not None else Awaiting[None](promise, loop=loop)
     wake = partial(_wake, woken)
     timer = None if timeout is None else loop.call_later(timeout, wake, None)
     when_done(promise, loop, wake)
@@ -234,47 +257,12 @@ def _leave(
     if home is loop:
         promise.remove_done_callback(callback)
     else:
-        _when_open(home, promise.remove_done_callback, _Relay(loop, callback))
+        when_open(home, promise.remove_done_callback, _Relay(loop, callback))
 
 
 def _wake(woken: asyncio.Future[None], _: object) -> None:
     if not woken.done():
         woken.set_result(None)
-
-
-def block_until_settled(promise: asyncio.Future[Any], timeout: float | None) -> None:
-    """Block this thread until the promise, of a loop in another one, is settled.
-
-    Raises:
-        ValueError: The timeout is negative.
-        WrongLoopError: An event loop runs in this thread.
-        TimeoutError: The time is over.
-        RuntimeError: The promise's loop does not run.
-    """
-    check_seconds("timeout", timeout)
-    if _get_running_loop() is not None:
-        raise WrongLoopError("wait_for_value() would block this event loop: use `await`")
-    if not promise.done() and not _settled_in_time(promise, timeout):
-        raise TimeoutError(f"no value after {timeout} s; the promise itself goes on")
-
-
-def _settled_in_time(promise: asyncio.Future[Any], timeout: float | None) -> bool:
-    settled, loop = threading.Event(), promise.get_loop()
-    calls = CallbackQueue.here(loop)
-    callback = partial(_set_event, settled, calls)
-    promise.add_done_callback(callback)
-    try:
-        if calls is not None:
-            return calls.run_until(settled, timeout)
-        return block_until(settled, loop, timeout)
-    finally:
-        _when_open(loop, promise.remove_done_callback, callback)
-
-
-def _set_event(event: threading.Event, calls: CallbackQueue | None, _: object) -> None:
-    event.set()
-    if calls is not None:
-        calls.wake()
 
 
 def when_done(
@@ -298,7 +286,7 @@ def no_longer_when_done(
     if home is loop:
         _remove_done_callback(future, callback)
     else:
-        _when_open(home, _remove_done_callback, future, _Relay(loop, callback))
+        when_open(home, _remove_done_callback, future, _Relay(loop, callback))
 
 
 def check_seconds(name: str, seconds: float | None) -> None:
@@ -316,7 +304,7 @@ def check_seconds(name: str, seconds: float | None) -> None:
         raise ValueError(f"{name} must be 0 or more seconds, not {seconds}")
 
 
-def _when_open(loop: AbstractEventLoop, callback: Callable[..., object], *args: object) -> None:
+def when_open(loop: AbstractEventLoop, callback: Callable[..., object], *args: object) -> None:
     """Run the callback on another thread's loop; where that has closed, nobody waits for it."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(callback, *args)

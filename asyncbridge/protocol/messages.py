@@ -25,6 +25,7 @@ OLDEST_VERSION = 1
 WorkerState = Literal["importing", "ready", "failed"]
 StreamName = Literal["stdout", "stderr"]
 StopMode = Literal["auto", "dequeue", "graceful", "interrupt"]
+StreamWait = Literal["nothing", "item", "room"]
 
 
 # --- from the client ---------------------------------------------------------------------
@@ -327,12 +328,15 @@ class StreamTaken:
         turn: Counts how often the receiver began anew. A turn's first message, which takes
             nothing yet, asks for its items.
         count: The items taken in this turn.
+        waits: From the worker alone: its code stands still, and the command with it, until the
+            item behind these comes; or until the client takes more parts than these.
     """
 
     id: int
     stream: int
     turn: int
     count: int
+    waits: StreamWait = "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

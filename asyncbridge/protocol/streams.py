@@ -7,6 +7,7 @@ items it has taken; the sender keeps a few ahead of that, so that the receiver n
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from asyncbridge.errors import RemoteProtocolError
@@ -16,7 +17,7 @@ from asyncbridge.protocol.messages import StreamEnd, StreamItem, StreamTaken
 if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Fault, Payload
 
-__all__ = ["AHEAD", "LARGE_ITEM", "SMALL_AHEAD", "Inflow", "Outflow", "Tally"]
+__all__ = ["AHEAD", "LARGE_ITEM", "SMALL_AHEAD", "TELL_AFTER_S", "Inflow", "Outflow", "Tally"]
 
 AHEAD: Final = Bound(count=3, size=256 * MIB)
 """What a sender keeps on the way: one being worked on, one ready, one in the making."""
@@ -24,6 +25,8 @@ SMALL_AHEAD: Final = Bound(count=32, size=1 * MIB)
 """What it may have on the way instead, for steps may take less time than a message."""
 LARGE_ITEM: Final = 64 * KIB
 """Bytes from which an item is told of by itself; smaller ones are told of, and drawn, together."""
+TELL_AFTER_S: Final = 0.1
+"""Seconds after which code that waits for the other side says so: short waits are not worth it."""
 TOGETHER: Final = 8
 """How many, at most. A sender that has not heard of seven still has room for more."""
 
@@ -43,6 +46,10 @@ class Outflow:
         self._sent = self._taken = 0
         self._sizes: deque[int] = deque()
         self._held = 0
+
+    def has_sent(self, message: StreamTaken) -> bool:
+        """Tell whether the receiver has had all that was sent of the turn."""
+        return message.turn == self.turn and message.count == self._sent
 
     @property
     def has_room(self) -> bool:
@@ -71,6 +78,12 @@ class Outflow:
         if message.turn == self.turn:
             self._count(message.count)
         return False
+
+    def waiting(self) -> StreamTaken:
+        """Return what tells that the sender waits for room."""
+        return StreamTaken(
+            id=self._command, stream=self._stream, turn=self.turn, count=self._taken, waits="room"
+        )
 
     def item(self, value: Payload) -> StreamItem:
         """Return the next item of the turn; it counts as being on the way."""
@@ -139,6 +152,14 @@ class Inflow:
         """Count more items as taken."""
         self._taken += count
         return self._said()
+
+    def waiting(self, count: int) -> StreamTaken:
+        """Count more items as taken, and tell that the next one is waited for."""
+        return replace(self.take(count), waits="item")
+
+    def has_told(self, message: StreamTaken) -> bool:
+        """Tell whether the sender knows of all that was said to be taken."""
+        return message.turn == self.turn and message.count == self._taken
 
     @property
     def _name(self) -> str:

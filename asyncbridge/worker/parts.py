@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import contextmanager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from asyncbridge.protocol.messages import Payload, StreamTaken
-from asyncbridge.protocol.streams import Outflow
+from asyncbridge.protocol.streams import TELL_AFTER_S, Outflow
 from asyncbridge.serialization.codec import draft
 from asyncbridge.worker.results import pack_up
 from asyncbridge.worker.stopping import CommandStopped
@@ -84,7 +84,7 @@ class PartsOut:
             CommandStopped: The command is to stop.
             SerializationError: The part has no wire form.
         """
-        if not self._permits.get():
+        if not self._permission(post):
             raise CommandStopped("the rest of the parts is not wanted")
         prefix = f"{self._command}-p{self._count}"
         self._count += 1
@@ -97,7 +97,19 @@ class PartsOut:
         )
         post(lambda: self._send(payload, held))
 
+    def _permission(self, post: Callable[[Callable[[], None]], None]) -> bool:
+        """Wait for room; tell the client, if that lasts."""
+        try:
+            return self._permits.get(timeout=TELL_AFTER_S)
+        except Empty:
+            post(self._tell_waiting)
+        return self._permits.get()
+
     # --- on the loop ---
+
+    def _tell_waiting(self) -> None:
+        if not self._permitted and not self._stopped:
+            self._home.notify(self._out.waiting())
 
     def taken(self, message: StreamTaken) -> None:
         """Note that the client has taken some.

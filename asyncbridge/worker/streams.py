@@ -5,12 +5,13 @@ from __future__ import annotations
 from asyncio.events import _get_running_loop
 from collections import deque
 from dataclasses import replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import BulkRef, Fault, Payload, StreamEnd, StreamItem
-from asyncbridge.protocol.streams import Inflow, Tally
+from asyncbridge.protocol.streams import TELL_AFTER_S, Inflow, Tally
 from asyncbridge.serialization.codec import decode
 from asyncbridge.serialization.split import join
 from asyncbridge.tasks import spawn
@@ -42,6 +43,7 @@ class Feed:
         steps: How many items a turn has; None where that is unknown.
         restarts: Whether each turn begins at the beginning.
         floats: Whether floats are to become Keras's own kind of floats.
+        holds_all: Whether the command waits with whoever waits for an item, in whatever thread.
         was_cut: Whether a turn ended early, because the command is to stop.
     """
 
@@ -55,7 +57,9 @@ class Feed:
         self.steps: int | None = steps if type(steps) is int else None
         self.restarts = bool(description.get("restarts"))
         self.floats = bool(description.get("floats"))
+        self.holds_all = False
         self.was_cut = False
+        self._thread = get_ident()
         self._inflow = inflow
         self._ask = ask
         self._turn = -1
@@ -101,9 +105,9 @@ class Feed:
         """
         if self._ended_turn >= turn:
             raise StopIteration
-        of, entry = queue.get()
+        of, entry = self._taken_from(queue, turn)
         while of is not None and of != turn:
-            of, entry = queue.get()
+            of, entry = self._taken_from(queue, turn)
         if isinstance(entry, Payload):
             if (count := self._tally.add(entry.size)) > 0:
                 self._ask(lambda: self._inflow.take(count) if self._inflow.turn == turn else None)
@@ -116,6 +120,19 @@ class Feed:
             raise ConnectionError("the client that this stream came from is gone")
         self.was_cut |= of is None and self._end is not None
         raise StopIteration
+
+    def _taken_from(
+        self, queue: SimpleQueue[tuple[int | None, object]], turn: int
+    ) -> tuple[int | None, object]:
+        """Wait for an entry; tell the client, if that lasts and holds up the command."""
+        if not self.holds_all and get_ident() != self._thread:
+            return queue.get()
+        try:
+            return queue.get(timeout=TELL_AFTER_S)
+        except Empty:
+            count = self._tally.due()
+            self._ask(lambda: self._inflow.waiting(count) if self._inflow.turn == turn else None)
+        return queue.get()
 
     # --- on the loop ---
 

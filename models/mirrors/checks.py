@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["KerasDataWarning", "Site", "find_empty", "find_nan", "warn_of_data", "warn_of_end"]
+__all__ = [
+    "BatchCheck",
+    "KerasDataWarning",
+    "Site",
+    "find_empty",
+    "find_nan",
+    "warn_of_data",
+    "warn_of_end",
+    "warn_of_validation_end",
+]
 
 AT_ONCE_BYTES = 4 * 2**20
 """How much is checked before a call returns: about a millisecond. More goes to a thread."""
@@ -40,6 +49,11 @@ _EMPTY_ADVICE = "nothing is computed from it"
 _END_ADVICE = (
     "the training ended there; give fewer steps_per_epoch or epochs, or a function that begins "
     "anew, in asyncbridge.stream()"
+)
+
+_VALIDATION_END_ADVICE = (
+    "what was validated without a batch says nothing; give fewer validation_steps, or a function "
+    "that begins anew, in asyncbridge.stream()"
 )
 
 # Which warnings were shown at which line, by file: what a module keeps for itself otherwise.
@@ -223,6 +237,38 @@ def warn_of_data(
 def warn_of_end(taken: int, planned: int, *, site: Site) -> None:
     """Warn that a training ended with its source, before the steps that were asked for."""
     _warn([f"the source ended after {taken} of {planned} batches"], _END_ADVICE, site)
+
+
+def warn_of_validation_end(taken: int, planned: int, *, site: Site) -> None:
+    """Warn that validations had fewer steps than were asked for."""
+    text = f"the source of validation_data ended after {taken} of {planned} batches"
+    _warn([text], _VALIDATION_END_ADVICE, site)
+
+
+class BatchCheck:
+    """Warns of NaN in the batches of a stream, once: the first batch that has any tells enough.
+
+    Args:
+        label: What the batches are of, ``"x"`` or ``"validation_data"``.
+        site: The line to name.
+    """
+
+    def __init__(self, label: str, site: Site) -> None:
+        self._of = "batch" if label == "x" else f"{label}, batch"
+        self._site = site
+        self._found = False
+
+    def __call__(self, batch: object, number: int) -> None:
+        """Look at a batch, in the thread that advances the source, or on the loop."""
+        if self._found:
+            return
+        parts = batch if isinstance(batch, tuple) else (batch,)
+        named = zip(("x", "y", "sample_weight"), parts, strict=False)
+        where = f"{self._of} {number}"
+        texts = [text for name, part in named for text in find_nan(f"{where}: {name}", part)]
+        if texts:
+            self._found = True
+            _warn(texts, _NAN_ADVICE, self._site)
 
 
 def _check_aside(parts: Sequence[_Part], site: Site) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from asyncio.events import _get_running_loop
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
+from asyncbridge.errors import WrongLoopError
 from asyncbridge.models.mirrors.rows import rows_of, sliced
+from asyncbridge.outcome import Value
 from asyncbridge.promise import Promise
+from asyncbridge.promise.blocking import block_on
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator
 
     from asyncbridge.client.parts import Parts
     from asyncbridge.client.pending import Pending
@@ -33,35 +39,79 @@ class Prediction(Promise[Any]):
         super().__init__(loop=loop)
         self._batch_size = batch_size
         self._gone_through = False
+        self._parts: Parts | None = None
+        self._iterator: ref[Any] | None = None
 
-    async def __aiter__(self) -> AsyncGenerator[Any, None]:
+    def __aiter__(self) -> AsyncGenerator[Any, None]:
         """Go through the outputs, batch by batch; once.
 
         Raises:
+            DeadlockError: A wait in the loop, for a command that comes behind this one.
             RuntimeError: They were gone through before.
+            WrongLoopError: It is not the bridge's own loop.
         """
+        iterator = self._each()
+        self._iterator = ref(iterator)
+        return iterator
+
+    def __iter__(self) -> Generator[Any, None, None]:
+        """Go through them in a script, as ``async for`` does elsewhere.
+
+        Raises:
+            DeadlockError: As above.
+            RuntimeError: As above.
+            WrongLoopError: An event loop runs in this thread.
+        """
+        if _get_running_loop() is not None:
+            raise WrongLoopError("`for` would block this event loop: use `async for`")
+        iterator = self._stepwise(aiter(self))
+        self._iterator = ref(iterator)
+        return iterator
+
+    def _stepwise(self, steps: AsyncGenerator[Any, None]) -> Generator[Any, None, None]:
+        """Yield the parts to a thread without a loop: each step is made on the bridge's."""
+        try:
+            while (found := block_on(self._loop, partial(_next_of, steps))) is not None:
+                if self._parts is not None and self._iterator is not None:
+                    self._parts.held_by_thread(self._iterator)
+                yield found.value
+        finally:
+            if not self._loop.is_closed():  # else nothing is left that would end
+                block_on(self._loop, partial(_close, steps))
+
+    async def _each(self) -> AsyncGenerator[Any, None]:
+        if _get_running_loop() is not self._loop:
+            raise WrongLoopError("predictions are gone through on the loop of their bridge")
         if self._gone_through:
             raise RuntimeError("these predictions are gone through already: predict again")
         self._gone_through = True
         source: Pending | None = self._source  # type: ignore[assignment]  # a command's
-        parts = None if source is None else source.parts()
-        if parts is None:  # it began before it was known that parts are wanted
+        self._parts = None if source is None else source.parts()
+        if self._parts is None:  # it began before it was known that parts are wanted
             for part in _cut(await self, self._batch_size):
                 yield part
             return
-        async for part in _each(self, parts):
-            yield part
+        try:
+            async for part in self._parts:
+                if self._iterator is not None:
+                    self._parts.held_by_task(self._iterator)
+                yield part
+                self._parts.held_by_nobody()
+            await self  # for its error
+        finally:
+            self._parts.leave()
+            if not self.done():
+                self.cancel("its parts are not wanted any more", mode="graceful")
 
 
-async def _each(prediction: Prediction, parts: Parts) -> AsyncGenerator[Any, None]:
-    try:
-        async for part in parts:
-            yield part
-        await prediction  # for its error
-    finally:
-        parts.leave()
-        if not prediction.done():
-            prediction.cancel("its parts are not wanted any more", mode="graceful")
+async def _next_of(steps: AsyncGenerator[Any, None]) -> Value[Any] | None:
+    async for part in steps:
+        return Value(part)
+    return None
+
+
+async def _close(steps: AsyncGenerator[Any, None]) -> None:
+    await steps.aclose()
 
 
 def _cut(whole: Any, size: int) -> list[Any]:

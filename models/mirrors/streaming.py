@@ -16,6 +16,7 @@ __all__ = ["streamed"]
 
 BATCH_SIZE = 32
 """What Keras takes when none is given."""
+_DATA = ("x", "y", "sample_weight")
 
 
 def streamed(label: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,12 +31,13 @@ def streamed(label: str, values: Mapping[str, Any]) -> dict[str, Any]:
             is to last for several.
     """
     values = dict(values)
-    if is_on_disk(values.get("x")):
-        values = _by_rows(values)
-    elif (stream := as_stream(values.get("x"), "x")) is not None:
+    if (stream := as_stream(values.get("x"), "x")) is not None:
         _check_alone(label, values)
         _check_lasts(label, stream, values)
+        stream.convert = _Checked("x", trains=label != "predict")
         values["x"] = stream
+    elif any(is_on_disk(values.get(name)) for name in _DATA):
+        values = _from_disk(values)
     if "validation_data" in values:
         values["validation_data"] = _validation(label, values)
     return values
@@ -57,7 +59,7 @@ def as_stream(value: object, label: str) -> Stream | None:
         _check_wrapped(value, label)
         return None
     stream.label = stream.label or label
-    stream.convert = _Checked(label)
+    stream.convert = _Checked(label, trains=True)
     return stream
 
 
@@ -75,9 +77,26 @@ def _check_wrapped(value: object, label: str) -> None:
 # --- arrays on disk ----------------------------------------------------------------------
 
 
+def _from_disk(values: dict[str, Any]) -> dict[str, Any]:
+    """Let arrays that a file holds be read there where the others are."""
+    from asyncbridge.serialization.files import FileArray, by_path  # noqa: PLC0415 - it needs numpy
+
+    x = values.get("x")
+    data: dict[str, Any] = {name: values.get(name) for name in _DATA}
+    if isinstance(x, FileArray):  # the worker maps it, and so the others
+        return values | {name: by_path(part) for name, part in data.items() if is_on_disk(part)}
+    for name, part in data.items():
+        if isinstance(part, FileArray):
+            raise TypeError(
+                f"{name}: an array by path is the worker's to read, and an np.memmap is read here, "
+                "batch by batch: pass all of them in one way"
+            )
+    return values if x is None or is_remote(x) else _by_rows(values)
+
+
 def _by_rows(values: dict[str, Any]) -> dict[str, Any]:
     """Let arrays that a file holds be read batch by batch, as Keras does with arrays."""
-    x, y, weight = values["x"], as_data(values.get("y")), as_data(values.get("sample_weight"))
+    x, y, weight = (as_data(values.get(name)) for name in _DATA)
     if values.get("class_weight") is not None:
         raise ValueError("class_weight= is for arrays in memory: give sample_weight= with a memmap")
     size = values.get("batch_size") or BATCH_SIZE
@@ -86,7 +105,7 @@ def _by_rows(values: dict[str, Any]) -> dict[str, Any]:
         at = _split_at(rows_of(x), split)
         rest = [sliced(part, at, rows_of(x)) for part in (x, y, weight)]
         x, y, weight = (sliced(part, 0, at) for part in (x, y, weight))
-        held_out = Rows(*rest, batch_size=values.get("validation_batch_size") or size)
+        held_out = Rows(*rest, batch_size=_held_out(values))
         values["validation_data"] = rows_stream(held_out, "validation_data")
     rows = Rows(x, y, weight, batch_size=size, shuffle=bool(values.get("shuffle", False)))
     values["x"] = rows_stream(rows, "x")
@@ -101,6 +120,11 @@ def rows_stream(rows: Rows, label: str) -> Stream:
     stream.floats = True
     stream.convert = _plain
     return stream
+
+
+def _held_out(values: Mapping[str, Any]) -> int:
+    """Return how many samples are validated with in one step."""
+    return values.get("validation_batch_size") or values.get("batch_size") or BATCH_SIZE
 
 
 def _split_at(count: int, split: float) -> int:
@@ -145,10 +169,15 @@ def _check_lasts(label: str, stream: Stream, values: Mapping[str, Any]) -> None:
 
 def _validation(label: str, values: Mapping[str, Any]) -> Any:
     given, where = values["validation_data"], f"{label}() argument 'validation_data'"
-    if isinstance(given, (tuple, list)) and given and is_on_disk(given[0]):
-        y, weight = (*map(as_data, given[1:]), None, None)[:2]
-        size = values.get("validation_batch_size") or values.get("batch_size") or BATCH_SIZE
-        return rows_stream(Rows(given[0], y, weight, batch_size=size), "validation_data")
+    if isinstance(given, (tuple, list)) and any(map(is_on_disk, given)):
+        parts = _from_disk(
+            dict(zip(_DATA, given, strict=False)) | {"batch_size": _held_out(values)}
+        )
+        stream = parts["x"]
+        if not isinstance(stream, Stream):
+            return tuple(parts[name] for name in _DATA[: len(given)])
+        stream.label = "validation_data"
+        return stream
     stream = as_stream(given, "validation_data")
     if stream is None:
         return given
@@ -173,37 +202,58 @@ class _Checked:
 
     Args:
         label: What errors call the stream.
+        trains: Whether a batch has targets.
     """
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, *, trains: bool) -> None:
         self._label = label
+        self._trains = trains
         self._first: object = None
 
     def __call__(self, batch: Any, number: int) -> object:
-        made = as_data(batch)
+        where = f"batch {number} of {self._label}"
+        if self._trains and isinstance(batch, list) and len(batch) in (2, 3) and _are_arrays(batch):
+            raise TypeError(
+                f"{where} is a list, which is several inputs without targets: give a tuple, (x, y) "
+                "or (x, y, sample_weight); several inputs alone are ([a, b],)"
+            )
+        # By its parts: rows as lists would make one array of x and y.
+        made = tuple(map(as_data, batch)) if isinstance(batch, tuple) else as_data(batch)
+        _check_samples(made, where)
         shape = _shape(made)
         if self._first is None:
             self._first = shape
         elif shape != self._first:
             raise ValueError(
-                f"batch {number} of {self._label} is {_told(shape)}, and the first was "
-                f"{_told(self._first)}: all batches have one structure"
+                f"{where} is {_told(shape)}, and the first was {_told(self._first)}: all batches "
+                "have one structure"
             )
-        _check_rows(made, f"batch {number} of {self._label}")
         return made
 
 
-def _check_rows(batch: object, where: str) -> None:
-    """See to it that x and y, where they are plain arrays, have as many rows as each other."""
-    if not isinstance(batch, tuple):
-        return
-    counts = [part.shape[0] for part in batch if getattr(part, "ndim", 0)]
-    if len(set(counts)) > 1:
-        named = zip(("x", "y", "sample_weight"), batch, strict=False)
-        told = [
-            f"{name} has {part.shape[0]} rows" for name, part in named if getattr(part, "ndim", 0)
-        ]
-        raise ValueError(f"{where}: {', '.join(told)}")
+def _are_arrays(parts: list[Any]) -> bool:
+    return all(hasattr(part, "dtype") and hasattr(part, "shape") for part in parts)
+
+
+def _check_samples(batch: object, where: str) -> None:
+    """See to it that x and y, where they are plain arrays, have as many samples as each other."""
+    parts: tuple[Any, ...] = batch if isinstance(batch, tuple) else (batch,)
+    named = dict(zip(_DATA, parts, strict=False))
+    rows: dict[str, int] = {}
+    for name, part in named.items():
+        if isinstance(part, (bool, int, float)) or getattr(part, "ndim", None) == 0:
+            raise ValueError(f"{where}: {name} is one number, not samples; {_SAMPLES_ADVICE}")
+        if hasattr(part, "ndim"):
+            rows[name] = part.shape[0]
+    if len(set(rows.values())) > 1:
+        told = ", ".join(f"{name} has {count} rows" for name, count in rows.items())
+        raise ValueError(f"{where}: {told}; {_SAMPLES_ADVICE}")
+
+
+_SAMPLES_ADVICE = (
+    "a batch holds several samples, in arrays (samples, ...), and a single one is a batch of one: "
+    "x[None], y[None]"
+)
 
 
 def _shape(value: Any) -> object:

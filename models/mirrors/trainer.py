@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbridge.models.mirrors.arguments import parameters_of, take
 from asyncbridge.models.mirrors.attributes import RemoteAttribute
-from asyncbridge.models.mirrors.checks import Site, warn_of_data, warn_of_end
+from asyncbridge.models.mirrors.checks import (
+    BatchCheck,
+    Site,
+    warn_of_data,
+    warn_of_end,
+    warn_of_validation_end,
+)
 from asyncbridge.models.mirrors.data import Data, DataTuple
 from asyncbridge.models.mirrors.history import TrainingHistory
 from asyncbridge.models.mirrors.mirror import Identifier, Mirror
@@ -24,6 +30,7 @@ from asyncbridge.models.mirrors.showing import show_training
 from asyncbridge.models.mirrors.streaming import BATCH_SIZE, streamed
 from asyncbridge.models.mirrors.training import Training
 from asyncbridge.promise import Promise
+from asyncbridge.streams import Stream
 
 if TYPE_CHECKING:
     from asyncbridge.models.mirrors.described import Described
@@ -284,7 +291,11 @@ class Trainer(Mirror):
         data = {name: taken[name] for name in _TRAINING_DATA if taken.get(name) is not None}
         _, bridge = settle([self], f"{label}()")
         assert bridge._loop is not None
-        warn_of_data(data, values, site=_site_of(self), loop=bridge._loop)
+        site = _site_of(self)
+        for name, value in data.items():
+            if isinstance(value, Stream):
+                value.check = BatchCheck(name, site)
+        warn_of_data(data, values, site=site, loop=bridge._loop)
         # What was made of the data stays so: an array is taken as it is.
         return self._run(method, {**values, **data}, transform, promise_factory)
 
@@ -327,4 +338,6 @@ def _complete(
     )
     if raw.get("ran_out"):
         warn_of_end(*raw["ran_out"], site=site)
+    if raw.get("validation_ran_out"):
+        warn_of_validation_end(*raw["validation_ran_out"], site=site)
     return history

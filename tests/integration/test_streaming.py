@@ -363,6 +363,83 @@ async def test_batches_that_differ(bridge: asyncbridge.Bridge) -> None:
         await seeded().fit(odd(), verbose=0)
 
 
+async def test_a_batch_of_another_shape(bridge: asyncbridge.Bridge) -> None:
+    """It is named with its shape, not as TensorFlow does."""
+
+    def odd() -> Iterator[object]:
+        yield from list(batches())[:2]
+        yield np.ones((32, 5), "float32"), Y[:32]
+
+    told = r"ValueError: batch 2 of the stream: x has the shape \(32, 5\), .* told \(any, 4\)"
+    with pytest.raises(asyncbridge.RemoteError, match=told):
+        await seeded().fit(odd(), verbose=0)
+
+
+async def test_nan_in_batches(bridge: asyncbridge.Bridge, tmp_path: Path) -> None:
+    """It is warned of, of a stream and of an array on disk."""
+    bad = np.memmap(tmp_path / "x", dtype="float32", mode="w+", shape=X.shape)
+    bad[:] = X
+    bad[40, 2] = np.nan
+    streamed = asyncbridge.stream([(bad[32:64], Y[32:64])])
+    told = r"batch .: x has NaN in column 2: 1 of 32"
+    training = seeded().fit(streamed, verbose=0)
+    with pytest.warns(keras.KerasDataWarning, match=told):
+        await training
+    training = seeded().fit(bad, Y, shuffle=False, verbose=0)
+    with pytest.warns(keras.KerasDataWarning, match=told):
+        await training
+
+
+async def test_a_validation_that_runs_out(bridge: asyncbridge.Bridge) -> None:
+    """It is told with the numbers of batches."""
+    data: Any = {"x": X, "y": Y, "validation_data": batches(), "validation_steps": 5}
+    training = seeded().fit(**data, epochs=2, verbose=0)
+    with pytest.warns(keras.KerasDataWarning, match="validation_data ended after 7 of 10 batches"):
+        await training
+
+
+async def test_targets_on_disk(bridge: asyncbridge.Bridge, tmp_path: Path) -> None:
+    """They train what those in memory do."""
+    on_disk = np.memmap(tmp_path / "y", dtype="float32", mode="w+", shape=Y.shape)
+    on_disk[:] = Y
+    known, other = seeded(), seeded()
+    first = await known.fit(asyncbridge.stream(list(batches())), verbose=0)
+    second = await other.fit(X, on_disk, shuffle=False, verbose=0)
+    assert first["loss"] == second["loss"]
+
+
+async def test_a_call_on_the_model_inside_of_its_loop(bridge: asyncbridge.Bridge) -> None:
+    """It can never come, and says so; the loop may go on."""
+    model, large = seeded(), np.tile(X, (40, 1))
+    parts = 0
+    async for _ in model.predict(large):
+        if parts == 0:
+            with pytest.raises(
+                asyncbridge.DeadlockError, match="get_weights.* runs after .*predict"
+            ):
+                await model.get_weights()
+        parts += 1
+    assert parts == 250
+
+
+@pytest.mark.parametrize("steps", [None, 7])
+async def test_a_call_on_the_model_inside_of_its_source(
+    bridge: asyncbridge.Bridge, steps: int | None
+) -> None:
+    """As above, also where a thread of TensorFlow's waits for the batch."""
+    model = seeded()
+
+    async def source() -> AsyncIterator[object]:
+        for number, batch in enumerate(batches()):
+            yield batch
+            if number == 3:
+                await model.get_weights()
+
+    with pytest.raises(asyncbridge.SourceError, match="DeadlockError after 4 items: .*get_weights"):
+        await model.fit(asyncbridge.stream(source, steps=steps), verbose=0)
+    assert len((await model.fit(batches(), verbose=0))["loss"]) == 1
+
+
 async def test_a_stream_without_a_batch(bridge: asyncbridge.Bridge) -> None:
     """There is nothing to train on."""
     with pytest.raises(asyncbridge.RemoteError, match="ended without a batch"):

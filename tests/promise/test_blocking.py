@@ -14,6 +14,7 @@ import pytest
 
 from asyncbridge.errors import WrongLoopError
 from asyncbridge.promise import Promise
+from asyncbridge.promise.blocking import block_on, blocked_in
 from tests.promise.conftest import ERROR, pending, settle, settled
 
 
@@ -98,3 +99,41 @@ def _once_waited_for(promise: Promise[Any], do: Callable[[], object]) -> None:
         do()
     else:
         promise.get_loop().call_soon(_once_waited_for, promise, do)
+
+
+def test_a_step_of_the_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """A thread gets its value, its error, or its end."""
+
+    async def step() -> int:
+        await asyncio.sleep(0)
+        return 5
+
+    async def fail() -> None:
+        raise ERROR
+
+    async def leave() -> None:
+        raise asyncio.CancelledError
+
+    assert block_on(loop, step) == 5
+    with pytest.raises(type(ERROR)):
+        block_on(loop, fail)
+    with pytest.raises(asyncio.CancelledError):
+        block_on(loop, leave)
+
+
+def test_a_wait_can_be_ended_from_outside(loop: asyncio.AbstractEventLoop) -> None:
+    """One without a limit is seen by the thread that waits; the promise stays as it is."""
+    promise: Promise[int] = Promise(loop=loop)
+    thread = threading.get_ident()
+
+    def end() -> None:
+        wait = blocked_in(thread)
+        assert wait is not None
+        assert wait.promise is promise
+        wait.fail(LookupError("in vain"))
+
+    loop.call_soon_threadsafe(end)
+    with pytest.raises(LookupError, match="in vain"):
+        promise.wait_for_value()
+    assert blocked_in(thread) is None
+    assert not promise.done()

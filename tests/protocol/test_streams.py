@@ -132,3 +132,21 @@ def test_what_was_not_told_of_leaves_room() -> None:
     for _ in range(3):
         sender.item(SMALL)
     assert sender.room == 8
+
+
+def test_who_waits_says_what_it_knows() -> None:
+    """The other side can tell whether that is still so."""
+    sender, receiver = Outflow(7, 1), Inflow(7, 1)
+    sender.taken(receiver.begin())
+    receiver.arrived(sender.item(Payload(header=None)))
+    waiting = receiver.waiting(1)
+    assert (waiting.count, waiting.waits) == (1, "item")
+    assert sender.has_sent(waiting)
+    sender.item(Payload(header=None))
+    assert not sender.has_sent(waiting)
+    sender.taken(waiting)
+    room = sender.waiting()
+    assert (room.count, room.waits) == (1, "room")
+    assert receiver.has_told(room)
+    receiver.take()
+    assert not receiver.has_told(room)

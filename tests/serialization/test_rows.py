@@ -76,7 +76,7 @@ SAMPLES: list[m.Message] = [
     m.Recall(id="2-0", kept="1-0"),
     m.Digest(id="2-0", digest="0f"),
     m.Reuse(id="2-0"),
-    m.StreamTaken(id=1, stream=0, turn=2, count=3),
+    m.StreamTaken(id=1, stream=0, turn=2, count=3, waits="room"),
     m.StreamItem(id=1, stream=0, turn=2, number=3, value=m.Payload(header=None)),
     m.StreamEnd(id=1, stream=0, turn=2, fault=FAULT),
 ]

@@ -204,6 +204,7 @@ FRAMES: dict[str, list[m.Message]] = {
         m.StreamItem(id=3, stream=0, turn=0, number=0, value=encode(np.array([1], "|u1"))),
         m.StreamEnd(id=3, stream=0, turn=0),
         m.StreamEnd(id=3, stream=1, turn=2, fault=m.Fault(type="OSError", message="gone")),
+        m.StreamTaken(id=3, stream=0, turn=0, count=1, waits="item"),
     ],
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -77,6 +78,28 @@ def test_a_command_that_is_to_stop_gives_no_more() -> None:
     out.close()
     with pytest.raises(CommandStopped, match="not wanted"):
         out.give(0, post)
+
+
+def test_code_that_waits_for_room_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, with what the client was known to have taken."""
+    monkeypatch.setattr(parts, "TELL_AFTER_S", 0.001)
+    home, said = Home(), threading.Event()
+    out = PartsOut(1, home)
+
+    def tell(work: Callable[[], None]) -> None:
+        work()
+        if any(isinstance(message, StreamTaken) for message in home.told):
+            said.set()
+
+    for number in range(SMALL_AHEAD.count):
+        out.give(number, post)
+    giving = threading.Thread(target=out.give, args=(0, tell))
+    giving.start()
+    assert said.wait(20)
+    out.taken(taken(8))
+    giving.join(20)
+    told = [message for message in home.told if isinstance(message, StreamTaken)]
+    assert told == [StreamTaken(id=1, stream=0, turn=0, count=0, waits="room")]
 
 
 def test_a_client_cannot_take_what_was_not_given() -> None:

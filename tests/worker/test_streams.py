@@ -16,9 +16,11 @@ from asyncbridge.protocol.messages import (
     Payload,
     StreamEnd,
     StreamItem,
+    StreamTaken,
 )
 from asyncbridge.protocol.streams import Inflow
 from asyncbridge.transport.bulk import BulkStore
+from asyncbridge.worker import streams
 from asyncbridge.worker.streams import Feed, Feeds, hand_over
 
 
@@ -79,6 +81,35 @@ def test_one_that_cannot_begin_anew_goes_on() -> None:
     push(feed, 1, 2, end=True)
     assert next(turn) == 1
     assert [list(feed), list(feed)] == [[2], []]
+
+
+def test_code_that_waits_for_an_item_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the command's own thread, where nothing else goes on, with all that it has had."""
+    monkeypatch.setattr(streams, "TELL_AFTER_S", 0.001)
+    feed, loop = made()
+    turn = iter(feed)
+    push(feed, 1, 2)
+    bring = threading.Timer(0.05, hand_over, (feed, StreamEnd(id=1, stream=0, turn=0)))
+    bring.start()
+    assert list(turn) == [1, 2]
+    assert loop.told[1:] == [StreamTaken(id=1, stream=0, turn=0, count=2, waits="item")]
+
+
+@pytest.mark.parametrize("holds_all", [False, True])
+def test_another_thread_may_speak_for_the_command(
+    monkeypatch: pytest.MonkeyPatch, holds_all: bool
+) -> None:
+    """Where it is known that the command waits with it."""
+    monkeypatch.setattr(streams, "TELL_AFTER_S", 0.001)
+    feed, loop = made()
+    feed.holds_all = holds_all
+    turn = iter(feed)
+    waiting = threading.Thread(target=list, args=(turn,))
+    waiting.start()
+    waiting.join(0.05)
+    feed.close()
+    waiting.join(20)
+    assert len(loop.told) == 1 + holds_all
 
 
 def test_the_end_of_the_command_wakes_who_waits() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,16 @@ from asyncbridge.worker.streams import Feed
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-__all__ = ["StreamAdapter", "adapted", "batches_of", "ending", "quiet_ends", "shortage", "were_cut"]
+__all__ = [
+    "StreamAdapter",
+    "adapted",
+    "batches_of",
+    "ending",
+    "quiet_ends",
+    "shortage",
+    "validation_shortage",
+    "were_cut",
+]
 
 BATCH_SIZE: Final = 32
 """What Keras takes when none is given."""
@@ -45,17 +55,32 @@ def adapted(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def quiet_ends(arguments: Mapping[str, Any]) -> Generator[None]:
-    """Let streams end without the warning that Keras gives at every end it did not foresee."""
+    """Let streams end without the warning that Keras gives at every end it did not foresee.
+
+    Raises:
+        ValueError: A batch was of another shape; TensorFlow hides that in an error of its own.
+    """
+    adapters = [value for value in arguments.values() if isinstance(value, StreamAdapter)]
     with warnings.catch_warnings():
-        if any(isinstance(value, StreamAdapter) for value in arguments.values()):
+        if adapters:
             warnings.filterwarnings("ignore", message="Your input ran out of data")
-        yield
+        try:
+            yield
+        except Exception:
+            for adapter in adapters:
+                if adapter.misfit is not None:
+                    raise adapter.misfit from None
+            raise
 
 
 def ending(arguments: Mapping[str, Any], callbacks: Any) -> Any:
     """Return a training's callbacks with those that see to the ends of its stream."""
-    x = arguments.get("x")
-    if not isinstance(x, StreamAdapter) or not isinstance(callbacks, list):
+    x, steps = arguments.get("x"), arguments.get("validation_steps")
+    if not isinstance(callbacks, list):
+        return callbacks
+    if isinstance(arguments.get("validation_data"), StreamAdapter) and steps is not None:
+        callbacks = [*callbacks, ValidationCallback(int(steps))]
+    if not isinstance(x, StreamAdapter):
         return callbacks
     counted = x.num_batches is not None or arguments.get("steps_per_epoch") is not None
     end = EndCallback(x, looks=not counted)
@@ -70,6 +95,38 @@ def shortage(callbacks: Any, epochs: int) -> list[int] | None:
             params: Any = end.params
             return [end.taken, int(params["steps"]) * epochs]
     return None
+
+
+def validation_shortage(callbacks: Any) -> list[int] | None:
+    """Return how many batches the validations had of how many, if there were fewer."""
+    for each in callbacks if isinstance(callbacks, list) else []:
+        if isinstance(each, ValidationCallback) and each.taken < each.planned:
+            return [each.taken, each.planned]
+    return None
+
+
+class ValidationCallback(keras.callbacks.Callback):  # type: ignore[misc]  # as below
+    """Counts the batches that a training validates with.
+
+    Args:
+        steps: How many each validation is to have.
+    """
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.taken = self.planned = 0
+        self._steps = steps
+        self._step = 0
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Count the steps of the validation anew."""
+        self._step = 0
+        self.planned += self._steps
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Count the steps that have been taken since."""
+        self.taken += batch + 1 - self._step
+        self._step = batch + 1
 
 
 class EndCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
@@ -150,7 +207,10 @@ class StreamAdapter(GeneratorDataAdapter):  # type: ignore[misc]  # keras has no
     """
 
     def __init__(self, feed: Feed) -> None:
+        self.misfit: ValueError | None = None
+        """What was wrong with a batch's shape."""
         self._feed = feed
+        feed.holds_all = True  # threads of a pipeline ask for what the GPU thread waits for
         self._turn = iter(feed)
         self._first_batches = list(map(self._made, islice(self._turn, LOOK_AT)))
         self._unused: list[Any] = list(self._first_batches)
@@ -188,15 +248,36 @@ class StreamAdapter(GeneratorDataAdapter):  # type: ignore[misc]  # keras has no
         import tensorflow as tf  # noqa: PLC0415 - of one backend alone
 
         signature = data_adapter_utils.get_tensor_spec(self._first_batches)
-        dataset = tf.data.Dataset.from_generator(self._tensors, output_signature=signature)
+        tensors = partial(self._tensors, signature)
+        dataset = tf.data.Dataset.from_generator(tensors, output_signature=signature)
         options = tf.data.Options()
         options.experimental_optimization.inject_prefetch = False
         options.autotune.enabled = False
         return dataset.with_options(options)
 
-    def _tensors(self) -> Iterator[Any]:
-        for batch in self._batches():
-            yield batch if _is_flat(batch) else keras.tree.map_structure(_as_tensor, batch)
+    def _tensors(self, signature: Any) -> Iterator[Any]:
+        for number, batch in enumerate(self._batches()):
+            if _is_flat(batch):
+                self._check_shapes(batch, signature, number)
+                yield batch
+            else:
+                yield keras.tree.map_structure(_as_tensor, batch)
+
+    def _check_shapes(self, batch: tuple[Any, ...], signature: Any, number: int) -> None:
+        """See to it that a batch has the shapes that the first ones have told.
+
+        Raises:
+            ValueError: It has others.
+        """
+        for name, part, told in zip(("x", "y", "sample_weight"), batch, signature, strict=False):
+            if not told.shape.is_compatible_with(part.shape):
+                sizes = ", ".join("any" if size is None else str(size) for size in told.shape)
+                self.misfit = ValueError(
+                    f"batch {number} of the stream: {name} has the shape {part.shape}, and the first "
+                    f"two batches told ({sizes}): where these two are alike, all are; let sizes "
+                    "that change differ in them, or pad them"
+                )
+                raise self.misfit
 
     def _batches(self) -> Iterator[Any]:
         """Yield the batches of a turn; those that were looked at come first."""

@@ -8,7 +8,14 @@ from asyncbridge.worker.models.messages import without_data
 from asyncbridge.worker.models.printing import printing
 from asyncbridge.worker.models.reporting import ProgressCallback, number
 from asyncbridge.worker.models.stops import check_stopped, interruptible, with_callback
-from asyncbridge.worker.models.streaming import adapted, ending, quiet_ends, shortage, were_cut
+from asyncbridge.worker.models.streaming import (
+    adapted,
+    ending,
+    quiet_ends,
+    shortage,
+    validation_shortage,
+    were_cut,
+)
 from asyncbridge.worker.models.values import plain
 from asyncbridge.worker.stopping import stop_asked
 
@@ -26,7 +33,7 @@ def fit(model: Any, *, callbacks: Any = None, **arguments: Any) -> dict[str, Any
         ``history``: for each metric its values, one for each epoch, floats (or lists of floats,
         for a metric with one value for each class); ``epoch``: the epochs, counted from 0;
         ``params``, as Keras has them; whether it was ``stopped``; and ``ran_out``, if a source
-        ended early: how many batches there were, of how many.
+        ended early: how many batches there were, of how many; ``validation_ran_out``, likewise.
     """
     epochs, begin = arguments.get("epochs", 1), arguments.get("initial_epoch", 0)
     reporting = ProgressCallback(epochs=int(epochs), initial_epoch=int(begin))
@@ -36,6 +43,7 @@ def fit(model: Any, *, callbacks: Any = None, **arguments: Any) -> dict[str, Any
         history = model.fit(**arguments, callbacks=listed)
     # An epoch that was stopped before its first batch has computed nothing.
     whole = len(history.epoch) - reporting.ended_empty
+    stopped = reporting.stopped or (were_cut(arguments) and stop_asked())
     return {
         "history": {
             str(name): [number(value) for value in values[:whole]]
@@ -43,8 +51,9 @@ def fit(model: Any, *, callbacks: Any = None, **arguments: Any) -> dict[str, Any
         },
         "epoch": [int(epoch) for epoch in history.epoch[:whole]],
         "params": dict(history.params),
-        "stopped": reporting.stopped or (were_cut(arguments) and stop_asked()),
+        "stopped": stopped,
         "ran_out": shortage(listed, int(epochs) - int(begin)),
+        "validation_ran_out": None if stopped else validation_shortage(listed),
     }
 
 

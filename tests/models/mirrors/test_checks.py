@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 from asyncbridge.models.mirrors import checks
 from asyncbridge.models.mirrors.checks import (
     AT_ONCE_BYTES,
+    BatchCheck,
     KerasDataWarning,
     Site,
     find_empty,
@@ -237,3 +238,21 @@ async def test_large_data_from_another_thread(threads: list[threading.Thread]) -
         await asyncio.to_thread(warn, loop, x=large)
         await shown.wait()
     assert threads[0] is not threading.main_thread()
+
+
+def test_the_first_batch_with_nan_is_warned_of() -> None:
+    """By its number and its part, at the line that was named; no other is looked at."""
+    look = BatchCheck("x", SITE)
+    good, bad = np.ones((2, 2)), np.array([[1, NAN], [1, 1]])
+    look((good, good), 0)
+    told = r"^batch 1: y has NaN in column 1: 1 of 2 rows: NaN spreads"
+    with pytest.warns(KerasDataWarning, match=told) as caught:
+        look((good, bad), 1)
+    assert (caught[0].filename, caught[0].lineno) == (SITE.filename, SITE.lineno)
+    look(bad, 2)
+
+
+def test_a_batch_of_a_validation_is_called_so() -> None:
+    """Its samples alone may be all of it."""
+    with pytest.warns(KerasDataWarning, match=r"^validation_data, batch 0: x has NaN in 1 of 2"):
+        BatchCheck("validation_data", SITE)(np.array([1, NAN]), 0)

@@ -9,6 +9,7 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.models.mirrors.streaming import as_stream, streamed
+from asyncbridge.serialization.files import FileArray, by_path
 from asyncbridge.streams import Stream, stream
 
 X = np.arange(20.0).reshape(10, 2)
@@ -161,3 +162,55 @@ def test_rows_of_a_batch_that_differ() -> None:
     made = as_stream(iter([(X, Y), (X, Y[:5])]), "x")
     with pytest.raises(ValueError, match="batch 1 of x: x has 10 rows, y has 5 rows"):
         items_of(made)
+
+
+@pytest.mark.parametrize(
+    ("batch", "error"),
+    [
+        ([X, Y], "batch 0 of x is a list, which is several inputs without targets: give a tuple"),
+        ((X[0], 1.0), r"batch 0 of x: y is one number, not samples; .* x\[None\], y\[None\]"),
+        (np.float32(1), "batch 0 of x: x is one number"),
+        ((X[0], X[0][:1]), "x has 2 rows, y has 1 rows; a batch holds several samples"),
+    ],
+)
+def test_what_is_no_batch(batch: object, error: str) -> None:
+    """It is told what it was taken for, and how a batch is written."""
+    made = streamed("fit", {"x": stream([batch])})["x"]
+    with pytest.raises((TypeError, ValueError), match=error):
+        items_of(made)
+
+
+def test_several_inputs() -> None:
+    """A list is that in a prediction, and in a tuple."""
+    assert len(items_of(streamed("predict", {"x": stream([[X, X]])})["x"])[0]) == 2
+    (((first, second),),) = items_of(streamed("fit", {"x": stream([([X, X],)])})["x"])
+    assert first is second is X
+
+
+def test_rows_as_lists() -> None:
+    """Each part of a batch becomes an array; they are not joined to one."""
+    ((x, y),) = items_of(streamed("fit", {"x": stream([(X.tolist(), Y.tolist())])})["x"])
+    assert np.array_equal(x, X)
+    assert np.array_equal(y, Y)
+
+
+def test_targets_on_disk(tmp_path: Path) -> None:
+    """They are read by rows as well, beside samples in memory."""
+    made = streamed("fit", {"x": X.tolist(), "y": on_disk(tmp_path), "batch_size": 4})
+    sent = items_of(made["x"])
+    assert [len(x) for x, _ in sent] == [4, 4, 2]
+    assert np.array_equal(np.concatenate([y for _, y in sent]), X)
+    held_out = streamed("fit", {"x": X, "validation_data": (X, on_disk(tmp_path))})
+    assert isinstance(held_out["validation_data"], Stream)
+
+
+def test_arrays_by_path_beside_those_on_disk(tmp_path: Path) -> None:
+    """The worker reads all of them; or the client does."""
+    array = on_disk(tmp_path)
+    array.flush()
+    made = streamed("fit", {"x": by_path(array), "y": array})
+    assert isinstance(made["y"], FileArray)
+    both = streamed("fit", {"x": X, "validation_data": (by_path(array), array)})
+    assert [type(part) for part in both["validation_data"]] == [FileArray, FileArray]
+    with pytest.raises(TypeError, match="y: an array by path is the worker's to read"):
+        streamed("fit", {"x": array, "y": by_path(array)})

@@ -354,3 +354,11 @@ async def test_a_source_that_ran_out_is_told(bridge: RecordingBridge) -> None:
         await bridge.work(value=RAW | {"ran_out": [10, 40]})
     await training
     assert caught[0].filename == __file__
+
+
+async def test_a_validation_that_ran_out_is_told(bridge: RecordingBridge) -> None:
+    """Likewise."""
+    training = keras.Sequential([keras.layers.Dense(1)]).fit(ROWS, LABELS)
+    with pytest.warns(KerasDataWarning, match="validation_data ended after 3 of 8 batches"):
+        await bridge.work(value=RAW | {"validation_ran_out": [3, 8]})
+    await training

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.protocol.messages import Buffer
     from asyncbridge.serialization.files import FileArray
+    from asyncbridge.serialization.walk import Side
 
 __all__ = ["MAX_DEPTH", "decode", "draft", "encode"]
 
@@ -108,6 +109,8 @@ def _payload(header: bytes, buffers: Sink) -> Payload:
 def decode(
     payload: Payload,
     *,
+    path: str = "value",
+    side: Side = "here",
     files: Callable[[FileArray], object] | None = None,
     quickly: bool = False,
 ) -> object:
@@ -117,6 +120,8 @@ def decode(
 
     Args:
         payload: The value in wire form.
+        path: What errors call the value.
+        side: Where it is read, as errors say it.
         files: Maps an array that came by the path of its file; without it, such a one is refused.
         quickly: Break off where a few bytes stand for much work: for a thread with a loop.
 
@@ -126,6 +131,8 @@ def decode(
     """
     tree = payload.header
     sources = Sources(payload.buffers)
+    if side != "here":
+        sources.side = side
     if files is not None:
         sources.files = files
     if quickly:
@@ -133,10 +140,10 @@ def decode(
     try:
         value = WALKS[type(tree)](tree, sources, 0)
     except Unreadable as broken:
-        path = paths.find_tree(tree, broken.tree)
-        raise DecodeError(f"value{path}: {broken.reason}") from broken.__cause__
+        place = path + paths.find_tree(tree, broken.tree)
+        raise DecodeError(f"{place}: {broken.reason}") from broken.__cause__
     if sources:
-        _check_all_taken(sources)
+        _check_all_taken(sources, path)
     return value
 
 
@@ -160,7 +167,7 @@ def _size(buffer: Buffer) -> int:
     return buffer.nbytes if type(buffer) is memoryview else len(buffer)
 
 
-def _check_all_taken(sources: Sources) -> None:
+def _check_all_taken(sources: Sources, path: str) -> None:
     unused = sum(source is not None for source in sources)
     if unused:
-        raise DecodeError(f"no value refers to {unused} of {len(sources)} buffers")
+        raise DecodeError(f"{path}: no value refers to {unused} of {len(sources)} buffers")

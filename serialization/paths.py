@@ -32,7 +32,10 @@ def find(root: object, target: object, depth: int) -> list[tuple[str, object]] |
 
 def render(steps: list[tuple[str, object]]) -> str:
     """Return steps as text, the middle of many left out."""
-    texts = [step for step, _ in steps]
+    return _joined([step for step, _ in steps])
+
+
+def _joined(texts: list[str]) -> str:
     if len(texts) > _SHOWN_STEPS:
         half = _SHOWN_STEPS // 2
         texts = [*texts[:half], f"…{len(texts) - 2 * half} steps…", *texts[-half:]]
@@ -84,19 +87,18 @@ def _short(key: Any) -> str:
 
 def find_tree(root: object, target: object, depth: int = 300) -> str:
     """Return the path from a JSON tree down to a part of it, as that of the values they are."""
-    path = _find_tree(root, target, depth)
-    return "" if path is None else path
+    return _joined([step for step in _find_tree(root, target, depth) or () if step])
 
 
-def _find_tree(tree: object, target: object, depth: int) -> str | None:
+def _find_tree(tree: object, target: object, depth: int) -> list[str] | None:
     if tree is target:
-        return ""
+        return []
     if depth == 0:
         return None
     for step, child in _tree_children(tree):
-        path = _find_tree(child, target, depth - 1)
-        if path is not None:
-            return step + path
+        rest = _find_tree(child, target, depth - 1)
+        if rest is not None:
+            return [step, *rest]
     return None
 
 

@@ -5,17 +5,19 @@ A peer's text selects an entry of this table, or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from asyncbridge.errors import DecodeError
-from asyncbridge.serialization.walk import TAG, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from asyncbridge.serialization.walk import TAG, Side, shown
 
 MAX_VERSION: Final = 2**31 - 1
+_REMEDIES: Final[Mapping[Side, str]] = {
+    "here": "import the module that does so",
+    "in the client": "import the module that does so in this process, too",
+    "in the worker": "import the module that does so there, too, by bridge.send('import ...')",
+}
 
 
 class Unfit(Exception):
@@ -111,8 +113,13 @@ def _is_same_class(one: type, other: type) -> bool:
     )
 
 
-def named(name: object, version: object) -> Entry:
+def named(name: object, version: object, side: Side = "here") -> Entry:
     """Return the entry for a name and version that a peer wrote.
+
+    Args:
+        name: The name.
+        version: The version of the data.
+        side: Where it is read, as errors say it.
 
     Raises:
         DecodeError: There is none that reads it.
@@ -120,17 +127,21 @@ def named(name: object, version: object) -> Entry:
     entry = _BY_NAME.get(name) if type(name) is str else None
     if entry is None:
         raise DecodeError(
-            f"no type is registered here as {shown(name)}; register it on both sides: "
-            "import the module that does so, in the worker by bridge.send('import ...')"
+            f"no type is registered under {_called(name)} {side}; both sides have to register it: "
+            f"{_REMEDIES[side]}"
         )
     if type(version) is not int or not 1 <= version <= MAX_VERSION:
         raise DecodeError(f"the version of {entry.name!r} is no integer from 1 up")
     if version > entry.version:
         raise DecodeError(
-            f"{entry.name!r} came in version {version}, and this side reads up to "
-            f"{entry.version}; update the module that registers it here"
+            f"{entry.name!r} came in version {version}, and up to {entry.version} is read {side}; "
+            f"update the module that registers it {side}"
         )
     return entry
+
+
+def _called(name: object) -> str:
+    return f"{name!r:.200}" if type(name) is str else shown(name)
 
 
 def add_converter(find: Callable[[type], Converter | None]) -> None:

@@ -47,6 +47,7 @@ class Parts:
         self._waiting: deque[Payload] = deque()
         self._changed = asyncio.Event()
         self._ended = self._left = False
+        self._count = 0
 
     def arrived(self, message: StreamItem) -> None:
         """Take what the worker sends.
@@ -89,7 +90,8 @@ class Parts:
             await self._changed.wait()
         value = self._waiting.popleft()
         whole = await self._transfers.fetch(value, writable=self._writable)
-        outcome = await self._transfers.decode(whole)
+        outcome = await self._transfers.decode(whole, path=f"part {self._count} of the result")
+        self._count += 1
         self._tell(self._tally.add(value.size))
         return outcome.unwrap()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from asyncbridge.client.figures import transfer_info
 from asyncbridge.client.resending import Resender
@@ -48,6 +49,8 @@ __all__ = ["Transfers", "decoded_quickly", "has_bulk"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+SIDE: Final = "in the client"
+"""Where values are read here, as errors say it."""
 UPLOADS = 4
 """Bulk buffers that are on their way to the worker at once."""
 DOWNLOADS = 16
@@ -181,9 +184,10 @@ class Transfers:
         bulk = {ref.id: as_told(await self._receive(ref), writable=writable) for ref in refs}
         return join(value, bulk)
 
-    async def decode(self, value: Payload) -> Outcome[object]:
+    async def decode(self, value: Payload, *, path: str = "result") -> Outcome[object]:
         """Decode a value, off the loop where that takes long: some arrays are looked through."""
-        return decoded_quickly(value) or await self.apart(decode, value)
+        quickly = decoded_quickly(value, path=path)
+        return quickly or await self.apart(partial(decode, path=path, side=SIDE), value)
 
     async def apart(self, function: Callable[[T], R], argument: T) -> Outcome[R]:
         """Call a function in a thread that steps back for the loop's."""
@@ -270,11 +274,16 @@ class Transfers:
             return await self._lane.receive(ref.id, ref.size)
 
 
-def decoded_quickly(value: Payload) -> Outcome[object] | None:
-    """Decode a value, unless it is one for another thread."""
+def decoded_quickly(value: Payload, *, path: str = "result") -> Outcome[object] | None:
+    """Decode a value, unless it is one for another thread.
+
+    Args:
+        value: As the worker has sent it.
+        path: What errors call it.
+    """
     if value.size > COPY_INLINE or has_bulk(value):
         return None
-    outcome = capture(decode, value, quickly=True)
+    outcome = capture(decode, value, path=path, side=SIDE, quickly=True)
     took_long = isinstance(outcome, Error) and isinstance(outcome.error, TakesLong)
     return None if took_long else outcome
 

@@ -57,6 +57,11 @@ async def test_what_is_wrong_with_a_call_is_raised_by_the_call() -> None:
             bridge.send("1", {"a": object()})
         with pytest.raises(ValueError, match="lifetime"):
             bridge.send("1", lifetime="long")  # type: ignore[arg-type]
+        for choice in ("writable", "copy", "one_hot"):
+            with pytest.raises(TypeError, match=f"{choice}= is True or False, not 'no'"):
+                bridge.send("1", **{choice: "no"})  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="one_hot= is True or False, not 1"):
+            bridge.put(1, one_hot=1)  # type: ignore[arg-type]
         assert await bridge.send("1") == 1
 
 

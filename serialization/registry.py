@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from asyncbridge.errors import DecodeError
-from asyncbridge.serialization.walk import TAG, Side, shown
+from asyncbridge.serialization.walk import TAG, Side, Steps, shown
 
 MAX_VERSION: Final = 2**31 - 1
 _REMEDIES: Final[Mapping[Side, str]] = {
@@ -21,7 +21,15 @@ _REMEDIES: Final[Mapping[Side, str]] = {
 
 
 class Unfit(Exception):
-    """An object of a known type that has no wire form; the text says why, and what to do."""
+    """An object of a known type that has no wire form; the text says why, and what to do.
+
+    Attributes:
+        step: To the part of it that is the reason, as errors show it.
+    """
+
+    def __init__(self, text: str, *, step: str = "") -> None:
+        super().__init__(text)
+        self.step = step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +43,7 @@ class Entry:
         take_apart: From an object to data that has a wire form.
         put_together: From such data and its version back to the object.
         head: What the tagged object on the wire has beside its data.
+        spell: From an object and the steps into its data to those that its owner knows.
     """
 
     kind: type
@@ -43,6 +52,7 @@ class Entry:
     put_together: Callable[[Any, int], object]
     head: Mapping[str, object]
     version: int = 1
+    spell: Callable[[Any, Steps], Steps] | None = None
 
     @property
     def is_own(self) -> bool:
@@ -67,7 +77,13 @@ Converter = Callable[[Any], object]
 _converters: Final[list[Callable[[type], Converter | None]]] = []
 
 
-def own(kind: type, tag: str, take: Callable[[Any], object], put: Callable[[Any], object]) -> Entry:
+def own(
+    kind: type,
+    tag: str,
+    take: Callable[[Any], object],
+    put: Callable[[Any], object],
+    spell: Callable[[Any, Steps], Steps] | None = None,
+) -> Entry:
     """Return an entry of the room's own, which has a tag of its own."""
     return Entry(
         kind=kind,
@@ -75,6 +91,7 @@ def own(kind: type, tag: str, take: Callable[[Any], object], put: Callable[[Any]
         take_apart=take,
         put_together=lambda data, version: put(data),
         head={TAG: tag},
+        spell=spell,
     )
 
 

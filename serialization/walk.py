@@ -126,6 +126,10 @@ Form = tuple[frozenset[str], Decoder]
 """The keys that a tagged object has, no more and no less, and what reads it."""
 
 
+Steps = list[tuple[str, object]]
+"""The way into a value: each step as text, with what stands behind it."""
+
+
 class TakesLong(Exception):
     """A value is not to be read here: that takes longer than an event loop may be held up."""
 
@@ -140,9 +144,7 @@ class Refused(Exception):
         trail: The steps from there on, through what the value was turned into.
     """
 
-    def __init__(
-        self, value: object, reason: str, depth: int, trail: list[tuple[str, object]] | None = None
-    ) -> None:
+    def __init__(self, value: object, reason: str, depth: int, trail: Steps | None = None) -> None:
         super().__init__(reason)
         self.value = value
         self.reason = reason

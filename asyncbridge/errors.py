@@ -103,7 +103,15 @@ class DecodeError(AsyncBridgeError, ValueError):
 
 
 class TooLarge(AsyncBridgeError, ValueError):
-    """A size over a limit; nothing was sent."""
+    """A size over a limit; nothing was sent.
+
+    Attributes:
+        path: What is too large, such as ``bindings["x"]``; empty where that has no name.
+    """
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
 
 
 class SourceError(AsyncBridgeError):

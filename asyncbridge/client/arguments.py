@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from asyncbridge.errors import SerializationError
+from asyncbridge.errors import SerializationError, TooLarge
 from asyncbridge.lifetime import Binding
 from asyncbridge.promise import Promise
 
@@ -52,11 +52,11 @@ def named_as(labels: Mapping[str, str]) -> Generator[None]:
     """Say in a refusal what the caller calls an argument, not the name that it travels by."""
     try:
         yield
-    except SerializationError as error:
+    except (SerializationError, TooLarge) as error:
         for key, label in labels.items():
             start = f'bindings["{key}"]'
             if error.path.startswith(start):
                 reason = str(error).removeprefix(f"{error.path}: ")
                 path = label + error.path.removeprefix(start)
-                raise SerializationError(reason, path=path) from error.__cause__
+                raise type(error)(reason, path=path) from error.__cause__
         raise

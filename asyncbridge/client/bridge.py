@@ -335,7 +335,7 @@ class Bridge(BridgeLife):
         here = self._worker.kind != "attached" or transfers.shares_memory
         write = tools.encode if copy else tools.draft
         value: Payload | Draft = write(dict(bindings), path="bindings", one_hot=one_hot, files=here)
-        transfers.check_size(value.size)
+        tools.check_weight(value, bindings, limit=transfers.largest, one_hot=one_hot)
         taken: Payload | Draft = tools.snapshot(value, whole=copy)
         return taken
 

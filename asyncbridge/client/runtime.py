@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncbridge.client.pending import Pending, dependencies, origin
 from asyncbridge.client.session import Session
 from asyncbridge.client.snapshots import snapshot
+from asyncbridge.client.weights import check_weight
 from asyncbridge.codegen import call, check_identifier, random_name, render, ship
 from asyncbridge.serialization.codec import draft, encode
 from asyncbridge.transport.arena import open_arena
@@ -14,6 +15,7 @@ __all__ = [
     "Session",
     "call",
     "check_identifier",
+    "check_weight",
     "dependencies",
     "draft",
     "encode",

@@ -23,7 +23,7 @@ from asyncbridge.transport.gate import Gates
 from asyncbridge.transport.leases import Peering
 from asyncbridge.transport.origins import Tally
 from asyncbridge.transport.shared import COPY_INLINE, SharedMemory
-from asyncbridge.transport.sizes import ASK_FOR_LESS, SEND_LESS, check_size
+from asyncbridge.transport.sizes import ASK_FOR_LESS, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -131,14 +131,10 @@ class Transfers:
         """Take the worker's word of what it has kept."""
         self._resender.told(message)
 
-    def check_size(self, size: int) -> None:
-        """Refuse bindings of so many bytes if they are too large, here or for the worker.
-
-        Raises:
-            TooLarge: They are.
-        """
-        limit = min(filter(None, (self._largest, self._largest_there)), default=0)
-        check_size("bindings: the value", size, limit, SEND_LESS)
+    @property
+    def largest(self) -> int:
+        """Bytes that a command's bindings may have, here and in the worker; 0 for any."""
+        return min(filter(None, (self._largest, self._largest_there)), default=0)
 
     def upload(self, buffers: Mapping[str, Outgoing]) -> None:
         """Start to move buffers to the worker, the first ones first."""

@@ -6,15 +6,16 @@ looks things up, it never imports, opens, builds a name or runs anything.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from asyncbridge.errors import DecodeError
+from asyncbridge.errors import DecodeError, SerializationError
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import paths
 from asyncbridge.serialization.decoders import WALKS
-from asyncbridge.serialization.deferred import size_of
+from asyncbridge.serialization.deferred import Undecided, size_of
 from asyncbridge.serialization.drafts import Draft
 from asyncbridge.serialization.encoders import ENCODERS, explain
 from asyncbridge.serialization.walk import MAX_DEPTH, Refused, Sink, Sources, Unreadable
@@ -65,15 +66,16 @@ def draft(
 ) -> Payload | Draft:
     """Return a value in wire form, but for what takes long: what is large is made later.
 
-    That is copies of arrays that do not lie in memory as the wire has them, and whether a large
-    matrix that begins like a one-hot one is such. Every error is found now.
+    That is copies of arrays that do not lie in memory as the wire has them, whether a large
+    matrix that begins like a one-hot one is such, and whether the bytes of many bools or texts are
+    any. Every other error is found now.
 
     Args:
         value: As of ``encode``.
         path: As of ``encode``.
         one_hot: As of ``encode``.
         files: As of ``encode``.
-        decided: Look through such matrices at once.
+        decided: Look through such matrices, bools and texts at once.
 
     Raises:
         SerializationError: A part of it has no wire form; the text says where it stands.
@@ -85,7 +87,20 @@ def draft(
         return _payload(header, buffers)
     parts = tuple([buffers.later.get(index, part) for index, part in enumerate(buffers)])
     size = len(header) + sum(map(size_of, parts))
-    return Draft(header=header, buffers=parts, size=size)
+    explain = None
+    if any(isinstance(part, Undecided) for part in buffers.later.values()):
+        again = partial(draft, value, path=path, one_hot=one_hot, files=files, decided=True)
+        explain = partial(_explain, again, path)
+    return Draft(header=header, buffers=parts, size=size, explain=explain)
+
+
+def _explain(again: Callable[[], object], path: str, refused: Refused) -> SerializationError:
+    """Say what a look at a large array has found, by writing the value again for its path."""
+    try:
+        again()
+    except SerializationError as error:
+        return error
+    return SerializationError(refused.reason, path=path)  # it was changed meanwhile
 
 
 def _sink(*, one_hot: bool, files: bool) -> Sink:

@@ -17,9 +17,11 @@ from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,
     ConnectError,
+    SerializationError,
     WorkerLost,
     WorkerStartError,
 )
+from asyncbridge.outcome import Error
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.client import ClientProtocol, size_of
 from asyncbridge.protocol.journal import is_blank, parse
@@ -211,10 +213,21 @@ class Session:
     async def _decide(self, item: Pending, draft: Draft) -> None:
         """Let a command go once its bindings have been looked through."""
         outcome = await self._transfers.apart(Draft.decided, draft)
-        if item.id in self._pending:  # not cancelled meanwhile, and the session goes on
-            split_off(item, outcome.unwrap())
-            self.protocol.make_ready(item.command())
-            self._writer.wake()
+        if item.id not in self._pending:  # cancelled meanwhile, or the session has ended
+            return
+        if isinstance(outcome, Error) and isinstance(outcome.error, SerializationError):
+            self._refuse(item, outcome.error)
+            return
+        split_off(item, outcome.unwrap())
+        self.protocol.make_ready(item.command())
+        self._writer.wake()
+
+    def _refuse(self, item: Pending, error: AsyncBridgeError) -> None:
+        """Reject a command that this side cannot send, and those that depend on it."""
+        self._take_back(item)
+        dependents = item.dependents
+        self.outcomes.reject(item, error)
+        self._fail(dependents, item)
 
     def cancel(self, item: Pending, mode: StopMode = "auto") -> bool:
         """Take a command back, or have it stopped; tells whether that may yet come about."""

@@ -11,13 +11,14 @@ import pytest
 from asyncbridge.client.drafts import split_off
 from asyncbridge.client.pending import Pending
 from asyncbridge.client.rejections import Rejections
-from asyncbridge.errors import TooLarge
+from asyncbridge.errors import DependencyError, SerializationError, TooLarge
 from asyncbridge.promise import Promise
-from asyncbridge.protocol.limits import HEADER_BYTES
+from asyncbridge.protocol.limits import HEADER_BYTES, Bound
 from asyncbridge.protocol.messages import BulkRef, Payload
 from asyncbridge.serialization.codec import draft
 from asyncbridge.serialization.deferred import Deferred
 from asyncbridge.serialization.drafts import Draft
+from asyncbridge.testing import FakeWorker
 
 pytestmark = pytest.mark.asyncio
 
@@ -85,3 +86,18 @@ async def test_code_that_is_too_long() -> None:
         pytest.raises(TooLarge, match="value"),
     ):
         split_off(item, item.bindings)
+
+
+async def test_what_a_look_refuses_ends_its_command_alone() -> None:
+    """With those that depend on it; nothing of it is sent, and the next command goes."""
+    wrong = np.full(10**6, 2, np.uint8).view(np.bool_)
+    async with FakeWorker().connect(backlog=Bound(count=3, size=2 * 10**6)) as bridge:
+        for _ in range(3):  # the room that it took is free again
+            refused = bridge.send("seen = 1", {"x": {"mask": wrong}})
+            after = bridge.send("2", after=[refused])
+            text = r'^bindings\["x"\]\["mask"\]: ndarray of dtype bool .* got 2 at \[0\]'
+            with pytest.raises(SerializationError, match=text):
+                await refused
+            with pytest.raises(DependencyError, match=r"depends on, failed: bindings"):
+                await after
+            assert await bridge.send("'seen' in globals()") is False

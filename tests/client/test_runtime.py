@@ -10,7 +10,7 @@ def test_it_has_all_that_a_bridge_takes_from_it() -> None:
     """And nothing that is not there."""
     assert sorted(runtime.__all__) == [
         "Pending", "Session", "call", "check_identifier", "check_weight", "dependencies", "draft",
-        "open_arena", "origin", "random_name", "render", "ship", "snapshot",
+        "encode", "open_arena", "origin", "random_name", "render", "ship", "snapshot",
     ]  # fmt: skip
     for name in runtime.__all__:
         assert callable(getattr(runtime, name))

@@ -13,6 +13,7 @@ peer's, ``Worker…`` is the process at the other end.
     ├── DecodeError               bytes that are no value                    (ValueError)
     ├── TooLarge                  a size over a limit                        (ValueError)
     ├── SourceError               what gives a stream its items raised
+    ├── TransferError             large data could not be moved
     ├── ProtocolError
     │   ├── LocalProtocolError    this side broke the protocol
     │   ├── RemoteProtocolError   the peer broke the protocol
@@ -53,6 +54,7 @@ __all__ = [
     "SocketPermissionError",
     "SourceError",
     "TooLarge",
+    "TransferError",
     "WorkerError",
     "WorkerLost",
     "WorkerStartError",
@@ -116,6 +118,13 @@ class TooLarge(AsyncBridgeError, ValueError):
 
 class SourceError(AsyncBridgeError):
     """What gives a stream its items raised; that exception is the cause."""
+
+
+class TransferError(AsyncBridgeError):
+    """This process could not move large data; the command that it belongs to fails alone.
+
+    Its cause is what the system has refused, such as another open file.
+    """
 
 
 class ProtocolError(AsyncBridgeError):

@@ -18,6 +18,7 @@ from asyncbridge.errors import (
     BridgeClosed,
     ConnectError,
     SerializationError,
+    TransferError,
     WorkerLost,
     WorkerStartError,
 )
@@ -26,7 +27,7 @@ from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.client import ClientProtocol, size_of
 from asyncbridge.protocol.journal import is_blank, parse
 from asyncbridge.protocol.limits import TransferLimits
-from asyncbridge.protocol.states import ConnectionState
+from asyncbridge.protocol.states import CommandState, ConnectionState
 from asyncbridge.serialization.drafts import Draft
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
@@ -81,7 +82,12 @@ class Session:
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
     ) -> None:
         self._transfers = Transfers(
-            link.bulk, self._broken, arena=arena, post=self._post, limits=limits
+            link.bulk,
+            self._broken,
+            arena=arena,
+            post=self._post,
+            failed=self._not_sent,
+            limits=limits,
         )
         self.protocol = ClientProtocol(
             session=name,
@@ -222,9 +228,15 @@ class Session:
         self.protocol.make_ready(item.command())
         self._writer.wake()
 
-    def _refuse(self, item: Pending, error: AsyncBridgeError) -> None:
+    def _not_sent(self, buffer_id: str, error: TransferError) -> None:
+        """Reject the command whose buffer will not come, and have the worker wait no longer."""
+        item = self._pending.get(int(buffer_id.partition("-")[0]))  # as `split_off` names them
+        if item is not None:
+            self._refuse(item, error, lacking=True)
+
+    def _refuse(self, item: Pending, error: AsyncBridgeError, *, lacking: bool = False) -> None:
         """Reject a command that this side cannot send, and those that depend on it."""
-        self._take_back(item)
+        self._take_back(item, lacking=lacking)
         dependents = item.dependents
         self.outcomes.reject(item, error)
         self._fail(dependents, item)
@@ -239,10 +251,10 @@ class Session:
             self._fail(dependents, item)
         return True
 
-    def _take_back(self, item: Pending, mode: StopMode = "auto") -> bool:
+    def _take_back(self, item: Pending, mode: StopMode = "auto", *, lacking: bool = False) -> bool:
         """Take a command out of the backlog, if it is still there; else have it stopped."""
         self._writer.wake()  # it may have been all that the others waited for
-        if not self.protocol.cancel(item.id, mode):
+        if not self.protocol.cancel(item.id, mode, lacking=lacking):
             return False
         self._released(item.size)
         if not self.protocol.backlogged:
@@ -254,7 +266,9 @@ class Session:
         todo = [(item, cause) for item in dependents]
         while todo:
             item, failed = todo.pop()
-            if item.id in self._pending and self._take_back(item):
+            # Those that have left are failed by the worker: to cancel them would hide the reason.
+            waits = self.protocol.command_state(item.id) is CommandState.BACKLOG
+            if waits and item.id in self._pending and self._take_back(item):
                 todo += [(dependent, item) for dependent in item.dependents]
                 self.outcomes.reject(item, faults.dependency_error(item, failed))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from asyncbridge.client.figures import transfer_info
 from asyncbridge.client.resending import Resender
-from asyncbridge.errors import DecodeError
+from asyncbridge.errors import DecodeError, TransferError
 from asyncbridge.outcome import Error, capture
 from asyncbridge.protocol.limits import Bound, TransferLimits
 from asyncbridge.protocol.messages import BulkRef
@@ -62,7 +62,9 @@ class Transfers:
 
     Args:
         lane: The session's bulk lane.
-        broken: Called with what an upload failed by; a command waits for it in vain.
+        broken: Called with what an upload failed by; the session is of no use any more.
+        failed: Called with a buffer's id and why this process could not send it; its command
+            waits for it in vain.
         arena: This side's segments, if there are any; closed along.
         post: Queues a message to the worker.
         limits: How much it moves.
@@ -75,10 +77,12 @@ class Transfers:
         *,
         arena: Arena | None = None,
         post: Callable[[Message], None] = lambda _: None,
+        failed: Callable[[str, TransferError], None] = lambda _, __: None,
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
     ) -> None:
         self._lane = lane
         self._broken = broken
+        self._failed = failed
         self._arena = arena
         self._post = post
         self._shared: SharedMemory | None = None
@@ -140,7 +144,14 @@ class Transfers:
         """Start to move buffers to the worker, the first ones first."""
         for buffer_id, buffer in buffers.items():
             name = f"asyncbridge-upload-{buffer_id}"
-            spawn(self._send(buffer_id, buffer), name=name, on_error=self._broken)
+            on_error = partial(self._not_sent, buffer_id)
+            spawn(self._send(buffer_id, buffer), name=name, on_error=on_error)
+
+    def _not_sent(self, buffer_id: str, error: BaseException) -> None:
+        if isinstance(error, TransferError):
+            self._failed(buffer_id, error)
+        else:
+            self._broken(error)
 
     def place(self, buffer: Buffer) -> Segment | bytes:
         """Copy a buffer to where it leaves from, whatever becomes of it here; in any thread."""

@@ -155,8 +155,13 @@ class ClientProtocol:
         entry = self._entries[command.id]
         entry.command, entry.ready = command, True
 
-    def cancel(self, command_id: int, mode: m.StopMode = "auto") -> bool:
+    def cancel(self, command_id: int, mode: m.StopMode = "auto", *, lacking: bool = False) -> bool:
         """Take a command back, or stop it.
+
+        Args:
+            command_id: The command.
+            mode: How the worker is to stop it.
+            lacking: Whether some of its large buffers will not come.
 
         Returns:
             True when it had not left the client and is finished now; False when the worker
@@ -170,7 +175,7 @@ class ClientProtocol:
             self._backlog_gauge.give(entry.size)
             self._finish(command_id, acknowledge=False, answered=False)
             return True
-        self._control.append(m.Cancel(id=command_id, mode=mode))
+        self._control.append(m.Cancel(id=command_id, mode=mode, lacking=lacking))
         return False
 
     def want_parts(self, command_id: int) -> bool:

@@ -187,6 +187,22 @@ async def test_dependents_of_a_command_cancelled_in_the_client_fail_too() -> Non
             await dependent
 
 
+async def test_dependents_that_wait_in_the_worker_are_told_the_reason() -> None:
+    """The client does not take them back when it hears of the failure ahead of them."""
+    worker = FakeWorker(stepwise=True)
+    async with worker.connect() as bridge:
+        first = bridge.send("1 / 0")
+        dependent = bridge.send("2", after=[first])
+        await settle(bridge)
+        worker.step()
+        with pytest.raises(RemoteError, match="ZeroDivisionError"):
+            await first
+        await settle(bridge)
+        worker.run_all()
+        with pytest.raises(DependencyError, match="ZeroDivisionError"):
+            await dependent
+
+
 async def test_what_depends_on_a_cancelled_promise_fails() -> None:
     """Also when it is sent afterwards."""
     worker = FakeWorker(stepwise=True)

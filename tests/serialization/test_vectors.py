@@ -204,6 +204,7 @@ FRAMES: dict[str, list[m.Message]] = {
         m.StreamEnd(id=3, stream=0, turn=0),
         m.StreamEnd(id=3, stream=1, turn=2, fault=m.Fault(type="OSError", message="gone")),
     ],
+    "a command that does not come whole": [m.Cancel(id=4, lacking=True)],
 }
 
 

@@ -14,6 +14,7 @@ from asyncbridge.serialization.codec import draft
 from asyncbridge.serialization.contents import check_content, may_be_wrong
 from asyncbridge.serialization.deferred import DEFERRED_ABOVE
 from asyncbridge.serialization.drafts import Draft
+from asyncbridge.serialization.walk import Refused
 
 LARGE = DEFERRED_ABOVE + 100
 PAIR = np.dtype([("name", "U2"), ("flags", [("f", "?", (2,)), ("n", "i4")])])
@@ -90,7 +91,7 @@ def test_many_that_are_mended_meanwhile() -> None:
     value[-1] = True
     assert not made.decided().decided().explain
     with pytest.raises(SerializationError, match="^v: again$"):
-        raise made.explain(type("R", (), {"reason": "again"})())
+        raise made.explain(Refused(value, "again", 0))
 
 
 def test_a_matrix_that_begins_like_a_one_hot_one() -> None:

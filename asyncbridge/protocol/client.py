@@ -156,12 +156,7 @@ class ClientProtocol:
         entry.command, entry.ready = command, True
 
     def cancel(self, command_id: int, mode: m.StopMode = "auto", *, lacking: bool = False) -> bool:
-        """Take a command back, or stop it.
-
-        Args:
-            command_id: The command.
-            mode: How the worker is to stop it.
-            lacking: Whether some of its large buffers will not come.
+        """Take a command back, or stop it; it may be lacking some of its large buffers.
 
         Returns:
             True when it had not left the client and is finished now; False when the worker

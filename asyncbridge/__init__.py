@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from asyncbridge.errors import SocketPermissionError as SocketPermissionError
     from asyncbridge.errors import SourceError as SourceError
     from asyncbridge.errors import TooLarge as TooLarge
+    from asyncbridge.errors import TransferError as TransferError
     from asyncbridge.errors import WorkerError as WorkerError
     from asyncbridge.errors import WorkerLost as WorkerLost
     from asyncbridge.errors import WorkerStartError as WorkerStartError
@@ -72,7 +73,8 @@ _HOMES = {
         "ConnectError", "DeadlockError", "DecodeError", "DependencyError", "IdentifierError",
         "LocalProtocolError", "ProtocolError", "ProtocolVersionError", "QueueFull",
         "RemoteError", "RemoteProtocolError", "SerializationError", "SocketPermissionError",
-        "SourceError", "TooLarge", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+        "SourceError", "TooLarge", "TransferError", "WorkerError", "WorkerLost", "WorkerStartError",
+        "WrongLoopError",
     ),
     "asyncbridge.lifetime": ("Binding",),
     "asyncbridge.models.mirrors.events": (
@@ -107,7 +109,8 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
     "RemoteProtocolError", "SerializationError", "SocketPermissionError",
-    "SourceError", "TooLarge", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+    "SourceError", "TooLarge", "TransferError", "WorkerError", "WorkerLost", "WorkerStartError",
+    "WrongLoopError",
 ]
 # fmt: on
 

@@ -14,6 +14,7 @@ peer's, ``Worker…`` is the process at the other end.
     ├── TooLarge                  a size over a limit                        (ValueError)
     ├── DeadlockError             a wait that holds up what it waits for     (RuntimeError)
     ├── SourceError               what a stream's items come from failed
+    ├── TransferError             large data could not be moved
     ├── ProtocolError
     │   ├── LocalProtocolError    this side broke the protocol
     │   ├── RemoteProtocolError   the peer broke the protocol
@@ -55,6 +56,7 @@ __all__ = [
     "SocketPermissionError",
     "SourceError",
     "TooLarge",
+    "TransferError",
     "WorkerError",
     "WorkerLost",
     "WorkerStartError",
@@ -105,7 +107,15 @@ class DecodeError(AsyncBridgeError, ValueError):
 
 
 class TooLarge(AsyncBridgeError, ValueError):
-    """A size over a limit; nothing was sent."""
+    """A size over a limit; nothing was sent.
+
+    Attributes:
+        path: What is too large, such as ``bindings["x"]``; empty where that has no name.
+    """
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
 
 
 class DeadlockError(AsyncBridgeError, RuntimeError):
@@ -114,6 +124,13 @@ class DeadlockError(AsyncBridgeError, RuntimeError):
 
 class SourceError(AsyncBridgeError):
     """What a stream's source gave or raised cannot be used; the exception is the cause."""
+
+
+class TransferError(AsyncBridgeError):
+    """This process could not move large data; the command that it belongs to fails alone.
+
+    Its cause is what the system has refused, such as another open file.
+    """
 
 
 class ProtocolError(AsyncBridgeError):

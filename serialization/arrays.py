@@ -10,13 +10,20 @@ import numpy as np
 
 from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.serialization import one_hot
-from asyncbridge.serialization.dtypes import (
+from asyncbridge.serialization.contents import (
     CHECKED,
+    Unchecked,
+    are_few_bools,
+    check_content,
+    check_elements,
+    is_checked_later,
+    may_be_wrong,
+)
+from asyncbridge.serialization.dtypes import (
     CODES,
     EXTENDED,
     Array,
     DType,
-    check_content,
     describe,
     has_holes,
     read_dtype,
@@ -62,7 +69,8 @@ def encode_array(value: Array, buffers: Sink, depth: int) -> object:
     dtype = value.dtype
     form = _AS_THEY_LIE.get(dtype.type) if dtype.isnative else None
     plain = value.ndim != 2 or value.nbytes < one_hot.SMALLEST
-    if form is not None and plain and value.size and value.flags.c_contiguous:
+    known = form is not None and (form != _BOOL or are_few_bools(value))
+    if known and plain and value.size and value.flags.c_contiguous:
         # Most arrays by number are such: half the time of the general way.
         buffers.append(value.data.cast("B"))
         buffers.remember(value)
@@ -73,18 +81,25 @@ def encode_array(value: Array, buffers: Sink, depth: int) -> object:
 def _encode_any(value: Array, form: object, buffers: Sink, depth: int) -> object:
     if form is None:
         raise Refused(value, _refusal(value.dtype), depth)
-    tree = one_hot.encode(value, form, buffers) or _encode_dense(value, form, buffers)
+    tree = one_hot.encode(value, form, buffers) or _encode_dense(value, form, buffers, depth)
     buffers.remember(value)
     return tree
 
 
-def _encode_dense(value: Array, form: object, buffers: Sink) -> object:
+def _encode_dense(value: Array, form: object, buffers: Sink, depth: int) -> object:
+    if not may_be_wrong(value.dtype):
+        index = add_raw(value, buffers)
+    elif is_checked_later(value, buffers):
+        index = buffers.defer(Unchecked(value))
+    else:
+        check_elements(value, depth)
+        index = add_raw(value, buffers)
     return {
         TAG: "array",
         "t": form,
         "s": list(value.shape),
         "o": "F" if is_fortran(value) else "C",
-        "b": add_raw(value, buffers),
+        "b": index,
     }
 
 
@@ -105,6 +120,8 @@ def encode_scalar(value: np.generic, buffers: Sink, depth: int) -> object:
     if form is None:
         raise Refused(value, _refusal(dtype).replace("array", "scalar", 1), depth)
     flat = np.asarray(value).reshape(1).astype(wire_dtype(dtype), copy=False)
+    if dtype.names is not None and may_be_wrong(dtype):
+        check_elements(value, depth)
     raw = without_holes(flat) if has_holes(dtype) else flat
     return {TAG: "scalar", "t": form, "v": raw.tobytes().hex()}
 
@@ -118,6 +135,7 @@ def _encode_bytes_scalar(value: np.bytes_, buffers: Sink, depth: int) -> object:
     return {TAG: "np.bytes", "b": add_buffer(bytes(value), buffers)}
 
 
+_BOOL: Final = "|b1"
 _AS_THEY_LIE: Final = {
     kind: f"{np.dtype(kind).str[0]}{code}"
     for kind, code in CODES.items()
@@ -224,9 +242,7 @@ def _decode_same(body: dict[str, object], sources: Sources, depth: int) -> objec
     return objects[number]
 
 
-_PLAIN: Final = {
-    code: np.dtype(kind) for kind, code in _AS_THEY_LIE.items() if np.dtype(kind).kind != "b"
-}
+_PLAIN: Final = {code: np.dtype(kind) for kind, code in _AS_THEY_LIE.items() if code != _BOOL}
 """Dtypes by name whose bytes are the wire's, whatever they are."""
 _B: Final = frozenset((TAG, "b"))
 

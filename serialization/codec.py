@@ -6,15 +6,16 @@ looks things up, it never imports, opens, builds a name or runs anything.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from asyncbridge.errors import DecodeError
+from asyncbridge.errors import DecodeError, SerializationError
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import paths
 from asyncbridge.serialization.decoders import WALKS
-from asyncbridge.serialization.deferred import size_of
+from asyncbridge.serialization.deferred import Undecided, size_of
 from asyncbridge.serialization.drafts import Draft
 from asyncbridge.serialization.encoders import ENCODERS, explain
 from asyncbridge.serialization.slices import Careless
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.protocol.messages import Buffer
     from asyncbridge.serialization.files import FileArray
+    from asyncbridge.serialization.walk import Side
 
 __all__ = ["MAX_DEPTH", "decode", "draft", "encode"]
 
@@ -75,15 +77,16 @@ def draft(
 ) -> Payload | Draft:
     """Return a value in wire form, but for what takes long: what is large is made later.
 
-    That is copies of arrays that do not lie in memory as the wire has them, and whether a large
-    matrix that begins like a one-hot one is such. Every error is found now.
+    That is copies of arrays that do not lie in memory as the wire has them, whether a large
+    matrix that begins like a one-hot one is such, and whether the bytes of many bools or texts are
+    any. Every other error is found now.
 
     Args:
         value: As of ``encode``.
         path: As of ``encode``.
         one_hot: As of ``encode``.
         files: As of ``encode``.
-        decided: Look through such matrices at once.
+        decided: Look through such matrices, bools and texts at once.
         quickly: Break off where the value has many parts: for a thread with a loop.
 
     Raises:
@@ -97,7 +100,20 @@ def draft(
         return _payload(header, buffers)
     parts = tuple([buffers.later.get(index, part) for index, part in enumerate(buffers)])
     size = len(header) + sum(map(size_of, parts))
-    return Draft(header=header, buffers=parts, size=size)
+    explain = None
+    if any(isinstance(part, Undecided) for part in buffers.later.values()):
+        again = partial(draft, value, path=path, one_hot=one_hot, files=files, decided=True)
+        explain = partial(_explain, again, path)
+    return Draft(header=header, buffers=parts, size=size, explain=explain)
+
+
+def _explain(again: Callable[[], object], path: str, refused: Refused) -> SerializationError:
+    """Say what a look at a large array has found, by writing the value again for its path."""
+    try:
+        again()
+    except SerializationError as error:
+        return error
+    return SerializationError(refused.reason, path=path)  # it was changed meanwhile
 
 
 def _sink(*, one_hot: bool, files: bool) -> Sink:
@@ -121,6 +137,8 @@ def _payload(header: bytes, buffers: Sink) -> Payload:
 def decode(
     payload: Payload,
     *,
+    path: str = "value",
+    side: Side = "here",
     files: Callable[[FileArray], object] | None = None,
     quickly: bool = False,
 ) -> object:
@@ -130,6 +148,8 @@ def decode(
 
     Args:
         payload: The value in wire form.
+        path: What errors call the value.
+        side: Where it is read, as errors say it.
         files: Maps an array that came by the path of its file; without it, such a one is refused.
         quickly: Break off where a few bytes stand for much work: for a thread with a loop.
 
@@ -139,6 +159,8 @@ def decode(
     """
     tree = payload.header
     sources = Sources(payload.buffers)
+    if side != "here":
+        sources.side = side
     if files is not None:
         sources.files = files
     if quickly:
@@ -146,10 +168,10 @@ def decode(
     try:
         value = WALKS[type(tree)](tree, sources, 0)
     except Unreadable as broken:
-        path = paths.find_tree(tree, broken.tree)
-        raise DecodeError(f"value{path}{broken.inner}: {broken.reason}") from broken.__cause__
+        place = path + paths.find_tree(tree, broken.tree)
+        raise DecodeError(f"{place}{broken.inner}: {broken.reason}") from broken.__cause__
     if sources:
-        _check_all_taken(sources)
+        _check_all_taken(sources, path)
     return value
 
 
@@ -183,7 +205,7 @@ def _size(buffer: Buffer) -> int:
     return buffer.nbytes if type(buffer) is memoryview else len(buffer)
 
 
-def _check_all_taken(sources: Sources) -> None:
+def _check_all_taken(sources: Sources, path: str) -> None:
     unused = sum(source is not None for source in sources)
     if unused:
-        raise DecodeError(f"no value refers to {unused} of {len(sources)} buffers")
+        raise DecodeError(f"{path}: no value refers to {unused} of {len(sources)} buffers")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
+from asyncbridge.serialization.cells import column_step, spell, spell_frame
 from asyncbridge.serialization.columns import check_range, pack_column, read_column, weight_of
 from asyncbridge.serialization.registry import Entry, Unfit, own
 from asyncbridge.serialization.walk import malformed
@@ -170,7 +171,14 @@ def _pack_columns(value: pd.DataFrame) -> object:
     dtype = kinds.pop() if len(kinds) == 1 else None
     if isinstance(dtype, np.dtype) and dtype.kind != "O":
         return value.to_numpy()
-    return [pack_column(value.iloc[:, place].array) for place in range(value.shape[1])]
+    return [_pack_column_of(value, place) for place in range(value.shape[1])]
+
+
+def _pack_column_of(frame: pd.DataFrame, place: int) -> object:
+    try:
+        return pack_column(frame.iloc[:, place].array)
+    except Unfit as unfit:
+        raise Unfit(str(unfit), step=column_step(frame, place)) from None
 
 
 def _put_frame(data: object) -> pd.DataFrame:
@@ -210,14 +218,14 @@ def _missing(value: Any, tag: str) -> Entry:
 
 
 ENTRIES: Final[tuple[Entry, ...]] = (
-    own(pd.DataFrame, "frame", _take_frame, _put_frame, weigh=_weigh_frame),
-    own(pd.Series, "series", _take_series, _put_series, weigh=_weigh_series),
+    own(pd.DataFrame, "frame", _take_frame, _put_frame, spell_frame, weigh=_weigh_frame),
+    own(pd.Series, "series", _take_series, _put_series, spell, weigh=_weigh_series),
     *(
-        own(kind, "index", _take_index, _put_index, weigh=_weigh_series)
+        own(kind, "index", _take_index, _put_index, spell, weigh=_weigh_series)
         for kind in _INDEXES.values()
     ),
-    own(pd.RangeIndex, "range-index", _take_range, _put_range),
-    own(pd.MultiIndex, "multi-index", _take_multi, _put_multi),
+    own(pd.RangeIndex, "range-index", _take_range, _put_range, spell),
+    own(pd.MultiIndex, "multi-index", _take_multi, _put_multi, spell),
     _missing(pd.NA, "pd.NA"),
     _missing(pd.NaT, "pd.NaT"),
 )

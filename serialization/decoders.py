@@ -39,7 +39,12 @@ class _Walks(dict[type, _Walk]):
     """The table of JSON's types, with an error for every other one."""
 
     def __missing__(self, kind: type) -> _Walk:
-        raise DecodeError(f"a header is a parsed JSON tree; {kind.__name__} is no part of one")
+        return _walk_nothing
+
+
+def _walk_nothing(tree: object, sources: Sources, depth: int) -> object:
+    kind = type(tree).__name__
+    raise Unreadable(tree, f"a header is a parsed JSON tree; {kind} is no part of one")
 
 
 def _walk_leaf(tree: object, sources: Sources, depth: int) -> object:
@@ -48,7 +53,7 @@ def _walk_leaf(tree: object, sources: Sources, depth: int) -> object:
 
 def _walk_list(tree: list[object], sources: Sources, depth: int) -> list[object]:
     if depth >= MAX_DEPTH:
-        raise DecodeError(TOO_DEEP)
+        raise Unreadable(tree, TOO_DEEP)
     if _LEAVES.issuperset(map(type, tree)):
         return tree.copy()
     depth += 1
@@ -59,7 +64,7 @@ def _walk_dict(tree: dict[str, object], sources: Sources, depth: int) -> object:
     if TAG in tree:
         return _walk_tagged(tree, sources, depth)
     if depth >= MAX_DEPTH:
-        raise DecodeError(TOO_DEEP)
+        raise Unreadable(tree, TOO_DEEP)
     if _LEAVES.issuperset(map(type, tree.values())):
         return tree.copy()
     depth += 1
@@ -69,12 +74,14 @@ def _walk_dict(tree: dict[str, object], sources: Sources, depth: int) -> object:
 def _walk_tagged(tree: dict[str, object], sources: Sources, depth: int) -> object:
     tag = tree[TAG]
     form = _FORMS.get(tag) if type(tag) is str else None
-    if form is None:
-        form = _composite_form(tag, sources)
-    keys, read = form
-    if tree.keys() != keys:
-        malformed(cast("str", tag), f"the keys {', '.join(sorted(keys))}")
-    return read(tree, sources, depth)
+    try:
+        keys, read = _composite_form(tag, sources) if form is None else form
+        if tree.keys() != keys:
+            malformed(cast("str", tag), f"the keys {', '.join(sorted(keys))}")
+        return read(tree, sources, depth)
+    except DecodeError as error:
+        # What stands inside has raised `Unreadable` of its own: this is about the form itself.
+        raise Unreadable(tree, str(error)) from error.__cause__
 
 
 def _composite_form(tag: object, sources: Sources) -> Form:
@@ -91,10 +98,7 @@ def _read_composite(tree: dict[str, object], sources: Sources, depth: int) -> ob
 
 
 def _read_registered(tree: dict[str, object], sources: Sources, depth: int) -> object:
-    try:
-        entry = registry.named(tree["n"], tree["e"])
-    except DecodeError as error:
-        raise Unreadable(tree, str(error)) from None
+    entry = registry.named(tree["n"], tree["e"], sources.side)
     return _put_together(entry, tree, sources, depth)
 
 
@@ -103,12 +107,12 @@ def _put_together(
 ) -> object:
     """Read the data of an entry, and let the entry make its value of it."""
     if depth >= MAX_DEPTH:
-        raise DecodeError(TOO_DEEP)
+        raise Unreadable(tree, TOO_DEEP)
     data = WALKS[type(tree["v"])](tree["v"], sources, depth + 1)
     try:
         value = entry.put_together(data, tree.get("e", entry.version))
-    except DecodeError as error:
-        raise Unreadable(tree, str(error)) from error.__cause__
+    except DecodeError:
+        raise
     except Exception as error:
         raise Unreadable(tree, f"the decoder of {entry.raised(error)}") from error
     if type(value) is not entry.kind and not entry.is_own:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 
 from asyncbridge.serialization.deferred import Outgoing, Undecided
+from asyncbridge.serialization.walk import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncbridge.errors import SerializationError
 
 __all__ = ["Draft"]
 
@@ -19,11 +26,13 @@ class Draft:
         header: Its JSON tree, dumped.
         buffers: What the tree refers to by index.
         size: Bytes of both, as many as they may be at most.
+        explain: Makes the error of what a look at an undecided one has found.
     """
 
     header: bytes
     buffers: tuple[Outgoing | Undecided, ...]
     size: int
+    explain: Callable[[Refused], SerializationError] | None = None
 
     @property
     def is_decided(self) -> bool:
@@ -31,7 +40,19 @@ class Draft:
         return not any(isinstance(buffer, Undecided) for buffer in self.buffers)
 
     def decided(self) -> Draft:
-        """Look at what is undecided, in any thread; the size stays as it was counted."""
+        """Look at what is undecided, in any thread; the size stays as it was counted.
+
+        Raises:
+            SerializationError: A part of it has no wire form.
+        """
+        try:
+            return self._decided()
+        except Refused as refused:
+            if self.explain is None:
+                raise
+            raise self.explain(refused) from None
+
+    def _decided(self) -> Draft:
         header, buffers = self.header, list(self.buffers)
         for index, buffer in enumerate(buffers):
             if isinstance(buffer, Undecided):

@@ -29,7 +29,6 @@ _IS_LITTLE: Final = sys.byteorder == "little"
 _MAX_ITEM: Final = 2**31 - 1
 _MAX_NESTING: Final = 32
 """Structured dtypes inside one another."""
-_MAX_CODE_POINT: Final = 0x10FFFF
 _EXTENDED_BYTES: Final = 10
 """Significant bytes of an x87 extended float; the other six of its sixteen are padding."""
 
@@ -284,29 +283,6 @@ def _text_dtype(name: str) -> DType | None:
 
 
 # --- the bytes of elements ---------------------------------------------------------------
-
-
-CHECKED: Final = "bUV"
-"""The kinds whose bytes may mean nothing."""
-
-
-def check_content(array: Array, tag: str) -> None:
-    """Refuse bytes that are no bool, or no character: numpy itself trusts them blindly."""
-    dtype = array.dtype
-    if array.size == 0:
-        return
-    if dtype.names is not None:
-        for name in dtype.names:
-            check_content(array[name], tag)
-    elif dtype.kind == "b" and int(array.view(np.uint8).max()) > 1:
-        malformed(tag, "bytes 0 and 1 alone for its bools")
-    elif dtype.kind == "U" and int(_code_points(array).max()) > _MAX_CODE_POINT:
-        malformed(tag, "code points of Unicode for its text")
-
-
-def _code_points(array: Array) -> Array:
-    flat = array if array.flags.c_contiguous else array.copy()
-    return flat.reshape(-1).view(f"{array.dtype.str[0]}u4")
 
 
 def has_holes(dtype: DType) -> bool:

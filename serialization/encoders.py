@@ -20,7 +20,16 @@ from asyncbridge.serialization import (
 )
 from asyncbridge.serialization.slices import CHARACTERS, Writer, weight_of
 from asyncbridge.serialization.values import is_plain_text
-from asyncbridge.serialization.walk import LONG, MAX_DEPTH, TAG, TOO_DEEP, Encoder, Refused, Sink
+from asyncbridge.serialization.walk import (
+    LONG,
+    MAX_DEPTH,
+    TAG,
+    TOO_DEEP,
+    Encoder,
+    Refused,
+    Sink,
+    Steps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -175,10 +184,16 @@ def _encode_composite(value: object, buffers: Sink, depth: int) -> object:
     try:
         data = entry.take_apart(value)
     except registry.Unfit as unfit:
-        raise Refused(value, str(unfit), depth) from None
+        trail: Steps | None = [(unfit.step, value)] if unfit.step else None
+        raise Refused(value, str(unfit), depth, trail) from None
     except Exception as error:
         raise Refused(value, f"the encoder of {entry.raised(error)}", depth) from error
-    tree = {**entry.head, "v": _encode_part(f"<{entry.name}>", data, value, buffers, depth)}
+    try:
+        tree = {**entry.head, "v": _encode_part(f"<{entry.name}>", data, value, buffers, depth)}
+    except Refused as refused:
+        if entry.spell is not None and len(refused.trail) > 1:
+            refused.trail = entry.spell(value, refused.trail[1:])
+        raise
     buffers.remember(value)
     return tree
 

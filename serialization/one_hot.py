@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from asyncbridge.protocol.limits import BULK_THRESHOLD
+from asyncbridge.serialization.contents import check_elements, may_be_wrong
 from asyncbridge.serialization.deferred import DEFERRED_ABOVE, Outgoing, Undecided
 from asyncbridge.serialization.dtypes import Array, DType, read_dtype, read_shape, wire_dtype
 from asyncbridge.serialization.layouts import is_fortran, lay_out
@@ -91,6 +92,8 @@ class _Candidate(Undecided):
         columns = _columns(self._value, words)
         if columns is not None:
             return columns.view(np.uint8).data, None
+        if may_be_wrong(self._value.dtype):
+            check_elements(self._value, 0)
         return lay_out(self._value, defers=True), (self.tree("one-hot"), self.tree("array"))
 
 

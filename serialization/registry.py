@@ -5,17 +5,19 @@ A peer's text selects an entry of this table, or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from asyncbridge.errors import DecodeError
-from asyncbridge.serialization.walk import TAG, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from asyncbridge.serialization.walk import TAG, Side, Steps, shown
 
 MAX_VERSION: Final = 2**31 - 1
+_REMEDIES: Final[Mapping[Side, str]] = {
+    "here": "import the module that does so",
+    "in the client": "import the module that does so in this process, too",
+    "in the worker": "import the module that does so there, too, by bridge.send('import ...')",
+}
 
 
 def as_any_other(value: object) -> int:
@@ -24,7 +26,15 @@ def as_any_other(value: object) -> int:
 
 
 class Unfit(Exception):
-    """An object of a known type that has no wire form; the text says why, and what to do."""
+    """An object of a known type that has no wire form; the text says why, and what to do.
+
+    Attributes:
+        step: To the part of it that is the reason, as errors show it.
+    """
+
+    def __init__(self, text: str, *, step: str = "") -> None:
+        super().__init__(text)
+        self.step = step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +48,7 @@ class Entry:
         take_apart: From an object to data that has a wire form.
         put_together: From such data and its version back to the object.
         head: What the tagged object on the wire has beside its data.
+        spell: From an object and the steps into its data to those that its owner knows.
         weigh: From an object to what ``take_apart`` has to do with it, as ``walk.LONG`` counts.
     """
 
@@ -47,6 +58,7 @@ class Entry:
     put_together: Callable[[Any, int], object]
     head: Mapping[str, object]
     version: int = 1
+    spell: Callable[[Any, Steps], Steps] | None = None
     weigh: Callable[[Any], int] = as_any_other
 
     @property
@@ -77,6 +89,7 @@ def own(
     tag: str,
     take: Callable[[Any], object],
     put: Callable[[Any], object],
+    spell: Callable[[Any, Steps], Steps] | None = None,
     *,
     weigh: Callable[[Any], int] = as_any_other,
 ) -> Entry:
@@ -87,6 +100,7 @@ def own(
         take_apart=take,
         put_together=lambda data, version: put(data),
         head={TAG: tag},
+        spell=spell,
         weigh=weigh,
     )
 
@@ -126,8 +140,13 @@ def _is_same_class(one: type, other: type) -> bool:
     )
 
 
-def named(name: object, version: object) -> Entry:
+def named(name: object, version: object, side: Side = "here") -> Entry:
     """Return the entry for a name and version that a peer wrote.
+
+    Args:
+        name: The name.
+        version: The version of the data.
+        side: Where it is read, as errors say it.
 
     Raises:
         DecodeError: There is none that reads it.
@@ -135,17 +154,21 @@ def named(name: object, version: object) -> Entry:
     entry = _BY_NAME.get(name) if type(name) is str else None
     if entry is None:
         raise DecodeError(
-            f"no type is registered here as {shown(name)}; register it on both sides: "
-            "import the module that does so, in the worker by bridge.send('import ...')"
+            f"no type is registered under {_called(name)} {side}; both sides have to register it: "
+            f"{_REMEDIES[side]}"
         )
     if type(version) is not int or not 1 <= version <= MAX_VERSION:
         raise DecodeError(f"the version of {entry.name!r} is no integer from 1 up")
     if version > entry.version:
         raise DecodeError(
-            f"{entry.name!r} came in version {version}, and this side reads up to "
-            f"{entry.version}; update the module that registers it here"
+            f"{entry.name!r} came in version {version}, and up to {entry.version} is read {side}; "
+            f"update the module that registers it {side}"
         )
     return entry
+
+
+def _called(name: object) -> str:
+    return f"{name!r:.200}" if type(name) is str else shown(name)
 
 
 def add_converter(find: Callable[[type], Converter | None]) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Never
+from typing import TYPE_CHECKING, Any, Final, Literal, Never
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Buffer, BulkRef
 
 if TYPE_CHECKING:
     from asyncbridge.serialization.deferred import Deferred, Undecided
+
+Side = Literal["here", "in the worker", "in the client"]
+"""Where a value is read, as errors say it."""
 
 TAG: Final = "$"
 """The key that marks an object as a tagged form."""
@@ -126,12 +129,14 @@ class Sources(list[Buffer | BulkRef | None]):
         room: Bytes that one-hot matrices may still become.
         files: Maps what came by the path of its file; None where nothing may come so.
         quickly: Whether what takes long is left to another thread.
+        side: Where it is read, for errors that tell one side of the bridge from the other.
     """
 
     quickly: bool = False
     objects: list[object] | None = None
     files: Callable[[Any], object] | None = None
     room: int = ONE_HOT_TOTAL
+    side: Side = "here"
 
     def remember(self, value: object) -> None:
         """Number an object that has just been read."""
@@ -150,6 +155,10 @@ Form = tuple[frozenset[str], Decoder]
 """The keys that a tagged object has, no more and no less, and what reads it."""
 
 
+Steps = list[tuple[str, object]]
+"""The way into a value: each step as text, with what stands behind it."""
+
+
 class Refused(Exception):
     """A value with no wire form; ``codec.encode`` turns it into the public error.
 
@@ -160,9 +169,7 @@ class Refused(Exception):
         trail: The steps from there on, through what the value was turned into.
     """
 
-    def __init__(
-        self, value: object, reason: str, depth: int, trail: list[tuple[str, object]] | None = None
-    ) -> None:
+    def __init__(self, value: object, reason: str, depth: int, trail: Steps | None = None) -> None:
         super().__init__(reason)
         self.value = value
         self.reason = reason
@@ -171,15 +178,15 @@ class Refused(Exception):
 
 
 class Unreadable(Exception):
-    """A tagged object that its decoder refuses; ``codec.decode`` turns it into the public error.
+    """A part of a tree that stands for nothing; ``codec.decode`` turns it into the public error.
 
     Attributes:
-        tree: The object itself, to find its path by.
+        tree: The part itself, to find its path by.
         reason: What is wrong, and what to do.
         inner: The path on from there, where it leads through another document.
     """
 
-    def __init__(self, tree: dict[str, object], reason: str, inner: str = "") -> None:
+    def __init__(self, tree: object, reason: str, inner: str = "") -> None:
         super().__init__(reason)
         self.tree = tree
         self.reason = reason

@@ -24,7 +24,7 @@ PUBLIC = {
     "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
     "RemoteProtocolError", "SerializationError", "SocketPermissionError", "SourceError", "TooLarge",
-    "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+    "TransferError", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
 }  # fmt: skip
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from asyncbridge.errors import SerializationError
+from asyncbridge.errors import SerializationError, TooLarge
 from asyncbridge.lifetime import Binding
 from asyncbridge.promise import Promise
 
@@ -48,13 +48,16 @@ def check_arguments(arguments: Mapping[str, object]) -> None:
             )
 
 
+Refusal = TypeVar("Refusal", SerializationError, TooLarge, SerializationError | TooLarge)
+
+
 @contextmanager
 def named_as(labels: Mapping[str, str]) -> Generator[None]:
     """Say in a refusal what the caller calls an argument, not the name that it travels by."""
     token = _labels.set(labels)
     try:
         yield
-    except SerializationError as error:
+    except (SerializationError, TooLarge) as error:
         raise by_its_label(error, labels) from error.__cause__
     finally:
         _labels.reset(token)
@@ -65,13 +68,13 @@ def labels_now() -> Mapping[str, str]:
     return _labels.get()
 
 
-def by_its_label(error: SerializationError, labels: Mapping[str, str]) -> SerializationError:
+def by_its_label(error: Refusal, labels: Mapping[str, str]) -> Refusal:
     """Return a refusal that says what the caller calls the argument that it is about."""
     for key, label in labels.items():
         start = f'bindings["{key}"]'
         if error.path.startswith(start):
             reason = str(error).removeprefix(f"{error.path}: ")
-            return SerializationError(reason, path=label + error.path.removeprefix(start))
+            return type(error)(reason, path=label + error.path.removeprefix(start))
     return error
 
 

@@ -7,7 +7,7 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from asyncbridge.client.arguments import check_arguments, check_bindings, named_as
-from asyncbridge.client.checks import check_name, check_source, check_timeout
+from asyncbridge.client.checks import check_flags, check_name, check_source, check_timeout
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import BridgeLife, in_thread_of
 from asyncbridge.client.sources import take_streams
@@ -94,7 +94,7 @@ class Bridge(BridgeLife):
             SerializationError: A binding has no wire form; the text names it.
             SyntaxError: The code is no Python.
             TooLarge: The bindings are over the limit of this side, or of the worker.
-            TypeError: ``name`` is no text, ``timeout`` no number.
+            TypeError: ``name`` is no text, ``timeout`` no number, or a choice no bool.
             ValueError: ``after`` names a promise with no command of this bridge behind it;
                 ``timeout`` is not positive; the lifetime is none of the two.
             WrongLoopError: Called on another loop, or from another thread, than the bridge's.
@@ -105,6 +105,7 @@ class Bridge(BridgeLife):
             raise ValueError("collected bindings need an object here to be tied to: use put()")
         check_name(name)
         check_timeout(timeout)
+        check_flags(writable=writable, copy=copy, one_hot=one_hot)
         tools = self._tools()
         if isinstance(code, Promise):
             raise TypeError("send() takes code, not a promise: await that for its value")
@@ -330,7 +331,7 @@ class Bridge(BridgeLife):
         assert self._worker is not None
         here = self._worker.kind != "attached" or transfers.shares_memory
         written: Bindings = tools.write_bindings(
-            bindings, copy=copy, one_hot=one_hot, files=here, check=transfers.check_size,
+            bindings, copy=copy, one_hot=one_hot, files=here, limit=transfers.largest,
             quickly=self._is_on_loop(),
         )  # fmt: skip
         return written

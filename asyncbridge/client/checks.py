@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-__all__ = ["check_flag", "check_name", "check_source", "check_timeout"]
+__all__ = ["check_flag", "check_flags", "check_name", "check_source", "check_timeout"]
 
 
 def check_name(name: object) -> None:
@@ -27,6 +27,13 @@ def check_flag(name: str, given: object) -> None:
     """Raise ``TypeError`` for a choice that is neither True nor False: any text would be true."""
     if not isinstance(given, bool):
         raise TypeError(f"{name}= is True or False, not {given!r}")
+
+
+def check_flags(**given: object) -> None:
+    """Do as ``check_flag`` for choices that may be left open by None."""
+    for name, choice in given.items():
+        if choice is not None:
+            check_flag(name, choice)
 
 
 @lru_cache(maxsize=1024)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ POLL_SECONDS = 0.01
 """How often a worker that starts is looked for."""
 VERDICT_SECONDS = 5.0
 """How long the supervisor is waited for, once the worker's connection has ended."""
+_UNKNOWN_ISSUER = (18, 19, 20, 21)
+"""OpenSSL's numbers for a certificate whose signer is not known here; others are at fault themselves."""
 STOP_SECONDS = 2.0
 """How long a worker may take to end by itself when it is told to."""
 
@@ -106,6 +109,9 @@ class AttachedWorker(Worker):
         self._http = http_session(self._socket)
         try:
             return await open_link(self._http, self._base, self._token, session, self._url)
+        except aiohttp.ClientConnectorCertificateError as error:
+            told = untrusted(self._url, error.certificate_error)
+            raise ConnectError(told) from error.certificate_error
         except aiohttp.ClientConnectionError as error:
             raise ConnectError(f"no worker can be reached at {self._url}: {error}") from error
 
@@ -196,6 +202,20 @@ def check_clear_text(scheme: str, host: str, url: str) -> None:
         local = False
     if not local:
         raise ConnectError(f"{url} would show the token to the network: use https://")
+
+
+def untrusted(url: str, error: Exception) -> str:
+    """Return what is wrong with a worker's certificate, and what to do about it."""
+    reason = getattr(error, "verify_message", "") or str(error)
+    text = f"the certificate of the worker at {url} is not trusted: {reason}"
+    if getattr(error, "verify_code", None) not in _UNKNOWN_ISSUER:
+        return text
+    present = os.environ.get("SSL_CERT_FILE")
+    now = "" if present is None else f", which is {present!r} now"
+    return (
+        f"{text}. If no authority of this system's has signed it, let SSL_CERT_FILE in the "
+        f"environment that the app is started with name it{now}: SSL_CERT_FILE=cert.pem"
+    )
 
 
 def http_session(socket: Path | None) -> aiohttp.ClientSession:

@@ -9,6 +9,7 @@ import orjson
 
 from asyncbridge.client.arguments import by_its_label, labels_now
 from asyncbridge.client.snapshots import snapshot
+from asyncbridge.client.weights import check_weight
 from asyncbridge.errors import AsyncBridgeError, SerializationError, TooLarge
 from asyncbridge.protocol.limits import BULK_THRESHOLD, HEADER_BYTES
 from asyncbridge.protocol.messages import Payload
@@ -60,7 +61,7 @@ class Unwritten:
         """
         try:
             return self._write()
-        except SerializationError as error:
+        except (SerializationError, TooLarge) as error:
             raise by_its_label(error, self._labels) from error.__cause__
 
 
@@ -76,7 +77,7 @@ def write_bindings(
     copy: bool,
     one_hot: bool,
     files: bool,
-    check: Callable[[int], None],
+    limit: int,
     quickly: bool,
 ) -> Bindings:
     """Return bindings in wire form.
@@ -86,39 +87,45 @@ def write_bindings(
         copy: Copy them whole, now.
         one_hot: As of ``encode``.
         files: As of ``encode``.
-        check: Refuses a size, in bytes.
+        limit: Bytes that they may have; 0 for any.
         quickly: Leave what takes long to another thread: this one has a loop.
 
     Raises:
         SerializationError: A part of them has no wire form.
         TooLarge: They are over a limit.
     """
-    options: dict[str, Any] = {"path": "bindings", "one_hot": one_hot, "files": files}
+    write = partial(write_now, one_hot=one_hot, files=files, limit=limit)
     if copy:
-        return checked(encode(dict(bindings), **options), check, whole=True)
+        return write(dict(bindings), copy=True)
     try:
-        return checked(draft(dict(bindings), quickly=quickly, **options), check)
+        return write(dict(bindings), quickly=quickly)
     except TakesLong:
         # Of containers of their own: one that is filled anew for each command is quite usual.
         own = {name: own_container(value) for name, value in bindings.items()}
-        return Unwritten(partial(write_now, own, check, options), labels_now())
+        return Unwritten(partial(write, own, decided=True), labels_now())
 
 
 def write_now(
-    bindings: dict[str, object], check: Callable[[int], None], options: dict[str, Any]
+    bindings: dict[str, object],
+    *,
+    one_hot: bool,
+    files: bool,
+    limit: int,
+    copy: bool = False,
+    quickly: bool = False,
+    decided: bool = False,
 ) -> Payload | Draft:
-    """Write bindings to their end."""
-    return checked(draft(bindings, decided=True, **options), check)
-
-
-def checked(
-    value: Payload | Draft, check: Callable[[int], None], *, whole: bool = False
-) -> Payload | Draft:
-    """Return a value that is not too large, and whose small arrays are its own."""
-    check(value.size)
+    """Write bindings to their end, with small arrays that are their own."""
+    form: dict[str, Any] = {"path": "bindings", "one_hot": one_hot, "files": files}
+    value: Payload | Draft
+    if copy:
+        value = encode(bindings, **form)
+    else:
+        value = draft(bindings, quickly=quickly, decided=decided, **form)
+    check_weight(value, bindings, limit=limit, one_hot=one_hot)
     if isinstance(value, Draft):
-        return snapshot(value, whole=whole)
-    return snapshot(value, whole=whole)
+        return snapshot(value, whole=copy)
+    return snapshot(value, whole=copy)
 
 
 def own_container(value: object) -> object:

@@ -120,6 +120,7 @@ def resolve(
     check_bytes("in_flight", in_flight, least=1)
     check_flag("writable", writable)
     check_flag("one_hot", one_hot)
+    check_flag("copy", copy)
     environ = os.environ
     url = url or environ.get("ASYNCBRIDGE_URL") or None
     if isinstance(backend, Auto):

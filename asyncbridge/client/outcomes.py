@@ -61,8 +61,10 @@ class Outcomes:
     def completed(self, message: Completed) -> None:
         """Take a value, which may have to be fetched first."""
         item = self.pending.get(message.id)
-        if item is None:  # rejected already, because the backend cannot be imported
+        if item is None:  # rejected already: a part of it could not be sent, or nothing can run
             self._transfers.decline(message.value)
+            if has_bulk(message.value):
+                self._protocol.fetched(message.id)
             return
         item.stopped = message.stopped
         if (outcome := decoded_quickly(message.value)) is not None:

@@ -55,6 +55,7 @@ class Parts:
         self._waiting: deque[Payload] = deque()
         self._news: asyncio.Future[None] | None = None
         self._ended = self._left = False
+        self._count = 0
         self._promise = promise
         self._reader: Reader | None = None
         self._around: Sequence[asyncio.Handle] | None = None
@@ -133,7 +134,8 @@ class Parts:
             await self._news
         value = self._waiting.popleft()
         whole = await self._transfers.fetch(value, writable=self._writable)
-        outcome = await self._transfers.decode(whole)
+        outcome = await self._transfers.decode(whole, path=f"part {self._count} of the result")
+        self._count += 1
         self._tell(self._tally.add(value.size))
         return outcome.unwrap()
 

@@ -233,7 +233,7 @@ class Pending:
         if not isinstance(self._promise, WatchedPromise):
             return
         try:
-            value = decode(message.value)
+            value = decode(message.value, path="report", side="in the client")
         except DecodeError as error:  # its outcome may be sound all the same
             log.warning("a report of %s cannot be read: %s", self.label or self.id, error)
             return

@@ -17,6 +17,7 @@ from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,
     ConnectError,
+    TransferError,
     WorkerLost,
     WorkerStartError,
 )
@@ -81,7 +82,12 @@ class Session:
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
     ) -> None:
         self._transfers = Transfers(
-            link.bulk, self._broken, arena=arena, post=self._post, limits=limits
+            link.bulk,
+            self._broken,
+            arena=arena,
+            post=self._post,
+            failed=self._not_sent,
+            limits=limits,
         )
         self.protocol = ClientProtocol(
             session=name,
@@ -226,10 +232,16 @@ class Session:
         self.protocol.make_ready(item.command())
         self._writer.wake()
 
-    def _refuse(self, item: Pending, error: AsyncBridgeError) -> None:
-        """End a command that cannot leave."""
+    def _not_sent(self, buffer_id: str, error: TransferError) -> None:
+        """Reject the command whose buffer will not come, and have the worker wait no longer."""
+        item = self._pending.get(int(buffer_id.partition("-")[0]))  # as `split_off` names them
+        if item is not None:
+            self._refuse(item, error, lacking=True)
+
+    def _refuse(self, item: Pending, error: AsyncBridgeError, *, lacking: bool = False) -> None:
+        """Reject a command that this side cannot send, and those that depend on it."""
         dependents = item.dependents
-        self._take_back(item)
+        self._take_back(item, lacking=lacking)
         self.outcomes.reject(item, error)
         self._fail(dependents, item)
 
@@ -243,10 +255,10 @@ class Session:
             self._fail(dependents, item)
         return True
 
-    def _take_back(self, item: Pending, mode: StopMode = "auto") -> bool:
+    def _take_back(self, item: Pending, mode: StopMode = "auto", *, lacking: bool = False) -> bool:
         """Take a command out of the backlog, if it is still there; else have it stopped."""
         self._writer.wake()  # it may have been all that the others waited for
-        if not self.protocol.cancel(item.id, mode):
+        if not self.protocol.cancel(item.id, mode, lacking=lacking):
             return False
         self._released(item.size)
         if not self.protocol.backlogged:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from asyncbridge.client.figures import transfer_info
 from asyncbridge.client.resending import Resender
-from asyncbridge.errors import DecodeError
+from asyncbridge.errors import DecodeError, TransferError
 from asyncbridge.outcome import Error, capture
 from asyncbridge.protocol.limits import Bound, TransferLimits
 from asyncbridge.protocol.messages import BulkRef
@@ -22,7 +23,7 @@ from asyncbridge.transport.gate import Gates
 from asyncbridge.transport.leases import Peering
 from asyncbridge.transport.origins import Tally
 from asyncbridge.transport.shared import COPY_INLINE, SharedMemory
-from asyncbridge.transport.sizes import ASK_FOR_LESS, SEND_LESS, check_size
+from asyncbridge.transport.sizes import ASK_FOR_LESS, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -48,6 +49,8 @@ __all__ = ["Transfers", "decoded_quickly", "has_bulk"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+SIDE: Final = "in the client"
+"""Where values are read here, as errors say it."""
 UPLOADS = 4
 """Bulk buffers that are on their way to the worker at once."""
 DOWNLOADS = 16
@@ -59,7 +62,9 @@ class Transfers:
 
     Args:
         lane: The session's bulk lane.
-        broken: Called with what an upload failed by; a command waits for it in vain.
+        broken: Called with what an upload failed by; the session is of no use any more.
+        failed: Called with a buffer's id and why this process could not send it; its command
+            waits for it in vain.
         arena: This side's segments, if there are any; closed along.
         post: Queues a message to the worker.
         limits: How much it moves.
@@ -72,10 +77,12 @@ class Transfers:
         *,
         arena: Arena | None = None,
         post: Callable[[Message], None] = lambda _: None,
+        failed: Callable[[str, TransferError], None] = lambda _, __: None,
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
     ) -> None:
         self._lane = lane
         self._broken = broken
+        self._failed = failed
         self._arena = arena
         self._post = post
         self._shared: SharedMemory | None = None
@@ -128,20 +135,23 @@ class Transfers:
         """Take the worker's word of what it has kept."""
         self._resender.told(message)
 
-    def check_size(self, size: int) -> None:
-        """Refuse bindings of so many bytes if they are too large, here or for the worker.
-
-        Raises:
-            TooLarge: They are.
-        """
-        limit = min(filter(None, (self._largest, self._largest_there)), default=0)
-        check_size("bindings: the value", size, limit, SEND_LESS)
+    @property
+    def largest(self) -> int:
+        """Bytes that a command's bindings may have, here and in the worker; 0 for any."""
+        return min(filter(None, (self._largest, self._largest_there)), default=0)
 
     def upload(self, buffers: Mapping[str, Outgoing]) -> None:
         """Start to move buffers to the worker, the first ones first."""
         for buffer_id, buffer in buffers.items():
             name = f"asyncbridge-upload-{buffer_id}"
-            spawn(self._send(buffer_id, buffer), name=name, on_error=self._broken)
+            on_error = partial(self._not_sent, buffer_id)
+            spawn(self._send(buffer_id, buffer), name=name, on_error=on_error)
+
+    def _not_sent(self, buffer_id: str, error: BaseException) -> None:
+        if isinstance(error, TransferError):
+            self._failed(buffer_id, error)
+        else:
+            self._broken(error)
 
     def place(self, buffer: Buffer) -> Segment | bytes:
         """Copy a buffer to where it leaves from, whatever becomes of it here; in any thread."""
@@ -181,9 +191,10 @@ class Transfers:
         bulk = {ref.id: as_told(await self._receive(ref), writable=writable) for ref in refs}
         return join(value, bulk)
 
-    async def decode(self, value: Payload) -> Outcome[object]:
+    async def decode(self, value: Payload, *, path: str = "result") -> Outcome[object]:
         """Decode a value, off the loop where that takes long: some arrays are looked through."""
-        return decoded_quickly(value) or await self.apart(decode, value)
+        quickly = decoded_quickly(value, path=path)
+        return quickly or await self.apart(partial(decode, path=path, side=SIDE), value)
 
     async def apart(self, function: Callable[[T], R], argument: T) -> Outcome[R]:
         """Call a function in a thread that steps back for the loop's."""
@@ -270,11 +281,16 @@ class Transfers:
             return await self._lane.receive(ref.id, ref.size)
 
 
-def decoded_quickly(value: Payload) -> Outcome[object] | None:
-    """Decode a value, unless it is one for another thread."""
+def decoded_quickly(value: Payload, *, path: str = "result") -> Outcome[object] | None:
+    """Decode a value, unless it is one for another thread.
+
+    Args:
+        value: As the worker has sent it.
+        path: What errors call it.
+    """
     if value.size > COPY_INLINE or has_bulk(value):
         return None
-    outcome = capture(decode, value, quickly=True)
+    outcome = capture(decode, value, path=path, side=SIDE, quickly=True)
     took_long = isinstance(outcome, Error) and isinstance(outcome.error, TakesLong)
     return None if took_long else outcome
 

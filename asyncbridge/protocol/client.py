@@ -156,8 +156,8 @@ class ClientProtocol:
         self._backlog_gauge.recount(entry.size, size)
         entry.command, entry.size, entry.ready = command, size, True
 
-    def cancel(self, command_id: int, mode: m.StopMode = "auto") -> bool:
-        """Take a command back, or stop it.
+    def cancel(self, command_id: int, mode: m.StopMode = "auto", *, lacking: bool = False) -> bool:
+        """Take a command back, or stop it; it may be lacking some of its large buffers.
 
         Returns:
             True when it had not left the client and is finished now; False when the worker
@@ -171,7 +171,7 @@ class ClientProtocol:
             self._backlog_gauge.give(entry.size)
             self._finish(command_id, acknowledge=False, answered=False)
             return True
-        self._control.append(m.Cancel(id=command_id, mode=mode))
+        self._control.append(m.Cancel(id=command_id, mode=mode, lacking=lacking))
         return False
 
     def want_parts(self, command_id: int) -> bool:

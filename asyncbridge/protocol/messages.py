@@ -83,10 +83,12 @@ class Cancel:
         mode: For one that runs: ``"graceful"`` asks its code to stop, ``"interrupt"`` raises an
             exception in it, ``"auto"`` does the first where the code looks, else the second, and
             ``"dequeue"`` leaves it alone.
+        lacking: Whether some of its large buffers will not come.
     """
 
     id: int
     mode: StopMode = "auto"
+    lacking: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,6 +113,7 @@ class Arena:
         self._total = 0
         self._closed = False
         self._warned = False
+        self._no_descriptor = False
         self.copiers = copiers()
 
     @property
@@ -263,7 +264,8 @@ class Arena:
             file = os.open(
                 name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder
             )
-        except OSError:
+        except OSError as error:
+            self._no_descriptor = error.errno in (errno.EMFILE, errno.ENFILE)
             return None
         try:
             # Reserved before it is mapped: a page that cannot be had later kills the process.
@@ -315,6 +317,8 @@ class Arena:
         """Return what to do for more room: about the bound, or about the memory itself."""
         if not reserved:
             return f"{LIMIT_VARIABLE} sets the bound in bytes"
+        if self._no_descriptor:
+            return "This process can open no more files: `ulimit -n` raises that limit"
         room = os.statvfs(self.lease.root)
         size, free = room.f_blocks * room.f_frsize, room.f_bavail * room.f_frsize
         return (

@@ -9,15 +9,19 @@ from asyncbridge.errors import DecodeError
 from asyncbridge.transport.chunks import Landing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from asyncbridge.protocol.messages import Buffer, BulkRef
     from asyncbridge.transport.stream import Stream
 
-__all__ = ["BulkStore"]
+__all__ = ["BulkStore", "NotComing"]
 
 REMEMBERED: Final = 1024
 """Buffers that have arrived, whose sender may yet ask whether they have."""
+
+
+class NotComing(Exception):
+    """A buffer that is waited for will not come: its sender has said so."""
 
 
 class BulkStore:
@@ -39,6 +43,7 @@ class BulkStore:
         self._offers_of: dict[int, tuple[str, ...]] = {}
         self._landings: dict[str, Landing] = {}
         self._landed: dict[str, None] = {}
+        self._abandoned: set[str] = set()
         self._streams: set[Stream] = set()
 
     # --- towards the worker ---
@@ -48,7 +53,10 @@ class BulkStore:
 
         Raises:
             DecodeError: It came with another size than the command says.
+            NotComing: It will not come any more.
         """
+        if ref.id in self._abandoned:
+            raise NotComing(ref.id)
         try:
             data = await self._arrival(ref.id)
         finally:
@@ -63,10 +71,20 @@ class BulkStore:
         Raises:
             DecodeError: A buffer of that id is here already.
         """
+        if buffer_id in self._abandoned:
+            return
         future = self._arrival(buffer_id)
         if future.done():
             raise DecodeError(f"bulk buffer {buffer_id} came twice")
         future.set_result(data)
+
+    def abandon(self, buffer_ids: Iterable[str]) -> None:
+        """Wait no more for buffers, some of which will not come; drop the others."""
+        for buffer_id in buffer_ids:
+            self._abandoned.add(buffer_id)
+            future = self._arrivals.pop(buffer_id, None)
+            if future is not None and not future.done():
+                future.set_exception(NotComing(buffer_id))
 
     def landing(self, buffer_id: str, size: int) -> Landing | None:
         """Return where a buffer goes on to arrive; None where it is here already.
@@ -75,7 +93,7 @@ class BulkStore:
             DecodeError: It was announced with another size before.
             TooLarge: There is no room for it.
         """
-        if buffer_id in self._landed:
+        if buffer_id in self._landed or buffer_id in self._abandoned:
             return None
         landing = self._landings.get(buffer_id)
         if landing is None:

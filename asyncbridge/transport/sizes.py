@@ -12,7 +12,6 @@ __all__ = [
     "CACHE_VARIABLE",
     "IN_FLIGHT_VARIABLE",
     "LARGEST_VARIABLE",
-    "SEND_LESS",
     "bytes_of_environment",
     "cache_bytes",
     "check_size",
@@ -24,11 +23,6 @@ LARGEST_VARIABLE = "ASYNCBRIDGE_LARGEST_VALUE"
 IN_FLIGHT_VARIABLE = "ASYNCBRIDGE_IN_FLIGHT"
 CACHE_VARIABLE = "ASYNCBRIDGE_CACHE"
 
-SEND_LESS = (
-    f"send parts of it, map it from a file by asyncbridge.by_path(), or raise the limit by "
-    f"connect(largest_value=...) or {LARGEST_VARIABLE}, on both sides"
-)
-"""What to do about a value that is too large to be sent."""
 ASK_FOR_LESS = (
     f"ask for parts of it, or raise the limit by connect(largest_value=...) or {LARGEST_VARIABLE}"
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import ClientError, ClientTimeout
+from aiohttp import ClientConnectorError, ClientError, ClientTimeout
 
-from asyncbridge.errors import DecodeError
+from asyncbridge.errors import DecodeError, TransferError
 from asyncbridge.transport import compression
 from asyncbridge.transport.chunks import (
     Landing,
@@ -191,7 +192,8 @@ class StreamBulk(Bulk):
             except (StreamCut, Damaged) as error:
                 delay = None if self._ended.is_set() else tries.failed(transfer.good)
                 if delay is None or transfer.damaged >= DAMAGE:
-                    raise given_up(transfer, tries.failures, error) from error
+                    lack = descriptor_lack(error)
+                    raise given_up(transfer, tries.failures, error, lack) from lack or error
             except RuntimeError as error:  # the threads are gone
                 if not self._ended.is_set():
                     raise
@@ -255,11 +257,26 @@ class StreamBulk(Bulk):
         return Connection(response, stream, terms)
 
 
+def descriptor_lack(error: BaseException) -> OSError | None:
+    """Return the system's own error, if that is a lack of descriptors, which no peer can help."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.errno in (errno.EMFILE, errno.ENFILE):
+            return link.os_error if isinstance(link, ClientConnectorError) else link
+        link = link.__cause__
+    return None
+
+
 def given_up(
-    transfer: Upload | Download, failures: int, error: StreamCut | Damaged
-) -> ChannelClosed | DecodeError:
+    transfer: Upload | Download, failures: int, error: StreamCut | Damaged, lack: OSError | None
+) -> ChannelClosed | DecodeError | TransferError:
     """Return the error for a transfer that comes no further."""
     where = f"bulk buffer {transfer.id}, at byte {transfer.good}"
+    if lack is not None:
+        return TransferError(
+            f"a large array cannot be moved: {lack.strerror}, in this process, after {failures} tries; "
+            "close some files or connections, or raise the limit (`ulimit -n`)"
+        )
     if transfer.damaged >= DAMAGE:
         return DecodeError(
             f"{where}: what comes there was damaged on its way {transfer.damaged} times; something "

@@ -266,7 +266,7 @@ class Engine:
             raise ImportError(
                 f"the worker could not import {self.backend.name}: {self._backend_fault.message}"
             )
-        bindings = {} if job.bindings is None else decode(job.bindings, files=open_array)
+        bindings = {} if job.bindings is None else decode_bindings(job.bindings)
         # What lies in shared memory goes back with its last array, ahead of the outcome.
         job.bindings = None
         if not isinstance(bindings, dict):
@@ -302,6 +302,11 @@ class Engine:
         pieces = [] if self._output is None else self._output.drain()
         if pieces:
             self._post(lambda: self._tell_pieces(job, pieces))
+
+
+def decode_bindings(value: Payload) -> object:
+    """Read a command's bindings; what is wrong with them is told by its place."""
+    return decode(value, path="bindings", side="in the worker", files=open_array)
 
 
 def running_info(job: Job, now: float) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.protocol.worker import WorkerProtocol
 from asyncbridge.serialization.split import join
 from asyncbridge.tasks import spawn
+from asyncbridge.transport.bulk import NotComing
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.writer import Writer
 from asyncbridge.worker.buffers import Buffers
@@ -283,6 +284,8 @@ class Peer:
         if self._engine.queue.cancel(job):
             self._failures.add(message.id, CANCELLED)
             self.cancelled(message.id)
+            if message.lacking:  # the lane may be waiting for them
+                self.buffers.store.abandon(ref.id for ref in bulk_of(job))
         else:
             self._engine.stopper.ask(job.stop, message.mode)
             if job.flows is not None and message.mode != "dequeue":
@@ -329,7 +332,10 @@ class Peer:
     async def _forward(self, job: Job) -> None:
         bindings = job.command.bindings
         if bindings is not None and bulk_of(job):
-            job.bindings = join(bindings, await arrivals(self.buffers.store, bindings))
+            try:
+                job.bindings = join(bindings, await arrivals(self.buffers.store, bindings))
+            except NotComing:
+                return
         if job.state is JobState.QUEUED:
             await self._engine.queue.put(job)
 

@@ -38,6 +38,7 @@ class Feed:
         inflow: The loop's side of it.
         description: What the client says of it.
         ask: Has the loop send the message that a function returns; None is no message.
+        name: What the command's code calls it.
 
     Attributes:
         steps: How many items a turn has; None where that is unknown.
@@ -52,6 +53,8 @@ class Feed:
         inflow: Inflow,
         description: Mapping[str, Any],
         ask: Callable[[Callable[[], Message | None]], None],
+        *,
+        name: str = "stream",
     ) -> None:
         steps = description.get("steps")
         self.steps: int | None = steps if type(steps) is int else None
@@ -60,6 +63,8 @@ class Feed:
         self.holds_all = False
         self.was_cut = False
         self._thread = get_ident()
+        self._name = name
+        self._count = 0
         self._inflow = inflow
         self._ask = ask
         self._turn = -1
@@ -89,6 +94,7 @@ class Feed:
     def _begin(self) -> None:
         before, self._queue = self._queue, SimpleQueue()
         self._turn += 1
+        self._count = 0
         self._tally = Tally()
         before.put((None, _STOP))  # who still waits there does so in vain
         self._ask(self._inflow.begin)
@@ -111,7 +117,9 @@ class Feed:
         if isinstance(entry, Payload):
             if (count := self._tally.add(entry.size)) > 0:
                 self._ask(lambda: self._inflow.take(count) if self._inflow.turn == turn else None)
-            return decode(entry)
+            self._count += 1
+            path = f"item {self._count - 1} of the stream {self._name:.80}"
+            return decode(entry, path=path, side="in the worker")
         self._ended_turn = max(turn, self._ended_turn)
         if isinstance(entry, Fault):
             told = f"{entry.type}: {entry.message}"
@@ -197,7 +205,7 @@ class Feeds:
             description = bindings.get(name)
             if not isinstance(description, dict):
                 raise DecodeError(f"the stream {name:.80} is not described")
-            feeds.append(Feed(inflow, description, ask))
+            feeds.append(Feed(inflow, description, ask, name=name))
         self._feeds = feeds
         if self._end is not None:
             self.close(lost=self._end)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from asyncbridge.client.arguments import check_arguments, check_bindings, named_as
-from asyncbridge.errors import SerializationError
+from asyncbridge.errors import SerializationError, TooLarge
 from asyncbridge.lifetime import Binding
 from asyncbridge.testing import FakeWorker
 
@@ -59,3 +59,13 @@ async def test_a_binding_inside_a_value_gets_the_same_advice() -> None:
         binding = await bridge.put(1)
         with pytest.raises(SerializationError, match=r'"a"\]\[0\]: .*write its name into the code'):
             bridge.send("1", {"a": [binding]})
+
+
+@pytest.mark.asyncio
+async def test_an_argument_of_run_that_is_too_large_is_called_so_as_well() -> None:
+    """The random name that it would travel by is in no text."""
+    async with FakeWorker().connect(largest_value=10_000) as bridge:
+        long = [["x" * 1000]] * 20
+        with pytest.raises(TooLarge, match=r"^argument 'x': a value of type list with") as caught:
+            bridge.run(first, x=long, y=1)
+        assert caught.value.path == "argument 'x'"

@@ -57,6 +57,11 @@ async def test_what_is_wrong_with_a_call_is_raised_by_the_call() -> None:
             bridge.send("1", {"a": object()})
         with pytest.raises(ValueError, match="lifetime"):
             bridge.send("1", lifetime="long")  # type: ignore[arg-type]
+        for choice in ("writable", "copy", "one_hot"):
+            with pytest.raises(TypeError, match=f"{choice}= is True or False, not 'no'"):
+                bridge.send("1", **{choice: "no"})  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="one_hot= is True or False, not 1"):
+            bridge.put(1, one_hot=1)  # type: ignore[arg-type]
         assert await bridge.send("1") == 1
 
 
@@ -179,6 +184,22 @@ async def test_dependents_of_a_command_cancelled_in_the_client_fail_too() -> Non
         await settle(bridge)
         worker.run_all()
         with pytest.raises((DependencyError, asyncio.CancelledError)):
+            await dependent
+
+
+async def test_dependents_that_wait_in_the_worker_are_told_the_reason() -> None:
+    """The client does not take them back when it hears of the failure ahead of them."""
+    worker = FakeWorker(stepwise=True)
+    async with worker.connect() as bridge:
+        first = bridge.send("1 / 0")
+        dependent = bridge.send("2", after=[first])
+        await settle(bridge)
+        worker.step()
+        with pytest.raises(RemoteError, match="ZeroDivisionError"):
+            await first
+        await settle(bridge)
+        worker.run_all()
+        with pytest.raises(DependencyError, match="ZeroDivisionError"):
             await dependent
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from asyncbridge.client.checks import check_flag, check_name, check_source, check_timeout
+from asyncbridge.client.checks import (
+    check_flag,
+    check_flags,
+    check_name,
+    check_source,
+    check_timeout,
+)
 
 
 @pytest.mark.parametrize("name", [None, "", "fit of the first model"])
@@ -52,6 +58,13 @@ def test_what_is_no_choice(choice: object) -> None:
     """A text such as "no" would pass for true."""
     with pytest.raises(TypeError, match="writable= is True or False, not"):
         check_flag("writable", choice)
+
+
+def test_choices_that_may_be_left_open() -> None:
+    """None is none of them; the one that is wrong is named."""
+    check_flags(writable=None, copy=True, one_hot=False)
+    with pytest.raises(TypeError, match="one_hot= is True or False, not 'no'"):
+        check_flags(writable=None, copy=True, one_hot="no")
 
 
 @pytest.mark.parametrize("source", ["1 +", "def f(:\n  pass", "a\0b"])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+import subprocess
 import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +12,13 @@ import pytest
 from aiohttp import web
 
 from asyncbridge.client import connectors
-from asyncbridge.client.connectors import AttachedWorker, LocalWorker, http_session, open_link
+from asyncbridge.client.connectors import (
+    AttachedWorker,
+    LocalWorker,
+    http_session,
+    open_link,
+    untrusted,
+)
 from asyncbridge.client.launcher import Ending
 from asyncbridge.errors import AuthenticationError, ConnectError, SocketPermissionError
 
@@ -133,6 +141,61 @@ async def test_an_address_where_nobody_listens_is_named() -> None:
             await worker.dial("s")
     finally:
         await worker.close()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """Return a certificate for 127.0.0.1 that nobody has signed, and its key."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-addext", "keyUsage=digitalSignature,keyCertSign"]
+    try:
+        subprocess.run([*command, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("needs openssl")
+    return cert, key
+
+
+@asynccontextmanager
+async def listening(certificate: tuple[Path, Path]) -> AsyncGenerator[int]:
+    """Listen with a certificate; give the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    server = await asyncio.start_server(lambda _, out: out.close(), "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_a_certificate_that_nobody_has_signed(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the variable that makes it trusted, and what that says now."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    async with listening(certificate) as port:
+        url = f"https://127.0.0.1:{port}"
+        for now in ("", ", which is 'other.pem' now"):
+            worker = AttachedWorker(url, "secret")
+            text = f"{url} is not trusted: self.signed certificate.*SSL_CERT_FILE.* name it{now}:"
+            with pytest.raises(ConnectError, match=text) as caught:
+                await worker.dial("s")
+            await worker.close()
+            assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
+            monkeypatch.setenv("SSL_CERT_FILE", "other.pem")
+
+
+async def test_a_certificate_for_another_host(certificate: tuple[Path, Path]) -> None:
+    """To trust it would not help: the variable is not named."""
+    trusting = ssl.create_default_context(cafile=str(certificate[0]))
+    async with listening(certificate) as port:
+        with pytest.raises(ssl.SSLCertVerificationError) as caught:
+            await asyncio.open_connection(
+                "127.0.0.1", port, ssl=trusting, server_hostname="gpu.example"
+            )
+    text = untrusted("https://gpu.example:1", caught.value)
+    assert text.startswith("the certificate of the worker at https://gpu.example:1 is not trusted")
+    assert "gpu.example" in text.partition("trusted: ")[2]
+    assert "SSL_CERT_FILE" not in text
 
 
 async def test_a_password_in_the_address_is_in_no_error() -> None:

@@ -13,13 +13,14 @@ from asyncbridge.client.arguments import named_as
 from asyncbridge.client.drafts import Bindings, Unwritten, refusal, split_off, write_bindings
 from asyncbridge.client.pending import Pending
 from asyncbridge.client.rejections import Rejections
-from asyncbridge.errors import BridgeClosed, SerializationError, TooLarge
+from asyncbridge.errors import BridgeClosed, DependencyError, SerializationError, TooLarge
 from asyncbridge.promise import Promise
-from asyncbridge.protocol.limits import HEADER_BYTES
+from asyncbridge.protocol.limits import HEADER_BYTES, Bound
 from asyncbridge.protocol.messages import BulkRef, Payload
 from asyncbridge.serialization.codec import decode, draft
 from asyncbridge.serialization.deferred import Deferred, whole
 from asyncbridge.serialization.drafts import Draft
+from asyncbridge.testing import FakeWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -90,22 +91,32 @@ async def test_code_that_is_too_long() -> None:
         split_off(item, half)
 
 
+async def test_what_a_look_refuses_ends_its_command_alone() -> None:
+    """With those that depend on it; nothing of it is sent, and the next command goes."""
+    wrong = np.full(10**6, 2, np.uint8).view(np.bool_)
+    async with FakeWorker().connect(backlog=Bound(count=3, size=2 * 10**6)) as bridge:
+        for _ in range(3):  # the room that it took is free again
+            refused = bridge.send("seen = 1", {"x": {"mask": wrong}})
+            after = bridge.send("2", after=[refused])
+            text = r'^bindings\["x"\]\["mask"\]: ndarray of dtype bool .* got 2 at \[0\]'
+            with pytest.raises(SerializationError, match=text):
+                await refused
+            with pytest.raises(DependencyError, match=r"depends on, failed: bindings"):
+                await after
+            assert await bridge.send("'seen' in globals()") is False
+
+
 # --- what takes long ---------------------------------------------------------------------
 
 MANY = 10_000
 
 
 def written(
-    bindings: dict[str, Any], *, copy: bool = False, quickly: bool = True, limit: int = 2**40
+    bindings: dict[str, Any], *, copy: bool = False, quickly: bool = True, limit: int = 0
 ) -> Bindings:
     """Write bindings, as a bridge does."""
-
-    def check(size: int) -> None:
-        if size > limit:
-            raise TooLarge("too large")
-
     return write_bindings(
-        bindings, copy=copy, one_hot=True, files=False, check=check, quickly=quickly
+        bindings, copy=copy, one_hot=True, files=False, limit=limit, quickly=quickly
     )
 
 
@@ -154,7 +165,7 @@ async def test_what_is_found_out_late_says_the_same() -> None:
         late.decided()
     late = written({"x": ["x"] * MANY}, limit=MANY)
     assert isinstance(late, Unwritten)
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLarge, match=r'^bindings\["x"\]: a value of type list with'):
         late.decided()
 
 

@@ -216,7 +216,7 @@ def test_a_size_is_a_number_of_bytes(name: str, given: Any) -> None:
         resolved(**{name: given})
 
 
-@pytest.mark.parametrize("name", ["writable", "one_hot"])
+@pytest.mark.parametrize("name", ["writable", "one_hot", "copy"])
 def test_a_choice_is_a_bool(name: str) -> None:
     """A text such as "no" would pass for true."""
     with pytest.raises(TypeError, match=f"^{name}= is True or False, not 'no'"):

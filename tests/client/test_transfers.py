@@ -170,13 +170,24 @@ async def test_a_result_that_is_too_large(rig: Rig) -> None:
     assert rig.said == [Returned(ids=("1-0",))]
 
 
+@pytest.mark.parametrize("extra", [0, 1 << 20])
+async def test_a_value_that_cannot_be_read(rig: Rig, extra: int) -> None:
+    """The error says where in what, and in which process, whichever thread has found it."""
+    lacking = {"$": "registered", "n": "money", "e": 1, "v": 1}
+    value = Payload(header=[0, lacking], size=100 + extra)
+    outcome = await rig.transfers.decode(value)
+    with pytest.raises(DecodeError, match=r"^result\[1\]: .* under 'money' in the client; both"):
+        outcome.unwrap()
+    outcome = await rig.transfers.decode(value, path="part 3 of the result")
+    with pytest.raises(DecodeError, match=r"^part 3 of the result\[1\]: no type"):
+        outcome.unwrap()
+
+
 @pytest.mark.parametrize(("there", "limit"), [(0, 5 * SIZE), (SIZE, SIZE), (9 * SIZE, 5 * SIZE)])
-async def test_bindings_that_are_too_large(rig: Rig, there: int, limit: int) -> None:
+async def test_how_large_bindings_may_be(rig: Rig, there: int, limit: int) -> None:
     """The smaller one of both sides' limits holds."""
     await rig.meet(largest=there)
-    rig.transfers.check_size(limit)
-    with pytest.raises(TooLarge, match=f"has {limit + 1} bytes, and the limit is {limit}: send"):
-        rig.transfers.check_size(limit + 1)
+    assert rig.transfers.largest == limit
 
 
 async def test_uploads_wait_for_one_another(rig: Rig) -> None:

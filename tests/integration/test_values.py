@@ -43,7 +43,8 @@ class Sample:
 
 async def test_a_type_that_both_sides_register(bridge: asyncbridge.Bridge) -> None:
     """The worker's class is its own; the name on the wire is the same."""
-    with pytest.raises(asyncbridge.RemoteError, match="no type is registered here as .*Sample"):
+    lacking = r"""bindings\["s"\]: no type is registered under 'tests.Sample' in the worker"""
+    with pytest.raises(asyncbridge.RemoteError, match=lacking):
         await bridge.send("s", {"s": Sample("a", 1)})
     await bridge.send("""
 import asyncbridge, dataclasses

@@ -44,7 +44,7 @@ def test_a_package_is_imported_only_for_its_values() -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == 7
     for line, package in zip(lines, ["scipy"] + ["pandas"] * 4 + ["pyarrow"] * 2, strict=True):
-        assert line.startswith(f"a value of {package} came, which is not installed here: ")
+        assert line.startswith(f"value: a value of {package} came, which is not installed here: ")
 
 
 @pytest.mark.parametrize("tag", [None, 1, [], "", "os", "scipy", "numpy"])

@@ -82,7 +82,7 @@ def test_an_unknown_name_is_a_clear_error(name: object) -> None:
     """The text names it, where it stands, and how to register it."""
     header = {"a": {"$": "tuple", "v": [1, {"$": "registered", "n": name, "e": 1, "v": 5}]}}
     with pytest.raises(
-        DecodeError, match=r'^value\["a"\]\[1\]: no type is registered here.*send\('
+        DecodeError, match=r'^value\["a"\]\[1\]: no type is registered under .* here; both sides'
     ):
         decode(Payload(header=header))
 

@@ -33,6 +33,7 @@ SAMPLES: list[m.Message] = [
         parts=True,
     ),
     m.Cancel(id=1),
+    m.Cancel(id=1, mode="interrupt", lacking=True),
     m.Acknowledge(ids=(1, 2)),
     m.Release(names=("a", "b")),
     m.InfoRequest(id=3),
@@ -154,7 +155,7 @@ def fits(message: m.Message, name: str, wrong: object) -> bool:
     """Whether one of the wrong values is a right one after all."""
     if name == "info":
         return isinstance(wrong, dict)
-    if name in ("transient", "aside", "parts"):
+    if name in ("transient", "aside", "parts", "lacking"):
         return isinstance(wrong, bool)
     # A payload's tree may be anything, so a list of one is a payload.
     return name in ("value", "bindings") and isinstance(wrong, list) and wrong != [None, None]

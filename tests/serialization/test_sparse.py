@@ -229,5 +229,5 @@ def test_scipy_is_loaded_only_for_its_values() -> None:
     )
     first, second = run(code).splitlines()
     assert first == "False"
-    assert second.startswith("a value of scipy came, which is not installed here: ")
+    assert second.startswith("value: a value of scipy came, which is not installed here: ")
     assert second.endswith("-m pip install 'asyncbridge-keras[sparse]'")

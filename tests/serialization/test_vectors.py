@@ -206,6 +206,7 @@ FRAMES: dict[str, list[m.Message]] = {
         m.StreamEnd(id=3, stream=1, turn=2, fault=m.Fault(type="OSError", message="gone")),
         m.StreamTaken(id=3, stream=0, turn=0, count=1, waits="item"),
     ],
+    "a command that does not come whole": [m.Cancel(id=4, lacking=True)],
 }
 
 

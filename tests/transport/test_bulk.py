@@ -9,7 +9,7 @@ import pytest
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import BulkRef
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.bulk import REMEMBERED, BulkStore
+from asyncbridge.transport.bulk import REMEMBERED, BulkStore, NotComing
 
 
 @pytest.mark.asyncio
@@ -124,3 +124,25 @@ async def test_close() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert store.take("1-0") is None
+
+
+@pytest.mark.asyncio
+async def test_buffers_that_will_not_come() -> None:
+    """Who waits for them is told; those that are here are let go of, as are those that come late."""
+    store = BulkStore()
+    store.arrived("1-0", b"abc")
+    waiting = spawn(store.arrival(BulkRef(id="1-1", size=3)), name="arrival", on_error=print)
+    await asyncio.sleep(0)
+    landing = store.landing("1-2", 3)
+    assert landing is not None
+    store.abandon(["1-0", "1-1", "1-2"])
+    with pytest.raises(NotComing):
+        await waiting
+    for name in ("1-0", "1-1", "1-2"):
+        with pytest.raises(NotComing):
+            await store.arrival(BulkRef(id=name, size=3))
+        assert store.landing(name, 3) is None
+    store.arrived("1-1", b"abc")
+    store.landed("1-2")
+    assert store._arrivals == {}
+    assert store._landings == {}

@@ -256,6 +256,14 @@ async def test_a_value_without_a_wire_form() -> None:
     assert told[1][2].type.endswith("SerializationError")
 
 
+async def test_bindings_that_cannot_be_read() -> None:
+    """The command fails by an error that says where in which binding, and in which process."""
+    lacking = {"$": "registered", "n": "money", "e": 1, "v": 1}
+    told = await Bench().run(Command(id=1, code="x", bindings=Payload(header={"x": [0, lacking]})))
+    text = """bindings["x"][1]: no type is registered under 'money' in the worker"""
+    assert told[1][2].message.startswith(text)
+
+
 @pytest.mark.parametrize("value", [[1], 3, None])
 async def test_bindings_that_are_no_dict(value: object) -> None:
     """Bindings of another type fail their command."""

@@ -444,6 +444,24 @@ async def test_cancelled_while_its_data_is_on_the_way() -> None:
         assert client.peer.buffers.store._arrivals == {}
 
 
+async def test_cancelled_because_its_data_will_not_come() -> None:
+    """Those behind it go at once, one that waits for its place likewise; late data is dropped."""
+    bench = Bench()
+    async with bench.session() as client:
+        for number in (1, 2):
+            payload, _ = large_bindings(number)
+            await client.say(Command(id=number, code="len(x)", bindings=payload))
+        await client.say(Command(id=3, code="3"))
+        await client.pong()
+        await client.say(Cancel(id=2, lacking=True), Cancel(id=1, lacking=True))
+        assert [(await client.hear(Cancelled)).id for _ in range(2)] == [2, 1]
+        await until(lambda: bench.executor.pending == 1)
+        bench.executor.run_all()
+        assert (await client.hear(Completed)).id == 3
+        await client.bulk.send("1-0", large_bindings(1)[1])
+        assert client.peer.buffers.store._arrivals == {}
+
+
 @pytest.mark.parametrize("size", [LARGE - 1, LARGE + 1])
 async def test_data_of_another_size(size: int, caplog: pytest.LogCaptureFixture) -> None:
     """A client whose data is not what its command says is cut off, and the log says why."""

@@ -168,3 +168,14 @@ def test_a_command_that_ended_before_it_began() -> None:
     feeds.close()
     bound = feeds.bind({"x": {}, "y": 2}, Loop().ask)
     assert (list(bound["x"]), bound["y"]) == ([], 2)
+
+
+def test_an_item_that_cannot_be_read() -> None:
+    """The error says which item of which stream, and where in it."""
+    loop = Loop()
+    feed = Feed(Inflow(1, 0), {"restarts": True}, loop.ask, name="x")
+    turn = iter(feed)
+    push(feed, [0], ["sound", {"$": "eval"}])
+    assert next(turn) == [0]
+    with pytest.raises(DecodeError, match=r"^item 1 of the stream x\[1\]: unknown tag: str 'eval'"):
+        next(turn)

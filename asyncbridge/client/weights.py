@@ -1,0 +1,107 @@
+"""Which binding it is that makes a command's bindings too large, and what to do about its kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from asyncbridge.errors import TooLarge
+from asyncbridge.protocol.limits import HEADER_BYTES
+from asyncbridge.protocol.messages import BulkRef
+from asyncbridge.serialization.codec import draft
+from asyncbridge.serialization.deferred import size_of
+from asyncbridge.serialization.paths import short
+from asyncbridge.serialization.split import SMALL_BYTES
+from asyncbridge.transport.sizes import LARGEST_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from asyncbridge.protocol.messages import Payload
+    from asyncbridge.serialization.drafts import Draft
+
+__all__ = ["check_weight"]
+
+_RAISE: Final = (
+    f"or raise the limit by connect(largest_value=...) or {LARGEST_VARIABLE}, on both sides"
+)
+_BY_KIND: Final[Mapping[type, str]] = {
+    np.ndarray: "send parts of it, map it from a file by asyncbridge.by_path()",
+    **dict.fromkeys(
+        (str, bytes, bytearray, memoryview), "send parts of it, have the worker read it from a file"
+    ),
+    **dict.fromkeys(
+        (list, tuple, dict, set, frozenset), "send its numbers as numpy arrays, or parts of it"
+    ),
+}
+_OTHERS: Final = "send parts of it"
+_FOR_JSON: Final = (
+    "send numbers as one numpy array in the place of lists or many small arrays, many texts as one, "
+    "or the parts by commands of their own"
+)
+
+
+class _Weight(NamedTuple):
+    """A value's bytes on the wire: all of them, and those that ride the control channel."""
+
+    size: int
+    inline: int
+
+
+def check_weight(
+    value: Payload | Draft, bindings: Mapping[str, object], *, limit: int, one_hot: bool
+) -> None:
+    """Refuse bindings that are too large, by the name of the one that weighs most.
+
+    Args:
+        value: All of them in wire form.
+        bindings: Themselves.
+        limit: Bytes that they may have; 0 for any.
+        one_hot: As they were written.
+
+    Raises:
+        TooLarge: They are, or what of them travels as JSON is.
+    """
+    if limit and value.size > limit:
+        name, weight = _heaviest(value, bindings, one_hot, lambda weight: weight.size)
+        advice = f"{_BY_KIND.get(type(bindings[name]), _OTHERS)}, {_RAISE}"
+        raise _refusal(bindings, name, f"{weight.size} bytes", value.size, limit, advice)
+    if value.size > HEADER_BYTES and (inline := _weigh(value).inline) > HEADER_BYTES:
+        name, weight = _heaviest(value, bindings, one_hot, lambda weight: weight.inline)
+        size = f"{weight.inline} bytes beside its large arrays"
+        raise _refusal(bindings, name, size, inline, HEADER_BYTES, _FOR_JSON)
+
+
+def _heaviest(
+    value: Payload | Draft,
+    bindings: Mapping[str, object],
+    one_hot: bool,
+    measure: Callable[[_Weight], int],
+) -> tuple[str, _Weight]:
+    if len(bindings) == 1:
+        return next(iter(bindings)), _weigh(value)
+    # Each is written once more: the form of them together does not tell who has made what of it.
+    weights = {
+        name: _weigh(draft({name: binding}, path="bindings", one_hot=one_hot))
+        for name, binding in bindings.items()
+    }
+    name = max(weights, key=lambda name: measure(weights[name]))
+    return name, weights[name]
+
+
+def _weigh(value: Payload | Draft) -> _Weight:
+    sizes = [size_of(buffer) for buffer in value.buffers if not isinstance(buffer, BulkRef)]
+    inline = value.size - sum(size for size in sizes if size >= SMALL_BYTES)
+    return _Weight(value.size, inline)
+
+
+def _refusal(
+    bindings: Mapping[str, object], name: str, size: str, total: int, limit: int, advice: str
+) -> TooLarge:
+    kind = type(bindings[name]).__name__
+    others = f", {total} with the other bindings," if len(bindings) > 1 else ""
+    return TooLarge(
+        f"a value of type {kind} with {size}{others} where the limit is {limit}: {advice}",
+        path=f"bindings[{short(name)}]",
+    )

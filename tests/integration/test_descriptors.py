@@ -1,0 +1,83 @@
+"""An app that has no descriptor left: what needs one fails, and the bridge goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+REPOSITORY = str(Path(__file__).resolve().parents[2])
+SCRIPT = """
+import asyncio, errno, os, resource, sys
+import numpy as np
+import asyncbridge
+
+LARGE = np.arange(2_000_000, dtype=np.uint8)
+
+class NoneLeft:
+    def __enter__(self):
+        self.files = []
+        try:
+            while True:
+                self.files.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            assert error.errno == errno.EMFILE
+    def __exit__(self, *_):
+        for file in self.files:
+            os.close(file)
+
+async def refused(promise):
+    try:
+        await promise
+    except asyncbridge.TransferError as error:
+        assert isinstance(error.__cause__, OSError), error.__cause__
+        assert error.__cause__.errno == errno.EMFILE, error.__cause__
+        assert "Too many open files, in this process" in str(error), error
+    else:
+        raise AssertionError("it came through")
+
+async def items():
+    yield LARGE
+
+async def main():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    async with asyncbridge.connect(backend=None, **OPTIONS) as bridge:
+        assert await bridge.send("x", {"x": 1}) == 1
+        with NoneLeft():
+            there = bridge.send("seen = x", {"x": LARGE})
+            behind = bridge.send("1 + 1")
+            depends = bridge.send("seen", after=[there])
+            await refused(there)
+            assert await behind == 2
+            try:
+                await depends
+            except asyncbridge.DependencyError:
+                pass
+            back = bridge.send("import numpy; numpy.zeros(2_000_000, numpy.uint8)")
+            flows = bridge.send("[*x]", {"x": asyncbridge.stream(items())})
+            await asyncio.gather(refused(back), refused(flows))
+            assert await bridge.send("2 + 2") == 4
+        assert await bridge.send("'seen' in globals()") is False
+        back = await bridge.send("x + 1", {"x": LARGE})
+        assert (back == LARGE + 1).all()
+        info = await bridge.info()
+        assert info.queued == 0
+
+asyncio.run(main())
+print("done")
+"""
+
+
+@pytest.mark.parametrize("options", [{}, {"shared_memory": 0}])
+def test_the_command_alone_fails(options: dict[str, int]) -> None:
+    """There, back, and in a stream; small commands go meanwhile, and large ones afterwards."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"OPTIONS = {options!r}\n{SCRIPT}"],
+        capture_output=True, text=True, timeout=120, check=False, cwd=REPOSITORY,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "done\n"

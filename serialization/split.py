@@ -106,7 +106,7 @@ def check_header(header: int, sizes: Sequence[int]) -> None:
     if inline > HEADER_BYTES:
         raise TooLarge(
             f"a value of {inline} bytes beside its large arrays; the limit is {HEADER_BYTES}: "
-            "send numbers as one numpy array instead of lists or many small arrays"
+            "send many small arrays as one"
         )
 
 

@@ -36,10 +36,7 @@ _BY_KIND: Final[Mapping[type, str]] = {
     ),
 }
 _OTHERS: Final = "send parts of it"
-_FOR_JSON: Final = (
-    "send numbers as one numpy array in the place of lists or many small arrays, many texts as one, "
-    "or the parts by commands of their own"
-)
+_FOR_INLINE: Final = "send many small arrays as one, or the parts by commands of their own"
 
 
 class _Weight(NamedTuple):
@@ -70,7 +67,7 @@ def check_weight(
     if value.size > HEADER_BYTES and (inline := _weigh(value).inline) > HEADER_BYTES:
         name, weight = _heaviest(value, bindings, one_hot, lambda weight: weight.inline)
         size = f"{weight.inline} bytes beside its large arrays"
-        raise _refusal(bindings, name, size, inline, HEADER_BYTES, _FOR_JSON)
+        raise _refusal(bindings, name, size, inline, HEADER_BYTES, _FOR_INLINE)
 
 
 def _heaviest(

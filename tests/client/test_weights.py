@@ -54,9 +54,11 @@ def test_the_advice_is_for_the_kind(value: object, kind: str, advice: str) -> No
 
 def test_the_heaviest_by_what_is_limited() -> None:
     """Not a larger array, if it is small ones that there are too many of."""
-    small = [np.full(4000, 1, np.uint8) for _ in range(HEADER_BYTES // 4000)]
+    small = [np.full(4000, 1, np.uint8) for _ in range(HEADER_BYTES // 3900)]
     array = np.zeros(2 * HEADER_BYTES, np.uint8)
-    with pytest.raises(TooLarge, match=rf'"y"\]: .*beside its large.* {HEADER_BYTES}: .*one numpy'):
+    with pytest.raises(
+        TooLarge, match=rf'"y"\]: .*beside its large.* {HEADER_BYTES}: .*small arrays as one'
+    ):
         check(0, x=array, y=small)
     with pytest.raises(TooLarge, match=r'^bindings\["x"\]'):
         check(5000, x=array, y=small)

@@ -86,7 +86,7 @@ def test_just_not_crowded() -> None:
 
 def test_a_header_over_the_limit() -> None:
     """A JSON part that fits no message is refused, and the text says what to do."""
-    with pytest.raises(TooLarge, match=rf"the limit is {HEADER_BYTES}: .* numpy array"):
+    with pytest.raises(TooLarge, match=rf"the limit is {HEADER_BYTES}: .*small arrays as one"):
         split(payload(5, header=HEADER_BYTES + 1), prefix="7")
 
 

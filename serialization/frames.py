@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
@@ -28,24 +28,46 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Buffer, Message
 
 MAGIC: Final = b"ABF"
-FRAME_VERSION: Final = 2
+FRAME_VERSION: Final = 3
 MAX_MESSAGES: Final = 65536
 """Messages in one frame."""
 
 _PREFIX: Final = struct.Struct("<3sBI")
 """Magic, format, and the CRC-32 of all that follows."""
-_COUNTS: Final = struct.Struct("<II")
-"""The header's length, and the number of inline buffers."""
+_COUNTS: Final = struct.Struct("<IIQQ")
+"""The header's length, the number of inline buffers, and the frame's place in its session."""
 _FIXED: Final = _PREFIX.size + _COUNTS.size
 _ALIGNMENT: Final = 8
 _PADDING: Final = bytes(_ALIGNMENT)
 
 
-def pack(messages: Sequence[Message], *, max_bytes: int = FRAME_BYTES) -> bytes:
+class DamagedFrame(DecodeError):
+    """Bytes were lost or changed on their way; the peer may have written them well."""
+
+
+class Place(NamedTuple):
+    """Where a frame stands in its session.
+
+    Attributes:
+        first: How many messages its writer had written before.
+        received: How many its writer had read by then.
+    """
+
+    first: int = 0
+    received: int = 0
+
+
+ORIGIN: Final = Place()
+
+
+def pack(
+    messages: Sequence[Message], *, place: Place = ORIGIN, max_bytes: int = FRAME_BYTES
+) -> bytes:
     """Return the frame that holds these messages, in their order.
 
     Args:
         messages: At most ``MAX_MESSAGES``.
+        place: Where it stands.
         max_bytes: The largest frame that the peer reads.
 
     Raises:
@@ -59,11 +81,13 @@ def pack(messages: Sequence[Message], *, max_bytes: int = FRAME_BYTES) -> bytes:
     header = _dump_rows(rows)
     if not inline:
         _check_size(_FIXED + len(header), max_bytes)
-        return _seal(_COUNTS.pack(len(header), 0) + header)
-    return _join(header, inline, max_bytes)
+        return _seal(_COUNTS.pack(len(header), 0, *place) + header)
+    return _join(header, inline, place, max_bytes)
 
 
-def pack_all(messages: Sequence[Message], *, max_bytes: int = FRAME_BYTES) -> Iterator[bytes]:
+def pack_all(
+    messages: Sequence[Message], *, place: Place = ORIGIN, max_bytes: int = FRAME_BYTES
+) -> Iterator[bytes]:
     """Yield as few frames as hold these messages, in their order.
 
     Raises:
@@ -71,13 +95,20 @@ def pack_all(messages: Sequence[Message], *, max_bytes: int = FRAME_BYTES) -> It
         SerializationError: A message holds what JSON does not carry.
     """
     try:
-        yield pack(messages, max_bytes=max_bytes)
+        yield pack(messages, place=place, max_bytes=max_bytes)
     except TooLarge:
         if len(messages) == 1:
             raise
         middle = len(messages) // 2
-        yield from pack_all(messages[:middle], max_bytes=max_bytes)
-        yield from pack_all(messages[middle:], max_bytes=max_bytes)
+        later = place._replace(first=place.first + middle)
+        yield from pack_all(messages[:middle], place=place, max_bytes=max_bytes)
+        yield from pack_all(messages[middle:], place=later, max_bytes=max_bytes)
+
+
+def place_of(frame: bytes | bytearray | memoryview) -> Place:
+    """Return where a frame stands that ``unpack`` has read."""
+    _, _, first, received = _COUNTS.unpack_from(frame, _PREFIX.size)
+    return Place(first, received)
 
 
 def unpack(
@@ -129,7 +160,7 @@ def _dump_rows(rows: list[Row]) -> bytes:
         return dump(without_surrogates(rows))
 
 
-def _join(header: bytes, inline: list[Buffer], max_bytes: int) -> bytes:
+def _join(header: bytes, inline: list[Buffer], place: Place, max_bytes: int) -> bytes:
     """Lay out a frame with buffers, each at a multiple of 8 bytes from its start."""
     sizes = [buffer.nbytes if type(buffer) is memoryview else len(buffer) for buffer in inline]
     offset = _FIXED + 4 * len(sizes) + len(header)
@@ -139,7 +170,7 @@ def _join(header: bytes, inline: list[Buffer], max_bytes: int) -> bytes:
         body += (_PADDING[:gap], buffer)
         offset += gap + size
     _check_size(offset, max_bytes)
-    counts = _COUNTS.pack(len(header), len(sizes)) + struct.pack(f"<{len(sizes)}I", *sizes)
+    counts = _COUNTS.pack(len(header), len(sizes), *place) + struct.pack(f"<{len(sizes)}I", *sizes)
     try:
         return _seal(b"".join((counts, header, *body)))
     except (BufferError, TypeError) as error:
@@ -156,20 +187,20 @@ def _seal(rest: bytes) -> bytes:
 def _check_seal(frame: memoryview) -> None:
     """Look whether a frame is whole, before anything in it is believed."""
     if (begin := bytes(frame[: len(MAGIC)])) != MAGIC:
-        raise DecodeError(f"the bytes are no frame: they begin with {begin!r}, not {MAGIC!r}")
+        raise DamagedFrame(f"the bytes are no frame: they begin with {begin!r}, not {MAGIC!r}")
     if frame.nbytes < _FIXED:
-        raise DecodeError(f"a frame of {frame.nbytes} bytes; its prefix alone has {_FIXED}")
+        raise DamagedFrame(f"a frame of {frame.nbytes} bytes; its prefix alone has {_FIXED}")
     _, version, checksum = _PREFIX.unpack_from(frame)
     if version != FRAME_VERSION:
         raise DecodeError(f"a frame of format {version}; this side reads format {FRAME_VERSION}")
     if zlib.crc32(frame[_PREFIX.size :]) != checksum:
-        raise DecodeError(f"a frame of {frame.nbytes} bytes was damaged or cut on its way")
+        raise DamagedFrame(f"a frame of {frame.nbytes} bytes was damaged or cut on its way")
 
 
 def _split(frame: memoryview) -> tuple[memoryview, Slots]:
     """Return a frame's header and buffers, every declared size checked against its length."""
     _check_seal(frame)
-    header_size, count = _COUNTS.unpack_from(frame, _PREFIX.size)
+    header_size, count, _, _ = _COUNTS.unpack_from(frame, _PREFIX.size)
     start = _FIXED + 4 * count
     end = start + header_size
     if end > frame.nbytes:

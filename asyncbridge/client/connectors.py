@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import os
 from abc import ABC, abstractmethod
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,12 +16,14 @@ import aiohttp
 from asyncbridge.client.options import TOKEN_FILE, check_socket, read_token
 from asyncbridge.errors import AuthenticationError, ConnectError, WorkerLost
 from asyncbridge.protocol.limits import FRAME_BYTES
-from asyncbridge.transport.contract import Link
+from asyncbridge.transport.contract import ChannelClosed, Link
+from asyncbridge.transport.resumable import Dialled
 from asyncbridge.transport.streams import StreamBulk
-from asyncbridge.transport.websocket import WebSocketChannel
+from asyncbridge.transport.websocket import WebSocketWire
 
 if TYPE_CHECKING:
     from asyncbridge.client.launcher import WorkerProcess
+    from asyncbridge.transport.contract import Wire
 
 __all__ = ["AttachedWorker", "LocalWorker", "Worker"]
 
@@ -229,7 +232,7 @@ def http_session(socket: Path | None) -> aiohttp.ClientSession:
 async def open_link(
     http: aiohttp.ClientSession, base: str, token: str, session: str, what: str
 ) -> Link:
-    """Open a session's WebSocket and its bulk lane.
+    """Open a session's channel and its bulk lane.
 
     Raises:
         AuthenticationError: The worker refused this client.
@@ -237,6 +240,40 @@ async def open_link(
         aiohttp.ClientConnectionError: Nothing answers there.
     """
     headers = {"Authorization": f"Bearer {token}"}
+    channel = Dialled(session, partial(open_again, http, base, headers, what))
+    try:
+        await channel.open(await open_wire(http, base, headers, what))
+    except ChannelClosed as error:
+        raise ConnectError(f"the worker ({what}) hung up: {error}") from error
+    sound = base == UNIX_BASE or base.startswith("https:")
+    bulk = StreamBulk(http, f"{base}/v1/bulk/{session}", headers, sound=sound)
+    return Link(channel=channel, bulk=bulk)
+
+
+async def open_again(
+    http: aiohttp.ClientSession, base: str, headers: dict[str, str], what: str
+) -> Wire:
+    """Open another WebSocket, in the place of one that has ended.
+
+    Raises:
+        ConnectError: That cannot be done now.
+    """
+    try:
+        return await open_wire(http, base, headers, what)
+    except (aiohttp.ClientError, OSError) as error:
+        raise ConnectError(f"the worker ({what}) cannot be reached: {error}") from error
+
+
+async def open_wire(
+    http: aiohttp.ClientSession, base: str, headers: dict[str, str], what: str
+) -> Wire:
+    """Open a WebSocket.
+
+    Raises:
+        AuthenticationError: The worker refused this client.
+        ConnectError: What answers there is no worker.
+        aiohttp.ClientConnectionError: Nothing answers there.
+    """
     try:
         socket = await http.ws_connect(
             f"{base}/v1/session", headers=headers, max_msg_size=FRAME_BYTES, compress=0
@@ -249,7 +286,4 @@ async def open_link(
                 f"the worker ({what}) refused this client: {reason or 'no reason given'}"
             ) from None
         raise ConnectError(f"no asyncbridge worker answers ({what}): {error.message}") from error
-    channel = WebSocketChannel(socket)
-    sound = base == UNIX_BASE or base.startswith("https:")
-    bulk = StreamBulk(http, f"{base}/v1/bulk/{session}", headers, sound=sound)
-    return Link(channel=channel, bulk=bulk)
+    return WebSocketWire(socket)

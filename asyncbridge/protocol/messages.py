@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asyncbridge.protocol import payloads
+from asyncbridge.protocol import joining, payloads
 
 Buffer = payloads.Buffer
 BulkRef = payloads.BulkRef
 Fault = payloads.Fault
 Payload = payloads.Payload
+Join = joining.Join
+Joined = joining.Joined
 
 PROTOCOL_VERSION = 1
 """The newest protocol version that this code speaks."""
@@ -378,11 +380,11 @@ class Goodbye:
 
 
 ClientMessage = (
-    Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Recall | Reuse
+    Join | Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Recall | Reuse
     | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Goodbye
 )  # fmt: skip
 WorkerMessage = (
-    Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
+    Joined | Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
     | Completed | Failed | Cancelled | Info | Pong | Digest | Placed | Returned | StreamTaken
     | StreamItem | Goodbye
 )  # fmt: skip

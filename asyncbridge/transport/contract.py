@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from asyncbridge.protocol.messages import Buffer, Message
     from asyncbridge.serialization.deferred import Outgoing
+    from asyncbridge.serialization.frames import Place
 
-__all__ = ["Bulk", "Channel", "ChannelClosed", "Link"]
+__all__ = ["Bulk", "Channel", "ChannelClosed", "Link", "Wire"]
 
 
 class ChannelClosed(AsyncBridgeError):
@@ -23,6 +24,11 @@ class ChannelClosed(AsyncBridgeError):
 
 class Channel(ABC):
     """Messages, both ways, in order; what is written together travels together."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the other side is within reach now, as far as is known."""
+        return True
 
     @abstractmethod
     async def write(self, messages: Sequence[Message]) -> None:
@@ -44,6 +50,31 @@ class Channel(ABC):
     @abstractmethod
     async def close(self) -> None:
         """End the channel; a second call does nothing."""
+
+
+class Wire(ABC):
+    """One connection that frames go over, both ways, while it lasts."""
+
+    @abstractmethod
+    async def send(self, messages: Sequence[Message], place: Place) -> None:
+        """Write messages, in one frame where they fit; waits while the peer is slow.
+
+        Raises:
+            ChannelClosed: The connection has ended.
+        """
+
+    @abstractmethod
+    async def receive(self) -> tuple[list[Message], Place]:
+        """Return the next frame's messages, and where it stands in its session.
+
+        Raises:
+            ChannelClosed: The connection has ended.
+            DecodeError: The peer sent bytes that are no frame.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End the connection; a second call does nothing."""
 
 
 class Bulk(ABC):

@@ -1,4 +1,4 @@
-"""The default transport's channel: one aiohttp WebSocket for messages."""
+"""The default transport's connections: aiohttp WebSockets that carry frames."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from aiohttp import ClientError, WSMsgType
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.limits import FRAME_BYTES
-from asyncbridge.serialization.frames import pack_all, unpack
-from asyncbridge.transport.contract import Channel, ChannelClosed
+from asyncbridge.serialization.frames import Place, pack_all, place_of, unpack
+from asyncbridge.transport.contract import ChannelClosed, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from asyncbridge.protocol.messages import Message
 
-__all__ = ["WebSocketChannel"]
+__all__ = ["WebSocketWire"]
 
 
-class WebSocketChannel(Channel):
-    """Messages over an open WebSocket, the client's end or the worker's."""
+class WebSocketWire(Wire):
+    """An open WebSocket, the client's end or the worker's."""
 
     def __init__(
         self,
@@ -34,20 +34,21 @@ class WebSocketChannel(Channel):
         self._socket = socket
         self._frame_bytes = frame_bytes
 
-    async def write(self, messages: Sequence[Message]) -> None:
+    async def send(self, messages: Sequence[Message], place: Place) -> None:
         """Write messages, as few frames as the peer's limit allows."""
         try:
-            for data in pack_all(messages, max_bytes=self._frame_bytes):
+            for data in pack_all(messages, place=place, max_bytes=self._frame_bytes):
                 await self._socket.send_bytes(data)
         except (ConnectionError, ClientError, RuntimeError) as error:
             # aiohttp raises RuntimeError for a socket whose transport is gone.
             raise ChannelClosed(f"the connection ended: {error}") from error
 
-    async def read(self) -> list[Message]:
-        """Return the next frame's messages."""
+    async def receive(self) -> tuple[list[Message], Place]:
+        """Return the next frame's messages, and its place."""
         message = await self._socket.receive()
         if message.type is WSMsgType.BINARY:
-            return unpack(message.data, max_bytes=self._frame_bytes)
+            messages = unpack(message.data, max_bytes=self._frame_bytes)
+            return messages, place_of(message.data)
         if message.type is WSMsgType.TEXT:
             raise DecodeError("the peer sent text; frames are binary")
         raise ChannelClosed(self._why_closed())

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.limits import FRAME_BYTES
-from asyncbridge.transport.websocket import WebSocketChannel
+from asyncbridge.protocol.messages import Join, Refused
+from asyncbridge.serialization.frames import ORIGIN
+from asyncbridge.tasks import spawn
+from asyncbridge.transport.contract import ChannelClosed
+from asyncbridge.transport.resumable import Served
+from asyncbridge.transport.websocket import WebSocketWire
 from asyncbridge.worker.bulk import StreamServer
 from asyncbridge.worker.keeping import Room
 from asyncbridge.worker.peer import Peer
@@ -15,9 +23,14 @@ from asyncbridge.worker.security import guard
 
 if TYPE_CHECKING:
     from asyncbridge.transport.arena import Arena
+    from asyncbridge.transport.contract import Wire
     from asyncbridge.worker.engine import Engine
 
 __all__ = ["WorkerApp"]
+
+LEASE_S: Final = 30.0
+FIRST_WORD_S: Final = 10.0
+"""Seconds within which a connection has to say which session it is for."""
 
 
 class WorkerApp:
@@ -30,6 +43,7 @@ class WorkerApp:
         arena: Its shared memory, if there is any.
         cache: Bytes that it keeps of what was streamed.
         largest: Bytes of the largest value that a client may send, 0 for any.
+        lease: Seconds for which a session stays whose connection has ended.
     """
 
     def __init__(
@@ -41,6 +55,7 @@ class WorkerApp:
         arena: Arena | None = None,
         cache: int = 0,
         largest: int = 0,
+        lease: float = LEASE_S,
     ) -> None:
         self._engine = engine
         self._arena = arena
@@ -48,6 +63,10 @@ class WorkerApp:
         self._largest = largest
         self._sessions: dict[str, Peer] = {}
         self._streams = StreamServer()
+        self._lease = lease
+        self._channels: dict[str, Served] = {}
+        self._peers: set[Peer] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self.app = web.Application(middlewares=[guard(token, hosts)])
         self.app.add_routes([
             web.get("/v1/session", self._session),
@@ -59,11 +78,43 @@ class WorkerApp:
         for peer in list(self._sessions.values()):
             await peer.goodbye("it was told to stop")
             peer.buffers.store.cut()
+        for peer in self._peers:
+            await peer.hang_up()
+        await asyncio.gather(*self._serving)
 
     async def _session(self, request: web.Request) -> web.WebSocketResponse:
         response = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES)
         await response.prepare(request)
-        channel = WebSocketChannel(response)
+        wire = WebSocketWire(response)
+        join = await first_word(wire)
+        channel = None if join is None else await self._channel_for(join, wire)
+        if join is not None and channel is not None:
+            await channel.take(wire, join.received)
+        await wire.close()
+        return response
+
+    async def _channel_for(self, join: Join, wire: Wire) -> Served | None:
+        """Return the channel that goes on, or begins, with a connection; None if none may."""
+        known = self._channels.get(join.session)
+        if join.incarnation and known is not None and join.incarnation == self._engine.incarnation:
+            return known
+        if join.incarnation:
+            reason = (
+                "another worker has taken the place of the one that it began with"
+                if join.incarnation != self._engine.incarnation
+                else f"it was away for more than {self._lease:g} s"
+            )
+            told = f"session {join.session} cannot go on: {reason}"
+        elif known is not None:
+            told = f"session {join.session!r} is connected already"
+        else:
+            return self._begin(join.session)
+        with contextlib.suppress(ChannelClosed):
+            await wire.send([Refused(code="session", message=told)], ORIGIN)
+        return None
+
+    def _begin(self, session: str) -> Served:
+        channel = Served(incarnation=self._engine.incarnation, lease=self._lease)
         peer = Peer(
             self._engine,
             channel,
@@ -72,8 +123,18 @@ class WorkerApp:
             room=self._room,
             largest=self._largest,
         )
-        await peer.serve()
-        return response
+        self._channels[session] = channel
+        self._peers.add(peer)
+        task = spawn(peer.serve(), name=f"asyncbridge-session-{session}")
+        self._serving.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._serving.discard(task)
+            self._peers.discard(peer)
+            del self._channels[session]
+
+        task.add_done_callback(ended)
+        return channel
 
     async def _bulk(self, request: web.Request) -> web.StreamResponse:
         return await self._streams.serve(request, self._peer(request).buffers.store)
@@ -84,3 +145,14 @@ class WorkerApp:
         if peer is None:
             raise web.HTTPNotFound(text=f"session {session} is not connected")
         return peer
+
+
+async def first_word(wire: Wire) -> Join | None:
+    """Return what a connection begins with; None if that is nothing of use."""
+    try:
+        async with asyncio.timeout(FIRST_WORD_S):
+            messages, _ = await wire.receive()
+    except (ChannelClosed, DecodeError, TimeoutError):
+        return None
+    first = messages[0] if len(messages) == 1 else None
+    return first if isinstance(first, Join) else None

@@ -57,7 +57,7 @@ log = logging.getLogger(__name__)
 
 
 class Peer:
-    """Serves one connection until it ends; its queued commands end with it.
+    """Serves one session until it ends; its queued commands end with it.
 
     Args:
         engine: Executes the commands.
@@ -122,9 +122,14 @@ class Peer:
             await self._channel.close()
 
     async def goodbye(self, reason: str) -> None:
-        """Tell the client why its connection ends now, if it still listens."""
-        with contextlib.suppress(ChannelClosed):
-            await self._channel.write([Goodbye(reason=reason)])
+        """Tell the client why its session ends now, if it still listens."""
+        if self._channel.is_connected:
+            with contextlib.suppress(ChannelClosed):
+                await self._channel.write([Goodbye(reason=reason)])
+
+    async def hang_up(self) -> None:
+        """End the session."""
+        await self._channel.close()
 
     # --- what became of the commands; called by the engine, on the loop ---
 

@@ -14,6 +14,7 @@ from asyncbridge.errors import DecodeError, SerializationError, TooLarge
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.limits import FRAME_BYTES
 from asyncbridge.serialization import MAX_MESSAGES, decode, encode, pack, unpack
+from asyncbridge.serialization.frames import Place, place_of
 
 BINARY = st.binary(max_size=40)
 IDS = st.integers(0, 2**63)
@@ -80,7 +81,7 @@ def frame_of(
 ) -> bytes:
     """Lay out a frame by hand, after the documentation."""
     lengths = tuple(map(len, buffers)) if sizes is None else sizes
-    rest = struct.pack(f"<II{len(lengths)}I", len(header), len(lengths), *lengths) + header
+    rest = struct.pack(f"<IIQQ{len(lengths)}I", len(header), len(lengths), 0, 0, *lengths) + header
     for buffer in buffers:
         rest += pad * (-len(rest) % 8) + buffer  # the prefix before it has 8 bytes
     return sealed(rest)
@@ -88,7 +89,7 @@ def frame_of(
 
 def sealed(rest: bytes) -> bytes:
     """Put magic, format and checksum in front."""
-    return b"ABF\x02" + struct.pack("<I", zlib.crc32(rest)) + rest
+    return b"ABF\x03" + struct.pack("<I", zlib.crc32(rest)) + rest
 
 
 def test_the_layout_is_the_documented_one() -> None:
@@ -103,7 +104,11 @@ def test_the_layout_is_the_documented_one() -> None:
         b'"y":{"$":"bytes","b":1}},[0,1]]],[7,5]]'
     )
     assert pack(messages) == frame_of(header, array.tobytes(), b"abc")
-    assert pack([m.Ping(nonce=5)]) == sealed(b"\x07\0\0\0\0\0\0\0[[7,5]]")
+    assert pack([m.Ping(nonce=5)]) == sealed(b"\x07" + bytes(23) + b"[[7,5]]")
+    placed = pack([m.Ping(nonce=5)], place=Place(first=2**40, received=3))
+    first, received = b"\0\0\0\0\0\1\0\0", b"\3" + bytes(7)
+    assert placed == sealed(b"\x07" + bytes(7) + first + received + b"[[7,5]]")
+    assert place_of(placed) == Place(first=2**40, received=3)
     assert pack([]) == frame_of(b"[]")
     assert unpack(frame_of(b"[]")) == []
 
@@ -129,14 +134,14 @@ DAMAGED = {
     "short prefix": sealed(b"\0\0\0\0\0\0\0"),
     "other magic": b"XYZ" + frame_of(b"[]")[3:],
     "older format": b"ABF\x01\x02\0\0\0\0\0\0\0[]",
-    "other format": b"ABF\x03" + frame_of(b"[]")[4:],
+    "other format": b"ABF\x02" + frame_of(b"[]")[4:],
     "other checksum": frame_of(b"[]")[:4] + bytes(4) + frame_of(b"[]")[8:],
     "cut": frame_of(b"[]")[:-1],
     "header cut": sealed(frame_of(b"[]")[8:-1]),
     "surplus byte": frame_of(b"[]") + b"\0",
     "surplus sealed byte": sealed(frame_of(b"[]")[8:] + b"\0"),
-    "header size lies": sealed(b"\xff\xff\xff\xff\0\0\0\0[]"),
-    "count lies": sealed(b"\x02\0\0\0\xff\xff\xff\xff[]"),
+    "header size lies": sealed(b"\xff\xff\xff\xff" + bytes(20) + b"[]"),
+    "count lies": sealed(b"\x02\0\0\0\xff\xff\xff\xff" + bytes(16) + b"[]"),
     "buffer size lies": frame_of(b"[[38,1,[1,[0]]]]", b"abc", sizes=(2**32 - 1,)),
     "buffer cut": sealed(frame_of(b"[[38,1,[1,[0]]]]", b"abc")[8:-1]),
     "buffer missing": frame_of(b"[[38,1,[1,[0]]]]", sizes=(0, 0, 1)),
@@ -189,7 +194,7 @@ def test_damage_is_named() -> None:
     """The error says that the bytes changed on their way, and not what they happen to spell."""
     frame = bytearray(pack([m.Ping(nonce=5)]))
     frame[-2] ^= 1
-    with pytest.raises(DecodeError, match="a frame of 23 bytes was damaged or cut on its way"):
+    with pytest.raises(DecodeError, match="a frame of 39 bytes was damaged or cut on its way"):
         unpack(frame)
 
 
@@ -242,7 +247,7 @@ def test_a_message_that_is_no_json_is_refused() -> None:
 @given(BINARY)
 def test_random_bytes_are_a_decode_error(data: bytes) -> None:
     """Bytes that nobody packed raise nothing else, with or without the right beginning."""
-    for frame in (data, b"ABF\x02" + data, sealed(data), frame_of(data)):
+    for frame in (data, b"ABF\x03" + data, sealed(data), frame_of(data)):
         try:
             unpack(frame)
         except DecodeError:

@@ -1,4 +1,4 @@
-"""The WebSocket channel, between a real server and a real client."""
+"""The WebSocket, between a real server and a real client."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from aiohttp import web
 from asyncbridge.errors import DecodeError, TooLarge
 from asyncbridge.protocol.limits import FRAME_BYTES
 from asyncbridge.protocol.messages import Message, Output, Ping, Pong
+from asyncbridge.serialization.frames import ORIGIN
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
-from asyncbridge.transport.websocket import WebSocketChannel
+from asyncbridge.transport.websocket import WebSocketWire
 
 pytestmark = pytest.mark.asyncio
 
@@ -44,21 +45,21 @@ async def served(folder: Path, handler: Handler) -> AsyncGenerator[aiohttp.Clien
 @asynccontextmanager
 async def channels(
     folder: Path, *, frame_bytes: int = FRAME_BYTES, reads: int = FRAME_BYTES
-) -> AsyncGenerator[tuple[WebSocketChannel, WebSocketChannel], None]:
+) -> AsyncGenerator[tuple[WebSocketWire, WebSocketWire], None]:
     """Yield the client's and the worker's end of a WebSocket; ``reads`` is the worker's limit."""
-    far: asyncio.Future[WebSocketChannel] = asyncio.get_running_loop().create_future()
+    far: asyncio.Future[WebSocketWire] = asyncio.get_running_loop().create_future()
     done = asyncio.Event()
 
     async def handle(request: web.Request) -> web.StreamResponse:
         response = web.WebSocketResponse(compress=False, max_msg_size=reads)
         await response.prepare(request)
-        far.set_result(WebSocketChannel(response))
+        far.set_result(WebSocketWire(response))
         await done.wait()
         return response
 
     async with served(folder, handle) as http:
         socket = await http.ws_connect(f"{BASE}/", max_msg_size=FRAME_BYTES)
-        near = WebSocketChannel(socket, frame_bytes=frame_bytes)
+        near = WebSocketWire(socket, frame_bytes=frame_bytes)
         try:
             yield near, await far
         finally:
@@ -66,11 +67,11 @@ async def channels(
             await near.close()
 
 
-async def read_all(channel: WebSocketChannel, count: int) -> list[list[Message]]:
+async def read_all(channel: WebSocketWire, count: int) -> list[list[Message]]:
     """Read frames until ``count`` messages are there."""
     frames: list[list[Message]] = []
     while sum(map(len, frames)) < count:
-        frames.append(await channel.read())
+        frames.append((await channel.receive())[0])
     return frames
 
 
@@ -82,19 +83,19 @@ def texts(count: int, size: int) -> list[Message]:
 async def test_both_ways(tmp_path: Path) -> None:
     """What is written together at one end is read together at the other, in order."""
     async with channels(tmp_path) as (near, far):
-        await near.write([Ping(nonce=1), Ping(nonce=2)])
-        await near.write([Ping(nonce=3)])
-        assert await far.read() == [Ping(nonce=1), Ping(nonce=2)]
-        assert await far.read() == [Ping(nonce=3)]
-        await far.write([Pong(nonce=1)])
-        assert await near.read() == [Pong(nonce=1)]
+        await near.send([Ping(nonce=1), Ping(nonce=2)], ORIGIN)
+        await near.send([Ping(nonce=3)], ORIGIN)
+        assert (await far.receive())[0] == [Ping(nonce=1), Ping(nonce=2)]
+        assert (await far.receive())[0] == [Ping(nonce=3)]
+        await far.send([Pong(nonce=1)], ORIGIN)
+        assert (await near.receive())[0] == [Pong(nonce=1)]
 
 
 async def test_split_over_the_peers_limit(tmp_path: Path) -> None:
     """Messages over the peer's limit together travel in several frames, each within it."""
     async with channels(tmp_path, frame_bytes=1000, reads=1000) as (near, far):
         sent = texts(10, 300)
-        await near.write(sent)
+        await near.send(sent, ORIGIN)
         frames = await read_all(far, 10)
         assert [message for frame in frames for message in frame] == sent
         assert 4 <= len(frames) < 10
@@ -104,7 +105,7 @@ async def test_split_over_the_default_limit(tmp_path: Path) -> None:
     """So do messages over the default limit: each of them is within it."""
     async with channels(tmp_path) as (near, far):
         sent = texts(3, 30 * MIB)
-        writing = asyncio.gather(near.write(sent), read_all(far, 3))
+        writing = asyncio.gather(near.send(sent, ORIGIN), read_all(far, 3))
         _, frames = await writing
         assert [message for frame in frames for message in frame] == sent
 
@@ -113,17 +114,17 @@ async def test_a_message_that_is_too_large(tmp_path: Path) -> None:
     """A single message over the limit is refused here, with both sizes, and the channel lives."""
     async with channels(tmp_path, frame_bytes=1000) as (near, far):
         with pytest.raises(TooLarge, match=r"of 1\d\d\d bytes.*1000"):
-            await near.write(texts(1, 1000))
-        await near.write([Ping(nonce=1)])
-        assert await far.read() == [Ping(nonce=1)]
+            await near.send(texts(1, 1000), ORIGIN)
+        await near.send([Ping(nonce=1)], ORIGIN)
+        assert (await far.receive())[0] == [Ping(nonce=1)]
 
 
 async def test_a_frame_over_the_readers_limit(tmp_path: Path) -> None:
     """A reader does not take a frame over its limit: it ends the connection."""
     async with channels(tmp_path, reads=1000) as (near, far):
-        await near.write(texts(1, 2000))
+        await near.send(texts(1, 2000), ORIGIN)
         with pytest.raises(ChannelClosed, match="exceeds limit 1000"):
-            await far.read()
+            await far.receive()
 
 
 async def test_the_peer_closes(tmp_path: Path) -> None:
@@ -131,12 +132,12 @@ async def test_the_peer_closes(tmp_path: Path) -> None:
     async with channels(tmp_path) as (near, far):
         closing = spawn(far.close(), name="close")
         with pytest.raises(ChannelClosed, match="code 1000"):
-            await near.read()
+            await near.receive()
         await closing
         with pytest.raises(ChannelClosed):
-            await near.read()
+            await near.receive()
         with pytest.raises(ChannelClosed, match="ended"):
-            await near.write([Ping(nonce=1)])
+            await near.send([Ping(nonce=1)], ORIGIN)
 
 
 async def test_close_twice(tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ async def test_close_twice(tmp_path: Path) -> None:
     async with channels(tmp_path) as (near, far):
         closing = spawn(near.close(), name="close")
         with pytest.raises(ChannelClosed):
-            await far.read()
+            await far.receive()
         await closing
         await near.close()
         await far.close()
@@ -159,7 +160,7 @@ async def test_the_connection_breaks(tmp_path: Path) -> None:
         assert transport is not None
         transport.abort()
         with pytest.raises(ChannelClosed, match="1006"):
-            await near.read()
+            await near.receive()
 
 
 async def test_text(tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ async def test_text(tmp_path: Path) -> None:
     async with channels(tmp_path) as (near, far):
         await near._socket.send_str("hello")
         with pytest.raises(DecodeError, match="sent text"):
-            await far.read()
+            await far.receive()
 
 
 async def test_no_frame(tmp_path: Path) -> None:
@@ -175,4 +176,4 @@ async def test_no_frame(tmp_path: Path) -> None:
     async with channels(tmp_path) as (near, far):
         await near._socket.send_bytes(b"GET / HTTP/1.1")
         with pytest.raises(DecodeError, match="no frame"):
-            await far.read()
+            await far.receive()

@@ -30,8 +30,9 @@ from asyncbridge.serialization.codec import decode, encode
 from asyncbridge.serialization.split import join, split
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.records import CHUNK_BYTES
+from asyncbridge.transport.resumable import Dialled
 from asyncbridge.transport.streams import StreamBulk
-from asyncbridge.transport.websocket import WebSocketChannel
+from asyncbridge.transport.websocket import WebSocketWire
 from asyncbridge.worker.app import WorkerApp
 from asyncbridge.worker.backend import Backend
 from asyncbridge.worker.engine import Engine
@@ -76,16 +77,21 @@ class Worker:
         self.lanes.append(StreamBulk(self.http, url, HEADERS, sound=True))
         return self.lanes[-1]
 
-    async def dial(self, session: str = "s") -> WebSocketChannel:
+    async def dial(self, session: str = "s") -> Dialled:
         socket = await self.http.ws_connect(f"{BASE}/v1/session", headers=HEADERS, compress=0)
-        channel = WebSocketChannel(socket)
+        channel = Dialled(session, self.redial)
+        await channel.open(WebSocketWire(socket))
         await channel.write(
             [Hello(oldest=OLDEST_VERSION, newest=PROTOCOL_VERSION, session=session)]
         )
         return channel
 
+    async def redial(self) -> WebSocketWire:
+        socket = await self.http.ws_connect(f"{BASE}/v1/session", headers=HEADERS, compress=0)
+        return WebSocketWire(socket)
+
     @asynccontextmanager
-    async def session(self, name: str = "s") -> AsyncGenerator[WebSocketChannel, None]:
+    async def session(self, name: str = "s") -> AsyncGenerator[Dialled, None]:
         channel = await self.dial(name)
         assert isinstance((await channel.read())[0], Welcome)
         yield channel
@@ -124,7 +130,7 @@ async def serving(folder: Path) -> AsyncGenerator[Worker, None]:
         await runner.cleanup()
 
 
-async def completed(channel: WebSocketChannel) -> Completed:
+async def completed(channel: Dialled) -> Completed:
     """Read until a command has completed."""
     async with asyncio.timeout(LIMIT_S):
         while True:

@@ -1,0 +1,37 @@
+"""What a connection begins with: which session it carries on, and where that stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Join", "Joined"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """The client's first word on every connection.
+
+    Attributes:
+        session: The session's id.
+        incarnation: The worker's that it began with; empty for one that begins.
+        received: How many of the worker's messages have come.
+    """
+
+    session: str
+    incarnation: str = ""
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """The worker's first word on a connection that it takes.
+
+    Attributes:
+        incarnation: The worker's.
+        received: How many of the client's messages have come.
+        lease: Seconds for which a session stays whose connection has ended.
+    """
+
+    incarnation: str
+    received: int = 0
+    lease: float = 0.0

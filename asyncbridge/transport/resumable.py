@@ -1,0 +1,280 @@
+"""One session's channel, over one connection after the other.
+
+Whoever reads and writes here does not notice that a connection ends: what was on its way is written
+again on the next one, and what came twice is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Final
+
+from asyncbridge.errors import AsyncBridgeError, DecodeError
+from asyncbridge.protocol.joining import Join, Joined
+from asyncbridge.protocol.messages import Refused
+from asyncbridge.protocol.replay import Gap, Replay
+from asyncbridge.serialization.frames import ORIGIN, DamagedFrame, Place
+from asyncbridge.tasks import spawn
+from asyncbridge.transport.contract import Channel, ChannelClosed
+from asyncbridge.transport.retries import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from asyncbridge.protocol.messages import Message
+    from asyncbridge.transport.contract import Wire
+
+__all__ = ["Dialled", "Resumable", "Served"]
+
+DAMAGED: Final = 4
+"""Connections in a row on which nothing came but damage."""
+
+
+class Resumable(Channel):
+    """What the two sides have in common: the account, and the connection of the moment."""
+
+    def __init__(self) -> None:
+        self._replay = Replay()
+        self._wire: Wire | None = None
+        self._usable = asyncio.Event()
+        self._ended: ChannelClosed | None = None
+        self._why = "there was none yet"
+        self._damaged = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._wire is not None
+
+    async def write(self, messages: Sequence[Message]) -> None:
+        """Write messages; waits for a connection."""
+        while (wire := self._wire) is None:
+            self._check()
+            await self._usable.wait()
+        await self._send(wire, messages, self._replay.write(messages))
+
+    async def read(self) -> list[Message]:
+        """Return the next messages."""
+        while True:
+            wire = self._wire
+            if wire is None:
+                self._check()
+                await self._connect()
+                continue
+            try:
+                new = await self._receive(wire)
+            except ChannelClosed as error:
+                self._drop(wire, error)
+            except (DamagedFrame, Gap) as error:
+                self._damaged += 1
+                if self._damaged > DAMAGED:
+                    raise
+                self._drop(wire, error)
+            else:
+                if new:
+                    self._damaged = 0
+                    return new
+
+    async def close(self) -> None:
+        """End the channel, and its connection."""
+        self._end(ChannelClosed("the channel is closed"))
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            self._left(wire)
+            await wire.close()
+
+    # --- inner steps ---
+
+    @abstractmethod
+    async def _connect(self) -> None:
+        """Come by another connection.
+
+        Raises:
+            ChannelClosed: There will be none.
+        """
+
+    def _left(self, wire: Wire) -> None:
+        """Note that a connection is of no more use."""
+
+    def _use(self, wire: Wire) -> None:
+        self._wire = wire
+        self._usable.set()
+
+    async def _resend(self, wire: Wire, received: int) -> None:
+        """Write what the other side lacks, of which it has so much."""
+        self._replay.acknowledge(received)
+        first, messages = self._replay.missing()
+        if messages:
+            await wire.send(messages, Place(first, self._replay.tell()))
+
+    async def _receive(self, wire: Wire) -> list[Message]:
+        messages, place = await wire.receive()
+        if wire is not self._wire:  # another one has taken its place: all of this comes again
+            return []
+        self._replay.acknowledge(place.received)
+        new = self._replay.read(place.first, messages)
+        if self._replay.owes:
+            await self._send(wire, (), self._replay.written)
+        return new
+
+    async def _send(self, wire: Wire, messages: Sequence[Message], first: int) -> None:
+        try:
+            await wire.send(messages, Place(first, self._replay.tell()))
+        except ChannelClosed as error:
+            self._drop(wire, error)
+
+    def _drop(self, wire: Wire, error: AsyncBridgeError) -> None:
+        """Give a connection up; its reader comes by another one."""
+        if wire is not self._wire:
+            return
+        self._wire, self._why = None, str(error)
+        if self._ended is None:
+            self._usable.clear()
+        self._left(wire)
+        spawn(wire.close(), name="asyncbridge-hang-up")
+
+    def _end(self, error: ChannelClosed) -> None:
+        """Let nobody wait for a connection any more."""
+        if self._ended is None:
+            self._ended = error
+        self._usable.set()
+
+    def _check(self) -> None:
+        if self._ended is not None:
+            raise ChannelClosed(str(self._ended))
+
+
+class Served(Resumable):
+    """The worker's end: its client comes back, or does not.
+
+    Args:
+        lease: Seconds for which a client is waited for.
+    """
+
+    def __init__(self, *, incarnation: str, lease: float) -> None:
+        super().__init__()
+        self._incarnation = incarnation
+        self._lease = lease
+        self._gone: asyncio.Future[None] | None = None
+
+    async def take(self, wire: Wire, received: int) -> None:
+        """Go on over a connection, and return when that has ended.
+
+        Args:
+            wire: It begins here.
+            received: How many messages its client has.
+        """
+        if (old := self._wire) is not None:  # the client knows better that it has ended
+            self._drop(old, ChannelClosed("the client has opened another connection"))
+        self._gone = gone = asyncio.get_running_loop().create_future()
+        joined = Joined(
+            incarnation=self._incarnation, received=self._replay.received, lease=self._lease
+        )
+        try:
+            await wire.send([joined], ORIGIN)
+            await self._resend(wire, received)
+        except (ChannelClosed, DecodeError):
+            await wire.close()
+            return
+        if self._gone is not gone or self._ended is not None:
+            await wire.close()
+            return
+        self._use(wire)
+        await gone
+
+    async def _connect(self) -> None:
+        try:
+            async with asyncio.timeout(self._lease):
+                await self._usable.wait()
+        except TimeoutError:
+            error = ChannelClosed(
+                f"the client did not come back within {self._lease:g} s: {self._why}"
+            )
+            self._end(error)
+            raise error from None
+
+    def _left(self, wire: Wire) -> None:
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+
+class Dialled(Resumable):
+    """The client's end, which opens the connections.
+
+    Args:
+        session: The session's id.
+        dial: Opens another one; a ``ConnectError`` says that it cannot now.
+        changed: Called when a connection has been lost, and when there is one again.
+        patience: When to try again, and for how long.
+    """
+
+    def __init__(
+        self,
+        session: str,
+        dial: Callable[[], Awaitable[Wire]],
+        *,
+        changed: Callable[[bool], None] = lambda connected: None,
+        patience: Patience | None = None,
+    ) -> None:
+        super().__init__()
+        self._session = session
+        self._dial = dial
+        self._changed = changed
+        self._patience = patience or Patience()
+        self._joined: Joined | None = None
+
+    async def open(self, wire: Wire) -> None:
+        """Begin with a connection; whether the worker takes it, the first reading tells.
+
+        Raises:
+            ChannelClosed: It has ended.
+        """
+        await wire.send([Join(session=self._session)], ORIGIN)
+        self._use(wire)
+
+    async def _receive(self, wire: Wire) -> list[Message]:
+        if self._joined is not None:
+            return await super()._receive(wire)
+        messages, _ = await wire.receive()
+        if len(messages) == 1 and isinstance(messages[0], Joined):
+            self._joined = messages[0]
+            return []
+        return messages
+
+    async def _connect(self) -> None:
+        if self._joined is None:
+            raise ChannelClosed(self._why)
+        self._changed(False)
+        attempts = self._patience.begin()
+        while self._wire is None:
+            await attempts.wait()
+            try:
+                await self._rejoin(self._joined)
+            except AsyncBridgeError as error:
+                self._why = str(error)
+                if attempts.are_over:
+                    self._end(ChannelClosed(self._why))
+                self._check()
+        self._changed(True)
+
+    async def _rejoin(self, joined: Joined) -> None:
+        wire = await self._dial()
+        try:
+            join = Join(
+                session=self._session,
+                incarnation=joined.incarnation,
+                received=self._replay.received,
+            )
+            await wire.send([join], ORIGIN)
+            messages, _ = await wire.receive()
+            answer = messages[0] if messages else None
+            if isinstance(answer, Refused):
+                self._end(ChannelClosed(answer.message))
+            if not isinstance(answer, Joined):
+                raise ChannelClosed(f"the worker answers a join by {type(answer).__name__}")
+            await self._resend(wire, answer.received)
+        except BaseException:
+            await wire.close()
+            raise
+        self._use(wire)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any, TypeAlias
 
 __all__ = ["Items", "Stream", "stream"]
@@ -21,6 +22,7 @@ class Stream:
     """
 
     __slots__ = (
+        "_has_begun",
         "_source",
         "batch_size",
         "check",
@@ -51,6 +53,7 @@ class Stream:
         self.steps = steps
         self.batch_size = batch_size
         self.restarts = not isinstance(source, (Iterator, AsyncIterator))
+        self._has_begun = False
         self.label = ""
         self.floats = False
         """Whether floats become Keras's own kind of floats, as those of arrays do."""
@@ -67,8 +70,19 @@ class Stream:
         return False if isinstance(self._source, Iterable) else None
 
     def begin(self) -> Items:
-        """Return what gives the items of one turn; may take as long as the source's call does."""
+        """Return what gives the items of one turn; may take as long as the source's call does.
+
+        Raises:
+            TypeError: The source's function returns nothing of the kind.
+            ValueError: The source was good for one turn, which it has had.
+        """
         source = self._source
+        if not self.restarts and (self._has_begun or is_over(source)):
+            kind = type(source).__name__
+            raise ValueError(
+                f"this {kind} is used up: make a new one, or pass a function that does"
+            )
+        self._has_begun = True
         made = source if isinstance(source, (Iterable, AsyncIterable)) else source()
         if not isinstance(made, (Iterable, AsyncIterable)):
             raise TypeError(
@@ -109,6 +123,13 @@ def stream(
         ValueError: A number is not positive.
     """
     return Stream(source, batch_size=batch_size, steps=steps)
+
+
+def is_over(source: object) -> bool:
+    """Tell whether a source is a generator that has come to its end."""
+    if isinstance(source, GeneratorType):
+        return source.gi_frame is None
+    return isinstance(source, AsyncGeneratorType) and source.ag_frame is None
 
 
 def _check_source(source: object) -> None:

@@ -74,6 +74,7 @@ def draft(
     files: bool = True,
     decided: bool = False,
     quickly: bool = False,
+    largest: int = 0,
 ) -> Payload | Draft:
     """Return a value in wire form, but for what takes long: what is large is made later.
 
@@ -88,6 +89,8 @@ def draft(
         files: As of ``encode``.
         decided: Look through such matrices, bools and texts at once.
         quickly: Break off where the value has many parts: for a thread with a loop.
+        largest: Bytes of the largest value that the reader takes, 0 for any: one-hot matrices
+            that would be larger over there go as they are, for their size to be seen.
 
     Raises:
         SerializationError: A part of it has no wire form; the text says where it stands.
@@ -95,6 +98,8 @@ def draft(
     """
     sink = _sink(one_hot=one_hot, files=files)
     sink.defers, sink.drafts = True, not decided
+    if 0 < largest < sink.most:
+        sink.most = sink.room = largest
     header, buffers = _write(value, path, sink, quickly=quickly)
     if buffers.later is None:
         return _payload(header, buffers)
@@ -141,6 +146,7 @@ def decode(
     side: Side = "here",
     files: Callable[[FileArray], object] | None = None,
     quickly: bool = False,
+    largest: int = 0,
 ) -> object:
     """Return the value that a payload stands for; the payload is left as it was.
 
@@ -152,6 +158,7 @@ def decode(
         side: Where it is read, as errors say it.
         files: Maps an array that came by the path of its file; without it, such a one is refused.
         quickly: Break off where a few bytes stand for much work: for a thread with a loop.
+        largest: Bytes of the largest value that is taken, 0 for any.
 
     Raises:
         DecodeError: The tree or a buffer stands for no value.
@@ -165,6 +172,8 @@ def decode(
         sources.files = files
     if quickly:
         sources.quickly = True
+    if 0 < largest < sources.room:
+        sources.room = largest
     try:
         value = WALKS[type(tree)](tree, sources, 0)
     except Unreadable as broken:

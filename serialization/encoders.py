@@ -18,7 +18,7 @@ from asyncbridge.serialization import (
     standard,
     values,
 )
-from asyncbridge.serialization.slices import CHARACTERS, Writer, weight_of
+from asyncbridge.serialization.slices import CHARACTERS, FEW, Writer, weight_of
 from asyncbridge.serialization.values import is_plain_text
 from asyncbridge.serialization.walk import (
     LONG,
@@ -92,9 +92,10 @@ def _encode_list(value: list[object], buffers: Sink, depth: int) -> object:
         if packed is not None:
             return packed
     if buffers.sliced:
-        if count <= _FEW and _stay_whole(value, buffers):
+        if 0 < count <= _FEW and _stay_whole(value, buffers):
             return value
-        return _SLICES.items(value, buffers, depth + 1)
+        write = _SLICES.few if count <= FEW else _SLICES.items
+        return write(value, buffers, depth + 1)
     if count >= _BULK_CHECK and _all_plain(value, set(map(type, value)), buffers):
         return value
     if count > _FEW:
@@ -127,14 +128,13 @@ def _encode_dict(value: dict[object, object], buffers: Sink, depth: int) -> obje
     return {key: ENCODERS[type(item)](item, buffers, depth) for key, item in value.items()}
 
 
-def _encode_sliced_dict(value: dict[object, object], buffers: Sink, depth: int) -> object:
-    if (
-        0 < len(value) <= _FEW
-        and _all_texts(value, buffers)
-        and _stay_whole(value.values(), buffers)
-    ):
+def _encode_sliced_dict(value: dict[Any, object], buffers: Sink, depth: int) -> object:
+    count = len(value)
+    if count > FEW or not _plain_keys(value):
+        return _SLICES.dict(value, buffers, depth + 1)
+    if count and _stay_whole(value.values(), buffers):
         return value
-    return _SLICES.dict(value, buffers, depth + 1)
+    return _SLICES.few_by_name(value, buffers, depth + 1)
 
 
 def _stay_whole(items: Collection[Any], buffers: Sink) -> bool:

@@ -7,10 +7,11 @@ import enum
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from asyncbridge.errors import DecodeError
 from asyncbridge.serialization.encoders import has_own_form
 from asyncbridge.serialization.registry import MAX_VERSION, Entry, Unfit, add
 from asyncbridge.serialization.values import is_plain_text
-from asyncbridge.serialization.walk import TAG, malformed
+from asyncbridge.serialization.walk import TAG, malformed, shown
 
 __all__ = ["Form", "serializable", "serializes"]
 
@@ -205,4 +206,8 @@ def _tuple_functions(kind: Any) -> _Functions:
 
 def _check_names(kind: type, data: object, names: list[str]) -> None:
     if type(data) is not dict or list(data) != names:
-        malformed(kind.__name__, f"the fields {', '.join(names) or 'of none'}")
+        came = ", ".join(map(shown, data)) if type(data) is dict else shown(data)
+        raise DecodeError(
+            f"the two sides define {kind.__name__} differently: it has the fields "
+            f"{', '.join(names) or '(none)'} here, and came with {came or '(none)'}"
+        )

@@ -53,6 +53,8 @@ T = TypeVar("T", list[Any], str, memoryview, "np.ndarray[Any, Any]")
 CHARACTERS: Final = 16
 """Characters of text that count as one."""
 _UTF_8: Final = codecs.getincrementaldecoder("utf-8")
+FEW: Final = 32
+"""Items that are looked at one by one, and their weight only once they are written."""
 _PAUSE: Final = 50e-6
 """Seconds for which a thread lets others go first: less would be over before they have woken."""
 
@@ -104,8 +106,35 @@ class Writer:
                 slices.add((tree,), _ITEM + _weight(item))
         return slices.end()
 
-    def dict(self, value: dict[object, object], sink: Sink, depth: int) -> object:
-        """Write a dict, in the same way."""
+    def few(self, items: Collection[object], sink: Sink, depth: int) -> object:
+        """Write a few items, which are one slice at most together with what they hold."""
+        texts = sum([len(item) for item in items if type(item) is str]) // CHARACTERS
+        if texts > LONG:
+            return self.items(items, sink, depth)
+        start, table = sink.weight, self._table
+        tree = [table[type(item)](item, sink, depth) for item in items]
+        return self._weighed(tree, texts, sink, start)
+
+    def few_by_name(self, value: dict[str, object], sink: Sink, depth: int) -> object:
+        """Write a dict of a few items, whose keys can be a JSON object's, in the same way."""
+        values = value.values()
+        texts = sum([len(item) for item in values if type(item) is str]) // CHARACTERS
+        if texts > LONG:
+            return self.dict(value, sink, depth)
+        start, table = sink.weight, self._table
+        tree = {key: table[type(item)](item, sink, depth) for key, item in value.items()}
+        sink.weight += _ITEM * len(tree) + texts
+        if sink.weight - start <= LONG:
+            return tree
+        flat = list(chain.from_iterable(tree.items()))
+        return {TAG: "dict", "v": self._weighed(flat, 0, sink, start)}
+
+    def _weighed(self, tree: list[object], texts: int, sink: Sink, start: int) -> object:
+        sink.weight += _ITEM * len(tree) + texts
+        return tree if sink.weight - start <= LONG else _Slices(sink, start, tree).end()
+
+    def dict(self, value: dict[Any, object], sink: Sink, depth: int) -> object:
+        """Write any dict, in the same way."""
         tree = self.items(chain.from_iterable(value.items()), sink, depth)
         if type(tree) is list and all(type(key) is str and key != TAG for key in tree[::2]):
             return dict(zip(tree[::2], tree[1::2], strict=True))
@@ -115,11 +144,15 @@ class Writer:
 class _Slices:
     """What has been written of one container."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(
+        self, sink: Sink, start: int | None = None, tree: list[object] | None = None
+    ) -> None:
         self._sink = sink
-        self._start = sink.weight
+        self._start = sink.weight if start is None else start
         self._done: list[bytes] = []
-        self._tree: list[object] = []
+        self._tree: list[object] = [] if tree is None else tree
+        if tree is not None:
+            self._cut()
 
     def add(self, trees: Iterable[object], weight: int) -> None:
         """Take trees of items, and end a slice if that is enough."""

@@ -48,7 +48,8 @@ class Sink(list[Buffer]):
         careful: Whether each scalar is looked at, for orjson has refused one that was not.
         hasty: Whether floats were not looked at: in the JSON, null may stand for one of them.
         numbered: How many objects have a number.
-        room: Bytes that the one-hot matrices still to be written may have when they are dense.
+        most: Bytes that all one-hot matrices may have when they are dense; others go as they are.
+        room: Those of the ones that are still to be written.
         weight: What has been written and not yet dumped, as ``LONG`` counts.
         sliced: Whether long containers are written in slices; else they are not written at all.
     """
@@ -63,6 +64,7 @@ class Sink(list[Buffer]):
     careful: bool = False
     hasty: bool = False
     numbered: int = 0
+    most: int = ONE_HOT_TOTAL
     room: int = ONE_HOT_TOTAL
     weight: int = 0
     sliced: bool = False
@@ -78,6 +80,8 @@ class Sink(list[Buffer]):
         sink.defers, sink.drafts, sink.dense, sink.files = (
             self.defers, self.drafts, self.dense, self.files
         )  # fmt: skip
+        if self.most != ONE_HOT_TOTAL:
+            sink.most = sink.room = self.most
         sink.careful, sink.sliced = self.careful or careful, self.sliced or sliced
         return sink
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -79,3 +79,28 @@ def test_its_repr_names_the_kind() -> None:
     """It shows none of the data."""
     assert repr(stream([1, 2])) == "<Stream of list steps=2>"
     assert repr(stream(numbers)) == "<Stream of function>"
+
+
+def used(source: Any) -> Any:
+    """Return a source that has come to its end."""
+    list(source)
+    return source
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: iter([1]), lambda: (x for x in [1]), lambda: map(int, "1")]
+)
+def test_what_is_good_for_one_turn(make: Callable[[], Any]) -> None:
+    """A second one is refused: it would be empty, without a word."""
+    once = stream(make())
+    assert list(once.begin()) == [1]  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="is used up: make a new one, or pass a function"):
+        once.begin()
+
+
+def test_a_generator_that_was_used_elsewhere() -> None:
+    """It is refused at its first turn; a function that makes one is good for any."""
+    with pytest.raises(ValueError, match="this generator is used up"):
+        stream(used(x for x in [1])).begin()
+    often = stream(lambda: iter([1]))
+    assert [list(often.begin()) for _ in range(2)] == [[1], [1]]  # type: ignore[arg-type]

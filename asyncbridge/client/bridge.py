@@ -196,7 +196,7 @@ class Bridge(BridgeLife):
         check_lifetime(lifetime)
         tools = self._tools()
         key = tools.random_name() if name is None else tools.check_identifier(name)
-        binding = Binding(key, lifetime)
+        binding = Binding(key, lifetime, self)
         self._finalizers.forget(key)  # the name stands for a new value from here on
         if lifetime == "collected":
             self.collect(binding, key)
@@ -218,7 +218,7 @@ class Bridge(BridgeLife):
         Raises:
             IdentifierError: Python, or the bridge, refuses the name.
         """
-        return Binding(self._tools().check_identifier(name), "eternal")
+        return Binding(self._tools().check_identifier(name), "eternal", self)
 
     def collect(self, owner: object, name: str) -> None:
         """Tie a name in the worker to an object here: it goes when the object is garbage."""

@@ -24,7 +24,7 @@ def connect(
     env: Mapping[str, str | None] | None = None,
     connect_timeout: float | None = None,
     close_timeout: float | None = None,
-    backlog: Bound | None = None,
+    backlog: Bound | tuple[int, int] | None = None,
     shared_memory: int | None = None,
     writable: bool = False,
     cache: int | None = None,

@@ -99,7 +99,7 @@ def resolve(
     env: Mapping[str, str | None] | None,
     connect_timeout: float | None,
     close_timeout: float | None,
-    backlog: Bound | None,
+    backlog: Bound | tuple[int, int] | None,
     shared_memory: int | None = None,
     writable: bool = False,
     cache: int | None = None,
@@ -134,7 +134,7 @@ def resolve(
         env=dict(env or {}),
         connect_timeout=seconds(connect_timeout, "ASYNCBRIDGE_CONNECT_TIMEOUT", 60.0),
         close_timeout=seconds(close_timeout, "ASYNCBRIDGE_CLOSE_TIMEOUT", 30.0),
-        backlog=backlog or DEFAULT_BACKLOG,
+        backlog=bound_of(backlog),
         shared_memory=bytes_of_environment(LIMIT_VARIABLE)
         if shared_memory is None
         else shared_memory,
@@ -219,3 +219,19 @@ def check_socket(path: Path) -> None:
             f"(mode {stat.S_IMODE(status.st_mode):o}): put the socket in a folder of its own, of "
             "mode 700, such as `asyncbridge worker` makes"
         )
+
+
+def bound_of(backlog: object) -> Bound:
+    """Return how much may wait in the client.
+
+    Raises:
+        TypeError: It is no pair of numbers.
+        ValueError: It would let nothing through.
+    """
+    if backlog is None:
+        return DEFAULT_BACKLOG
+    if isinstance(backlog, Bound):
+        return backlog
+    if isinstance(backlog, tuple) and [type(part) for part in backlog] == [int, int]:
+        return Bound(count=backlog[0], size=backlog[1])
+    raise TypeError(f"backlog= is (commands, bytes), such as (1000, 2**30), not {backlog!r:.80}")

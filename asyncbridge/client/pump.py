@@ -19,6 +19,7 @@ from asyncbridge.protocol.streams import LARGE_ITEM, Outflow
 from asyncbridge.serialization.codec import encode
 from asyncbridge.serialization.split import split
 from asyncbridge.tasks import spawn
+from asyncbridge.transport.sizes import SEND_PARTS, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -295,7 +296,9 @@ class Pump:
         with self._refusing():
             if stream.check is not None:
                 stream.check(item, number)
-            value = encode(item, path=f"item {number} of {self.source.label}", files=False)
+            where = f"item {number} of {self.source.label}"
+            value = encode(item, path=where, files=False)
+            check_size(where, value.size, self._transfers.largest, SEND_PARTS)
         del item
         self._packed += 1
         small, bulk = split(value, prefix=f"{self._prefix}-{self._packed}")

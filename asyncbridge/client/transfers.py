@@ -194,7 +194,9 @@ class Transfers:
     async def decode(self, value: Payload, *, path: str = "result") -> Outcome[object]:
         """Decode a value, off the loop where that takes long: some arrays are looked through."""
         quickly = decoded_quickly(value, path=path)
-        return quickly or await self.apart(partial(decode, path=path, side=SIDE), value)
+        return quickly or await self.apart(
+            partial(decode, path=path, side=SIDE, largest=self._largest), value
+        )
 
     async def apart(self, function: Callable[[T], R], argument: T) -> Outcome[R]:
         """Call a function in a thread that steps back for the loop's."""

@@ -12,6 +12,7 @@ __all__ = [
     "CACHE_VARIABLE",
     "IN_FLIGHT_VARIABLE",
     "LARGEST_VARIABLE",
+    "SEND_PARTS",
     "bytes_of_environment",
     "cache_bytes",
     "check_size",
@@ -23,6 +24,11 @@ LARGEST_VARIABLE = "ASYNCBRIDGE_LARGEST_VALUE"
 IN_FLIGHT_VARIABLE = "ASYNCBRIDGE_IN_FLIGHT"
 CACHE_VARIABLE = "ASYNCBRIDGE_CACHE"
 
+SEND_PARTS = (
+    f"cut it into smaller items, or raise the limit by connect(largest_value=...) or "
+    f"{LARGEST_VARIABLE}, on both sides"
+)
+"""What to do about an item of a stream that is too large."""
 ASK_FOR_LESS = (
     f"ask for parts of it, or raise the limit by connect(largest_value=...) or {LARGEST_VARIABLE}"
 )

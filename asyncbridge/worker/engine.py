@@ -277,7 +277,7 @@ class Engine:
         except Exception as error:
             capture(self.backend.clean, error, command.code, bindings)
             raise
-        return draft(result, path="result", decided=True, files=False)
+        return draft(result, path="result", decided=True, files=False, largest=job.peer.largest)
 
     def _report(self, job: Job, value: object, *, transient: bool) -> None:
         """Send what a command's code reports; from any thread of it."""

@@ -90,7 +90,7 @@ class PartsOut:
         self._count += 1
         home = self._home
         payload, held = pack_up(
-            draft(value, path="part", decided=True, files=False),
+            draft(value, path="part", decided=True, files=False, largest=home.largest),
             prefix=prefix,
             place=home.place,
             largest=home.largest,

@@ -81,7 +81,7 @@ def settle(parts: Iterable[object], label: str) -> tuple[list[Described], Bridge
 
     Raises:
         BridgeClosed: There is no open bridge.
-        ValueError: One of them belongs to another bridge; nothing was sent.
+        ValueError: One of them, or a binding, belongs to another bridge; nothing was sent.
     """
     near = reach(parts, through_made=False)
     bridge = bridge_of(near)
@@ -90,6 +90,12 @@ def settle(parts: Iterable[object], label: str) -> tuple[list[Described], Bridge
             f"{label} needs an open bridge: call it within "
             "`async with asyncbridge.connect():`, or with one bridge open in the process"
         )
+    for binding in _bindings(parts):
+        if not binding.is_at(bridge):
+            raise ValueError(
+                f"{label}: the binding {binding} is a name in another bridge's worker; put the "
+                f"value into this one's: {bridge!r}"
+            )
     bring(near, bridge)
     check_keras(bridge, label)
     return near, bridge

@@ -10,6 +10,7 @@ import pytest
 from asyncbridge.client.options import (
     AUTO,
     Options,
+    bound_of,
     check_socket,
     read_token,
     resolve,
@@ -221,3 +222,16 @@ def test_a_choice_is_a_bool(name: str) -> None:
     """A text such as "no" would pass for true."""
     with pytest.raises(TypeError, match=f"^{name}= is True or False, not 'no'"):
         resolved(**{name: "no"})
+
+
+def test_how_much_may_wait() -> None:
+    """As a pair of numbers, or as a bound."""
+    assert bound_of(None) == DEFAULT_BACKLOG
+    assert (
+        bound_of((10, 1000)) == bound_of(Bound(count=10, size=1000)) == Bound(count=10, size=1000)
+    )
+    with pytest.raises(ValueError, match="at least one item"):
+        bound_of((0, 1000))
+    for wrong in (5, (1, 2, 3), ("1", 2), (True, 2)):
+        with pytest.raises(TypeError, match=r"backlog= is \(commands, bytes\), such as"):
+            bound_of(wrong)

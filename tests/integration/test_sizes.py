@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asyncbridge import stream
 from asyncbridge.client import connect
-from asyncbridge.errors import RemoteError, TooLarge
+from asyncbridge.errors import RemoteError, SourceError, TooLarge
 from asyncbridge.protocol.messages import Hello
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_leaks"), pytest.mark.asyncio]
@@ -66,3 +67,22 @@ async def test_less_shared_memory_than_a_value() -> None:
                 back = await bridge.send("x + 1", {"x": np.ones(5 * MIB, np.uint8)})
                 assert back.sum() == 10 * MIB
     assert held.sum() == 3 * MIB
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_one_hot_result_counts_as_it_is_in_the_app(kind: str) -> None:
+    """Not for the few bytes that it would travel as."""
+    code = "import numpy; numpy.eye(1000, dtype='f4')[numpy.zeros(1000, int)]"
+    async with connect(backend=None, largest_value=MIB, **KINDS[kind]) as bridge:
+        with pytest.raises(RemoteError, match=f"the result has 4000.* the limit is {MIB}"):
+            await bridge.send(code)
+        assert await bridge.send("1 + 1") == 2
+
+
+async def test_an_item_of_a_stream_over_the_limit() -> None:
+    """The command fails, with the item's number."""
+    items = [np.zeros(10, np.uint8), np.zeros(2 * MIB, np.uint8)]
+    async with connect(backend=None, largest_value=MIB) as bridge:
+        with pytest.raises(SourceError, match=r"item 1 of s has 2\d+ bytes.*cut it into"):
+            await bridge.send("[i.nbytes for i in s]", {"s": stream(items)})
+        assert await bridge.send("1 + 1") == 2

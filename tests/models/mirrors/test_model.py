@@ -9,6 +9,7 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.errors import RemoteError
+from asyncbridge.lifetime import Binding
 from asyncbridge.models.mirrors.tensor import KerasTensor
 
 if TYPE_CHECKING:
@@ -324,6 +325,19 @@ async def test_a_layer_of_another_bridge_is_refused(
         model.add(there)
     assert model.layers == []
     assert len(other_bridge.sent) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_binding_of_another_bridge_is_refused(
+    bridge: RecordingBridge, other_bridge: RecordingBridge
+) -> None:
+    """Its name may stand for something else in this one's worker, or for nothing."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    there = Binding("data", "eternal", other_bridge)
+    with pytest.raises(ValueError, match=r"the binding data is a name in another bridge's worker"):
+        model.predict(there)
+    model.predict(Binding("data", "eternal", bridge))
+    assert "data" in bridge.said(len(bridge.sent) - 1)[-1]
 
 
 # --- life and death ---

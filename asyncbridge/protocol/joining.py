@@ -29,9 +29,9 @@ class Joined:
     Attributes:
         incarnation: The worker's.
         received: How many of the client's messages have come.
-        lease: Seconds for which a session stays whose connection has ended.
+        lease_ms: Milliseconds for which a session stays whose connection has ended.
     """
 
     incarnation: str
     received: int = 0
-    lease: float = 0.0
+    lease_ms: int = 0

@@ -169,7 +169,9 @@ class Served(Resumable):
             self._drop(old, ChannelClosed("the client has opened another connection"))
         self._gone = gone = asyncio.get_running_loop().create_future()
         joined = Joined(
-            incarnation=self._incarnation, received=self._replay.received, lease=self._lease
+            incarnation=self._incarnation,
+            received=self._replay.received,
+            lease_ms=int(self._lease * 1000),
         )
         try:
             await wire.send([joined], ORIGIN)

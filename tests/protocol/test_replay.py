@@ -71,7 +71,7 @@ def test_word_is_owed_after_many_messages() -> None:
 @given(st.integers(0, 2**32), st.integers(1, 60))
 def test_any_faults_on_the_way(seed: int, count: int) -> None:
     """Frames that are lost, doubled or swapped, and connections that end: all comes, in order."""
-    chance = random.Random(seed)  # noqa: S311 - it is to be repeated
+    chance = random.Random(seed)
     here, there = Replay(), Replay()
     got: list[Message] = []
     wire: list[tuple[int, list[Message]]] = []

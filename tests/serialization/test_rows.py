@@ -38,6 +38,8 @@ SAMPLES: list[m.Message] = [
     m.Release(names=("a", "b")),
     m.InfoRequest(id=3),
     m.Ping(nonce=2**63),
+    m.Join(session="s", incarnation="i", received=3),
+    m.Joined(incarnation="i", received=2**40, lease_ms=30_000),
     m.Welcome(
         version=1,
         incarnation="i",

@@ -23,6 +23,7 @@ import asyncbridge
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import decode, encode, pack, unpack
+from asyncbridge.serialization.frames import ORIGIN, Place, place_of
 from asyncbridge.serialization.rows import TAGS
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ VALUES: dict[str, object] = {
     "registered, version 3": Point(1, (2,)),
 }
 
+PLACES = {"a stream": Place(first=258, received=2**32)}
 FRAMES: dict[str, list[m.Message]] = {
     "no message": [],
     "the client's messages": [
@@ -136,6 +138,7 @@ FRAMES: dict[str, list[m.Message]] = {
         m.Release(names=("a",)),
         m.InfoRequest(id=3),
         m.Ping(nonce=4),
+        m.Join(session="s-1", incarnation="w-1", received=7),
         m.Goodbye(),
     ],
     "the worker's messages": [
@@ -167,6 +170,7 @@ FRAMES: dict[str, list[m.Message]] = {
         m.Cancelled(id=3),
         m.Info(id=3, info={"queued": 0}),
         m.Pong(nonce=4),
+        m.Joined(incarnation="w-1", received=5, lease_ms=30_000),
         m.Progress(id=1, value=encode({"loss": 0.5}), transient=True),
         m.Goodbye(reason="done"),
     ],
@@ -224,7 +228,10 @@ def value_vector(value: object) -> dict[str, Any]:
 
 def frame_vectors() -> list[dict[str, str]]:
     """Return the frame vectors as this code makes them."""
-    return [{"name": name, "frame": pack(frame).hex()} for name, frame in FRAMES.items()]
+    return [
+        {"name": name, "frame": pack(frame, place=PLACES.get(name, ORIGIN)).hex()}
+        for name, frame in FRAMES.items()
+    ]
 
 
 def published(name: str) -> list[Any]:
@@ -254,9 +261,11 @@ def test_frames_both_ways(row: Any) -> None:
     """Messages are packed to their vector's bytes, and those are read as the messages."""
     frame = bytes.fromhex(row["frame"])
     messages = FRAMES[row["name"]]
-    assert pack(messages) == frame
+    place = PLACES.get(row["name"], ORIGIN)
+    assert pack(messages, place=place) == frame
     read = unpack(frame)
-    assert pack(read) == frame
+    assert place_of(frame) == place
+    assert pack(read, place=place) == frame
     assert list(map(bare, read)) == list(map(bare, messages))
 
 

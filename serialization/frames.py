@@ -192,7 +192,7 @@ def _check_seal(frame: memoryview) -> None:
         raise DamagedFrame(f"a frame of {frame.nbytes} bytes; its prefix alone has {_FIXED}")
     _, version, checksum = _PREFIX.unpack_from(frame)
     if version != FRAME_VERSION:
-        raise DecodeError(f"a frame of format {version}; this side reads format {FRAME_VERSION}")
+        raise DamagedFrame(f"a frame of format {version}; this side reads format {FRAME_VERSION}")
     if zlib.crc32(frame[_PREFIX.size :]) != checksum:
         raise DamagedFrame(f"a frame of {frame.nbytes} bytes was damaged or cut on its way")
 

@@ -150,6 +150,20 @@ def _describe_field(dtype: DType) -> object:
     return None if form is None else {"t": form, "s": list(shape)}
 
 
+def converted(array: Array, dtype: DType) -> Array:
+    """Return an array in another byte order, or itself.
+
+    Not by ``astype`` alone, which leaves the bytes of dates without a unit as they are.
+    """
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind not in "mM":
+        return array.astype(dtype, copy=False)
+    made = np.empty_like(array, dtype)
+    np.copyto(made, array)
+    return made
+
+
 def wire_dtype(dtype: DType) -> DType:
     """Return the dtype whose bytes stand on the wire: little-endian, but for fields."""
     if dtype.type is np.void or (dtype.isnative and _IS_LITTLE):

@@ -188,7 +188,7 @@ class BridgeLife:
                 await self._worker.close()
             raise
         self._state = "open"
-        self._finalizer = weakref.finalize(self, abandon, worker, repr(self))
+        self._finalizer = weakref.finalize(self, abandon, worker, repr(self), os.getpid())
         spawn(self._watch(worker, session), name="asyncbridge-watch")
 
     async def _watch(self, worker: Worker, session: Session) -> None:
@@ -369,7 +369,12 @@ def in_thread_of(loop: asyncio.AbstractEventLoop) -> bool:
     return asyncio._get_running_loop() is loop
 
 
-def abandon(worker: Worker, what: str) -> None:
-    """Let a bridge go that nobody closed: its worker must not outlive it."""
+def abandon(worker: Worker, what: str, process: int) -> None:
+    """Let a bridge go that nobody closed: its worker must not outlive it.
+
+    Unless this is a fork of the process that opened it, whose worker it is not.
+    """
+    if os.getpid() != process:
+        return
     worker.kill()  # first, for a warning may be an error
     warnings.warn(f"{what} was never closed", ResourceWarning, stacklevel=1)

@@ -153,15 +153,14 @@ def _describe_field(dtype: DType) -> object:
 def converted(array: Array, dtype: DType) -> Array:
     """Return an array in another byte order, or itself.
 
-    Not by ``astype`` alone, which leaves the bytes of dates without a unit as they are.
+    Dates as the integers that they are: numpy leaves the bytes of those without a unit in their order.
     """
     if array.dtype == dtype:
         return array
     if array.dtype.kind not in "mM":
         return array.astype(dtype, copy=False)
-    made = np.empty_like(array, dtype)
-    np.copyto(made, array)
-    return made
+    before, after = (np.dtype(f"{each.str[0]}i8") for each in (array.dtype, dtype))
+    return array.view(before).astype(after).view(dtype)
 
 
 def wire_dtype(dtype: DType) -> DType:

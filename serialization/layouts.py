@@ -91,7 +91,7 @@ class Later(Deferred):
             np.frombuffer(target, np.uint8)[:] = 0
             fill(place, part.astype(self._dtype, copy=False))
         else:
-            np.copyto(place, part)
+            np.copyto(place, converted(part, self._dtype))
 
 
 def _parts_of(array: Array) -> Iterator[Array]:

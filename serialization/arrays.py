@@ -24,6 +24,7 @@ from asyncbridge.serialization.dtypes import (
     EXTENDED,
     Array,
     DType,
+    converted,
     describe,
     has_holes,
     read_dtype,
@@ -119,7 +120,7 @@ def encode_scalar(value: np.generic, buffers: Sink, depth: int) -> object:
     form = describe(dtype)
     if form is None:
         raise Refused(value, _refusal(dtype).replace("array", "scalar", 1), depth)
-    flat = np.asarray(value).reshape(1).astype(wire_dtype(dtype), copy=False)
+    flat = converted(np.asarray(value).reshape(1), wire_dtype(dtype))
     if dtype.names is not None and may_be_wrong(dtype):
         check_elements(value, depth)
     raw = without_holes(flat) if has_holes(dtype) else flat
@@ -204,7 +205,7 @@ def _build(raw: Buffer, shape: list[int], dtype: DType, *, fortran: bool) -> Arr
         malformed("array", f"a shape that numpy can hold, got {shape!r:.80}")
     if dtype.kind in CHECKED:
         check_content(array, "array")
-    return array if wire is dtype or wire == dtype else array.astype(dtype)
+    return array if wire is dtype or wire == dtype else converted(array, dtype)
 
 
 def _decode_one_hot(body: dict[str, object], sources: Sources, depth: int) -> Array:

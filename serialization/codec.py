@@ -15,9 +15,10 @@ from asyncbridge.errors import DecodeError, SerializationError
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import paths
 from asyncbridge.serialization.decoders import WALKS
-from asyncbridge.serialization.deferred import Undecided, size_of
+from asyncbridge.serialization.deferred import Undecided, size_of, whole
 from asyncbridge.serialization.drafts import Draft
 from asyncbridge.serialization.encoders import ENCODERS, explain
+from asyncbridge.serialization.packed import pack
 from asyncbridge.serialization.slices import Careless
 from asyncbridge.serialization.walk import (
     MAX_DEPTH,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncbridge.protocol.messages import Buffer
+    from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.serialization.files import FileArray
     from asyncbridge.serialization.walk import Side
 
@@ -63,6 +65,9 @@ def encode(
     if type(value) is dict and not value:
         return _EMPTY
     header, buffers = _write(value, path, _sink(one_hot=one_hot, files=files))
+    if buffers.sliced:
+        header, parts = pack(header, buffers)
+        buffers[:] = [whole(part) for part in parts if not isinstance(part, Undecided)]
     return _payload(header, buffers)
 
 
@@ -101,15 +106,20 @@ def draft(
     if 0 < largest < sink.most:
         sink.most = sink.room = largest
     header, buffers = _write(value, path, sink, quickly=quickly)
-    if buffers.later is None:
+    if buffers.later is None and not buffers.sliced:
         return _payload(header, buffers)
-    parts = tuple([buffers.later.get(index, part) for index, part in enumerate(buffers)])
+    later = buffers.later or {}
+    parts: list[Outgoing | Undecided] = [
+        later.get(index, part) for index, part in enumerate(buffers)
+    ]
+    if buffers.sliced:
+        header, parts = pack(header, parts)
     size = len(header) + sum(map(size_of, parts))
     explain = None
-    if any(isinstance(part, Undecided) for part in buffers.later.values()):
+    if any(isinstance(part, Undecided) for part in later.values()):
         again = partial(draft, value, path=path, one_hot=one_hot, files=files, decided=True)
         explain = partial(_explain, again, path)
-    return Draft(header=header, buffers=parts, size=size, explain=explain)
+    return Draft(header=header, buffers=tuple(parts), size=size, explain=explain)
 
 
 def _explain(again: Callable[[], object], path: str, refused: Refused) -> SerializationError:

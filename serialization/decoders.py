@@ -17,6 +17,7 @@ from asyncbridge.serialization import (
     standard,
     values,
 )
+from asyncbridge.serialization.packed import unpack
 from asyncbridge.serialization.slices import documents
 from asyncbridge.serialization.walk import (
     MAX_DEPTH,
@@ -142,6 +143,13 @@ def _read_slices(tree: dict[str, object], sources: Sources, depth: int) -> list[
     return items
 
 
+def _read_packed(tree: dict[str, object], sources: Sources, depth: int) -> object:
+    if depth:
+        malformed("packed", "a place around all of the value")
+    unpack(tree, sources)
+    return WALKS[type(tree["v"])](tree["v"], sources, 0)
+
+
 def _read_tuple(tree: dict[str, object], sources: Sources, depth: int) -> object:
     return tuple(_read_items(tree, sources, depth))
 
@@ -197,5 +205,6 @@ _FORMS: Final[Mapping[str, Form]] = {
     "dict": (_ITEMS, _read_dict),
     "slice": (_ITEMS, _read_slice),
     "slices": (_SLICES, _read_slices),
+    "packed": (frozenset((TAG, "b", "v")), _read_packed),
     "registered": (frozenset((TAG, "n", "e", "v")), _read_registered),
 }

@@ -150,6 +150,19 @@ def _describe_field(dtype: DType) -> object:
     return None if form is None else {"t": form, "s": list(shape)}
 
 
+def converted(array: Array, dtype: DType) -> Array:
+    """Return an array in another byte order, or itself.
+
+    Dates as the integers that they are: numpy leaves the bytes of those without a unit in their order.
+    """
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind not in "mM":
+        return array.astype(dtype, copy=False)
+    before, after = (np.dtype(f"{each.str[0]}i8") for each in (array.dtype, dtype))
+    return array.view(before).astype(after).view(dtype)
+
+
 def wire_dtype(dtype: DType) -> DType:
     """Return the dtype whose bytes stand on the wire: little-endian, but for fields."""
     if dtype.type is np.void or (dtype.isnative and _IS_LITTLE):

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from asyncbridge.serialization.deferred import DEFERRED_ABOVE, Deferred
-from asyncbridge.serialization.dtypes import fill, has_holes, wire_dtype, without_holes
+from asyncbridge.serialization.dtypes import (
+    converted,
+    fill,
+    has_holes,
+    wire_dtype,
+    without_holes,
+)
 from asyncbridge.serialization.walk import add_buffer
 
 if TYPE_CHECKING:
@@ -48,7 +54,7 @@ def lay_out(value: Array, *, defers: bool) -> memoryview | Later:
         return Later(straight, dtype)
     if has_holes(dtype):
         straight = without_holes(straight.astype(dtype, copy=False))
-    flat = straight.astype(dtype, order="C", copy=False).reshape(-1)
+    flat = np.ascontiguousarray(converted(straight, dtype)).reshape(-1)
     # As uint8, because datetime64 and others export no buffer of their own.
     return flat.view(np.uint8).data
 
@@ -85,7 +91,7 @@ class Later(Deferred):
             np.frombuffer(target, np.uint8)[:] = 0
             fill(place, part.astype(self._dtype, copy=False))
         else:
-            np.copyto(place, part)
+            np.copyto(place, converted(part, self._dtype))
 
 
 def _parts_of(array: Array) -> Iterator[Array]:

@@ -30,16 +30,25 @@ def encode(value: list[Any], buffers: Sink) -> object:
     form = _WIRE.get(kind)
     if form is None:
         return None
-    if kind is float and buffers.defers and len(value) * _SIZE > DEFERRED_ABOVE:
-        index = buffers.defer(_LaterFloats(value))
+    later = buffers.defers and len(value) * _SIZE > DEFERRED_ABOVE
+    try:
+        if later and kind is int:
+            _check_fit(value, form)
+        raw = None if later else _array_of(value, form)
+    except OverflowError:  # an integer of more than 64 bits
+        return None
+    if raw is None:
+        index = buffers.defer(_Later(value, form))
     else:
-        try:
-            raw = _array_of(value, form)
-        except OverflowError:  # an integer of more than 64 bits
-            return None
         buffers.append(raw.view(np.uint8).data)
         index = len(buffers) - 1
     return {TAG: "numbers", "t": form, "b": index}
+
+
+def _check_fit(value: list[Any], form: str) -> None:
+    """Convert a list for nothing: only that tells whether it can be, and takes no memory so."""
+    for part in in_parts(value, _AT_ONCE):
+        np.fromiter(part, form, len(part))
 
 
 def _kind_of(value: list[Any]) -> type | None:
@@ -59,23 +68,24 @@ def _array_of(value: list[Any], form: str) -> np.ndarray[tuple[int], np.dtype[An
     return made
 
 
-class _LaterFloats(Deferred):
-    """The bytes of a list of floats."""
+class _Later(Deferred):
+    """The bytes of a list of numbers."""
 
-    def __init__(self, value: list[float]) -> None:
+    def __init__(self, value: list[Any], form: str) -> None:
         self.nbytes = len(value) * _SIZE
         self._value = value
+        self._form = form
 
     def pieces(self) -> Iterator[tuple[int, int, Callable[[memoryview], None]]]:
         """Yield short parts of the list, so that other threads have their turn."""
         start = 0
         for part in in_parts(self._value, _AT_ONCE):
-            yield start * _SIZE, len(part) * _SIZE, partial(_put, part)
+            yield start * _SIZE, len(part) * _SIZE, partial(_put, part, self._form)
             start += len(part)
 
 
-def _put(part: list[float], target: memoryview) -> None:
-    np.ndarray(len(part), _WIRE[float], target)[:] = np.fromiter(part, np.float64, len(part))
+def _put(part: list[Any], form: str, target: memoryview) -> None:
+    np.ndarray(len(part), form, target)[:] = np.fromiter(part, form, len(part))
 
 
 def _decode(body: dict[str, object], sources: Sources, depth: int) -> list[Any]:

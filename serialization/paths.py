@@ -136,4 +136,4 @@ def _tagged_children(tree: dict[str, Any]) -> Iterator[tuple[str, object]]:
         yield f"<{short(tree.get('n', tree['$']))[1:-1]}>", items
 
 
-_PLAIN_TAGS: Final = frozenset(("tuple", "set", "frozenset", "slice"))
+_PLAIN_TAGS: Final = frozenset(("tuple", "set", "frozenset", "slice", "packed"))

@@ -197,6 +197,8 @@ def _weight(item: object) -> int:
 
 def write_text(value: str, sink: Sink) -> int:
     """Put a long text's UTF-8 last among the buffers, and return its index."""
+    if sink.defers and value.isascii():  # its length is known
+        return sink.defer(LaterText(value))
     parts = in_parts(value, DEFERRED_ABOVE)
     return put_joined([part.encode("utf-8", "surrogatepass") for part in parts], sink)
 
@@ -207,6 +209,21 @@ def put_joined(parts: list[bytes], sink: Sink) -> int:
     if sink.defers and joined.nbytes > DEFERRED_ABOVE:
         return sink.defer(joined)
     return add_buffer(b"".join(parts), sink)
+
+
+class LaterText(Deferred):
+    """The bytes of a text that is ASCII."""
+
+    def __init__(self, value: str) -> None:
+        self.nbytes = len(value)
+        self._value = value
+
+    def pieces(self) -> Iterator[tuple[int, int, Callable[[memoryview], None]]]:
+        """Yield short parts of it."""
+        start = 0
+        for part in in_parts(self._value, DEFERRED_ABOVE):
+            yield start, len(part), partial(_copy, part.encode())
+            start += len(part)
 
 
 class Joined(Deferred):

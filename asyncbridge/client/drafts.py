@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,7 +35,9 @@ __all__ = [
 ]
 
 COPIED_ITEMS: Final = 2**20
-"""Items up to which a container is copied that is written later: it takes a millisecond or two."""
+"""Items up to which a container is copied that is written later: it takes some milliseconds."""
+FEW: Final = 256
+"""Items up to which a container is copied with what it holds, if all of it is small."""
 
 
 class Unwritten:
@@ -100,8 +103,9 @@ def write_bindings(
     try:
         return write(dict(bindings), quickly=quickly)
     except TakesLong:
-        # Of containers of their own: one that is filled anew for each command is quite usual.
-        own = {name: own_container(value) for name, value in bindings.items()}
+        # What is filled anew for each command is quite usual: it is to be as it is now.
+        memo: dict[int, Any] = {}
+        own = {name: as_it_is(value, memo) for name, value in bindings.items()}
         return Unwritten(partial(write, own, decided=True), labels_now())
 
 
@@ -128,10 +132,20 @@ def write_now(
     return snapshot(value, whole=copy)
 
 
-def own_container(value: object) -> object:
-    """Return a copy of a container that is not very large; what it holds is not copied."""
-    if type(value) in _COPIED and len(value) <= COPIED_ITEMS:  # type: ignore[arg-type]
+def as_it_is(value: object, memo: dict[int, Any]) -> object:
+    """Return a copy of a small value, and of a container of many items; else the value itself.
+
+    Args:
+        value: Any.
+        memo: Of ``deepcopy``: what stands in two small values is one object in their copies.
+    """
+    if type(value) in _COPIED and FEW < len(value) <= COPIED_ITEMS:  # type: ignore[arg-type]
         return value.copy()  # type: ignore[attr-defined]
+    try:
+        if draft(value, quickly=True).size < BULK_THRESHOLD:
+            return deepcopy(value, memo)
+    except (AsyncBridgeError, TakesLong, TypeError, ValueError):
+        pass  # it is refused when it is written, or it cannot be copied
     return value
 
 

@@ -66,6 +66,7 @@ class BridgeLife:
         self._runtime: ModuleType | None = None
         self._token: Token[weakref.ref[BridgeLife] | None] | None = None
         self._closing: Promise[None] | None = None
+        self._process = os.getpid()
         self._sealed = False
         self._output = OutputRouter()
         self._rejections = Rejections()
@@ -91,7 +92,8 @@ class BridgeLife:
         traceback: TracebackType | None,
     ) -> None:
         leave(self, self._token)
-        await self.close(timeout=None if error is None else 0)
+        if os.getpid() == self._process:  # else a fork: the bridge is its parent's
+            await self.close(timeout=None if error is None else 0)
 
     # --- life: sync ---
 
@@ -121,6 +123,10 @@ class BridgeLife:
     ) -> None:
         leave(self, self._token)
         assert self._loop_thread is not None
+        if (
+            os.getpid() != self._process
+        ):  # a fork, which has no such thread; the bridge is its parent's
+            return
         try:
             self.close(timeout=None if error is None else 0).wait_for_value()
         finally:
@@ -171,7 +177,7 @@ class BridgeLife:
 
     async def _open(self) -> None:
         self._check_new()
-        self._state = "connecting"
+        self._state, self._process = "connecting", os.getpid()
         self._loop = asyncio.get_running_loop()
         opening = await import_off_loop("asyncbridge.client.opening")
         try:
@@ -188,7 +194,7 @@ class BridgeLife:
                 await self._worker.close()
             raise
         self._state = "open"
-        self._finalizer = weakref.finalize(self, abandon, worker, repr(self))
+        self._finalizer = weakref.finalize(self, abandon, worker, repr(self), self._process)
         spawn(self._watch(worker, session), name="asyncbridge-watch")
 
     async def _watch(self, worker: Worker, session: Session) -> None:
@@ -369,7 +375,12 @@ def in_thread_of(loop: asyncio.AbstractEventLoop) -> bool:
     return asyncio._get_running_loop() is loop
 
 
-def abandon(worker: Worker, what: str) -> None:
-    """Let a bridge go that nobody closed: its worker must not outlive it."""
+def abandon(worker: Worker, what: str, process: int) -> None:
+    """Let a bridge go that nobody closed: its worker must not outlive it.
+
+    Unless this is a fork of the process that opened it, whose worker it is not.
+    """
+    if os.getpid() != process:
+        return
     worker.kill()  # first, for a warning may be an error
     warnings.warn(f"{what} was never closed", ResourceWarning, stacklevel=1)

@@ -170,15 +170,18 @@ class TaskReader:
 
     def __init__(self, iterator: ref[Any], around: Sequence[asyncio.Handle]) -> None:
         self._iterator = iterator
-        self._task = asyncio.current_task()
+        # Weakly: a task that has failed holds the frames that hold the iterator.
+        task = asyncio.current_task()
+        self._task = None if task is None else ref(task)
         self._around = around
 
     def wait(self, is_behind: IsBehind) -> Wait | None:
         """Return what it waits for in vain."""
-        if self._task is None or self._task.done():
+        task = None if self._task is None else self._task()
+        if task is None or task.done():
             return None
-        wait = wait_of_task(self._task, is_behind, self._around)
-        return wait if wait is not None and _is_in_frames(self._iterator, self._task) else None
+        wait = wait_of_task(task, is_behind, self._around)
+        return wait if wait is not None and _is_in_frames(self._iterator, task) else None
 
 
 class ThreadReader:

@@ -78,6 +78,12 @@ class BulkStore:
             raise DecodeError(f"bulk buffer {buffer_id} came twice")
         future.set_result(data)
 
+    def fail(self, buffer_id: str, error: OSError) -> None:
+        """Note that a buffer came, and could not be taken."""
+        arrival = self._arrival(buffer_id)
+        arrival.set_exception(error)
+        arrival.exception()  # perhaps nobody waits for it
+
     def abandon(self, buffer_ids: Iterable[str]) -> None:
         """Wait no more for buffers, some of which will not come; drop the others."""
         for buffer_id in buffer_ids:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from asyncbridge.errors import DecodeError, RemoteProtocolError
-from asyncbridge.protocol.messages import Digest
+from asyncbridge.protocol.messages import Digest, Returned
 from asyncbridge.serialization.deferred import Deferred, whole
 from asyncbridge.transport.arena import Segment
 from asyncbridge.transport.bulk import BulkStore
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from asyncbridge.worker.results import Held
 
 __all__ = ["Buffers"]
+
+_LACKING: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What this side has too little of: that is no fault of the client's."""
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +93,11 @@ class Buffers:
         try:
             data = self._shared.view(message)
         except OSError as error:
-            raise DecodeError(f"bulk buffer {message.id} cannot be mapped: {error}") from error
+            if error.errno not in _LACKING:
+                raise DecodeError(f"bulk buffer {message.id} cannot be mapped: {error}") from error
+            self.store.fail(message.id, error)
+            self._notify(Returned(ids=(message.id,)))
+            return
         self.store.arrived(message.id, data)
 
     def returned(self, buffer_ids: Iterable[str]) -> None:

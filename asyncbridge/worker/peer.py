@@ -35,6 +35,7 @@ from asyncbridge.transport.bulk import NotComing
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.writer import Writer
 from asyncbridge.worker.buffers import Buffers
+from asyncbridge.worker.faults import describe
 from asyncbridge.worker.flows import flows_of
 from asyncbridge.worker.queue import CANCELLED, FailureLog, Job, JobState
 from asyncbridge.worker.streams import arrivals
@@ -340,6 +341,12 @@ class Peer:
             try:
                 job.bindings = join(bindings, await arrivals(self.buffers.store, bindings))
             except NotComing:
+                return
+            except OSError as error:
+                fault = describe(error)
+                self._failures.add(job.command.id, fault)
+                self._engine.queue.cancel(job)
+                self.failed(job.command.id, fault, None)
                 return
         if job.state is JobState.QUEUED:
             await self._engine.queue.put(job)

@@ -200,3 +200,20 @@ async def test_what_a_promise_is_rejected_with(
     assert told is error or told.__cause__ is error
     with pytest.raises(kind, match=text):
         raise told
+
+
+async def test_small_values_beside_a_long_one() -> None:
+    """They are those of the call, as they would be by themselves, with what they share."""
+    array = np.zeros(10)
+    given: dict[str, Any] = {
+        "array": array, "again": array, "held": {"k": [1, 2, {3}]}, "raw": bytearray(b"ab"),
+        "text": ["x"] * MANY, "lock": memoryview(b"xy"),
+    }  # fmt: skip
+    late = written(given)
+    array[:] = 9
+    given["held"]["k"].clear()
+    given["raw"][:] = b"zz"
+    back: Any = read(late)
+    assert back["array"] is back["again"]
+    assert back["array"].sum() == 0.0
+    assert (back["held"], back["raw"], back["lock"]) == ({"k": [1, 2, {3}]}, b"ab", b"xy")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import warnings
 from typing import TYPE_CHECKING
 
@@ -167,12 +168,12 @@ async def test_a_bridge_that_nobody_closed_kills_its_worker_whatever_warnings_do
 
     worker = Victim()
     with pytest.warns(ResourceWarning, match="<Bridge x> was never closed"):
-        abandon(worker, "<Bridge x>")
+        abandon(worker, "<Bridge x>", os.getpid())
     assert worker.killed
     worker = Victim()
     with warnings.catch_warnings(), pytest.raises(ResourceWarning):
         warnings.simplefilter("error")
-        abandon(worker, "<Bridge x>")
+        abandon(worker, "<Bridge x>", os.getpid())
     assert worker.killed
 
 

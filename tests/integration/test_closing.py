@@ -323,3 +323,21 @@ def left(script: Script) -> list[str]:
     while script.folders_left and time.monotonic() < deadline:
         os.sched_yield()  # another process's doing, of which nobody tells
     return script.folders_left
+
+
+@pytest.mark.slow
+def test_a_fork_that_ends_leaves_the_worker_alone(run_script: Callable[[str], Script]) -> None:
+    """It is its parent's, whose next command runs."""
+    script = run_script(
+        "import os, sys\n"
+        "import asyncbridge\n"
+        "with asyncbridge.connect(backend=None) as bridge:\n"
+        "    bridge.send('1').wait_for_value()\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        sys.exit(0)\n"
+        "    os.waitpid(child, 0)\n"
+        "    print(bridge.send('5').wait_for_value(), flush=True)\n"
+    )
+    assert script.line() == "5"
+    assert script.finish()[0] == ""

@@ -1,4 +1,4 @@
-"""An app that has no descriptor left: what needs one fails, and the bridge goes on."""
+"""An app, or a worker, that has no descriptor left: what needs one fails, and the bridge goes on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from asyncbridge.client import connect
+from asyncbridge.errors import RemoteError
 
 pytestmark = pytest.mark.slow
 
@@ -81,3 +85,23 @@ def test_the_command_alone_fails(options: dict[str, int]) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == "done\n"
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("no_leaks")
+async def test_a_worker_that_lacks_them() -> None:
+    """The command whose array it cannot map fails, and says why; the next one runs."""
+    async with connect(backend=None) as bridge:
+        await bridge.send(
+            "import os, resource\n"
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))\n"
+            "held = []\n"
+            "try:\n"
+            "    while True: held.append(os.open('/dev/null', os.O_RDONLY))\n"
+            "except OSError: pass\n"
+        )
+        with pytest.raises(RemoteError, match="Too many open files") as caught:
+            await bridge.send("x.sum()", {"x": np.ones(10**6)})
+        assert caught.value.type == "OSError"
+        await bridge.send("for each in held: os.close(each)")
+        assert await bridge.send("float(x.sum())", {"x": np.ones(10**6)}) == 10**6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import threading
 import time
@@ -16,6 +17,7 @@ import pytest_asyncio
 
 import asyncbridge
 from asyncbridge import models as keras
+from asyncbridge.tasks import spawn
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -195,6 +197,24 @@ async def test_predictions_that_have_come_whole(bridge: asyncbridge.Bridge) -> N
     assert np.array_equal(np.concatenate(parts), whole)
     with pytest.raises(RuntimeError, match="predict again"):
         await anext(aiter(promise))
+
+
+async def test_a_reader_that_has_failed_holds_up_nothing(bridge: asyncbridge.Bridge) -> None:
+    """Its task is garbage with all that it held, and the prediction ends."""
+    model = seeded()
+
+    async def read() -> None:
+        parts = aiter(model.predict(for_ever()))
+        await anext(parts)
+        raise KeyError("x")
+
+    task = spawn(read(), name="read", on_error=lambda error: None)
+    with pytest.raises(KeyError):
+        await task
+    del task
+    gc.collect()
+    async with asyncio.timeout(20):
+        assert await bridge.send("1 + 1") == 2
 
 
 async def test_several_outputs_in_parts(bridge: asyncbridge.Bridge) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import ml_dtypes
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,9 @@ from asyncbridge.errors import DecodeError, SerializationError
 from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.protocol.messages import Buffer, Payload
 from asyncbridge.serialization import decode, encode
+from asyncbridge.serialization.codec import draft
+from asyncbridge.serialization.deferred import whole
+from asyncbridge.serialization.drafts import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,3 +237,28 @@ def test_a_malformed_scalar_is_a_decode_error(header: object) -> None:
     """A scalar's dtype and hex digits must fit each other."""
     with pytest.raises(DecodeError):
         decode(Payload(header=header))
+
+
+@pytest.mark.parametrize("kind", ["m8", "M8", "m8[s]", "M8[25us]"])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("count", [3, 100_000])
+def test_dates_in_any_byte_order(kind: str, order: str, count: int) -> None:
+    """Also those without a unit, whose bytes numpy's ``astype`` leaves in their order."""
+    value = np.arange(count).astype(f"{order}i8").view(f"{order}{kind}")
+    masked = np.ma.MaskedArray(value, mask=value == value[1])
+    for sent in (value, value[::2], value[0], masked):
+        payload = encode(sent)
+        header = orjson.loads(orjson.dumps(payload.header))
+        back: Any = decode(Payload(header=header, buffers=payload.buffers))
+        assert numbers_of(back) == numbers_of(sent)
+        made = draft(sent)
+        if isinstance(made, Draft):
+            buffers = tuple(whole(part) for part in made.buffers)  # type: ignore[arg-type]
+            later: Any = decode(Payload(header=orjson.loads(made.header), buffers=buffers))
+            assert numbers_of(later) == numbers_of(sent)
+
+
+def numbers_of(value: Any) -> tuple[Any, bytes]:
+    """Return the dtype of dates, and what they are counted by."""
+    data = np.asarray(value.data if isinstance(value, np.ma.MaskedArray) else value)
+    return value.dtype, data.view(f"{value.dtype.str[0]}i8").astype("<i8").tobytes()

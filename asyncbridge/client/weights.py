@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from asyncbridge.errors import TooLarge
-from asyncbridge.protocol.limits import HEADER_BYTES
-from asyncbridge.protocol.messages import BulkRef
 from asyncbridge.serialization.codec import draft
-from asyncbridge.serialization.deferred import size_of
 from asyncbridge.serialization.paths import short
-from asyncbridge.serialization.split import SMALL_BYTES
 from asyncbridge.transport.sizes import LARGEST_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from asyncbridge.protocol.messages import Payload
     from asyncbridge.serialization.drafts import Draft
@@ -36,14 +32,6 @@ _BY_KIND: Final[Mapping[type, str]] = {
     ),
 }
 _OTHERS: Final = "send parts of it"
-_FOR_INLINE: Final = "send many small arrays as one, or the parts by commands of their own"
-
-
-class _Weight(NamedTuple):
-    """A value's bytes on the wire: all of them, and those that ride the control channel."""
-
-    size: int
-    inline: int
 
 
 def check_weight(
@@ -58,39 +46,26 @@ def check_weight(
         one_hot: As they were written.
 
     Raises:
-        TooLarge: They are, or what of them travels as JSON is.
+        TooLarge: They are.
     """
     if limit and value.size > limit:
-        name, weight = _heaviest(value, bindings, one_hot, lambda weight: weight.size)
+        name, size = _heaviest(value, bindings, one_hot)
         advice = f"{_BY_KIND.get(type(bindings[name]), _OTHERS)}, {_RAISE}"
-        raise _refusal(bindings, name, f"{weight.size} bytes", value.size, limit, advice)
-    if value.size > HEADER_BYTES and (inline := _weigh(value).inline) > HEADER_BYTES:
-        name, weight = _heaviest(value, bindings, one_hot, lambda weight: weight.inline)
-        size = f"{weight.inline} bytes beside its large arrays"
-        raise _refusal(bindings, name, size, inline, HEADER_BYTES, _FOR_INLINE)
+        raise _refusal(bindings, name, f"{size} bytes", value.size, limit, advice)
 
 
 def _heaviest(
-    value: Payload | Draft,
-    bindings: Mapping[str, object],
-    one_hot: bool,
-    measure: Callable[[_Weight], int],
-) -> tuple[str, _Weight]:
+    value: Payload | Draft, bindings: Mapping[str, object], one_hot: bool
+) -> tuple[str, int]:
     if len(bindings) == 1:
-        return next(iter(bindings)), _weigh(value)
+        return next(iter(bindings)), value.size
     # Each is written once more: the form of them together does not tell who has made what of it.
-    weights = {
-        name: _weigh(draft({name: binding}, path="bindings", one_hot=one_hot))
+    sizes = {
+        name: draft({name: binding}, path="bindings", one_hot=one_hot).size
         for name, binding in bindings.items()
     }
-    name = max(weights, key=lambda name: measure(weights[name]))
-    return name, weights[name]
-
-
-def _weigh(value: Payload | Draft) -> _Weight:
-    sizes = [size_of(buffer) for buffer in value.buffers if not isinstance(buffer, BulkRef)]
-    inline = value.size - sum(size for size in sizes if size >= SMALL_BYTES)
-    return _Weight(value.size, inline)
+    name = max(sizes, key=lambda name: sizes[name])
+    return name, sizes[name]
 
 
 def _refusal(

@@ -79,6 +79,8 @@ class Replay:
         Raises:
             Gap: There are some missing before them.
         """
+        if not messages:
+            return []
         if first > self.received:
             raise Gap(f"message {first} came where {self.received} is next")
         new = messages[self.received - first :] if first < self.received else messages

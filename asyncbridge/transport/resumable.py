@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from asyncbridge.errors import AsyncBridgeError, DecodeError
 from asyncbridge.protocol.joining import Join, Joined
-from asyncbridge.protocol.messages import Refused
+from asyncbridge.protocol.messages import Payload, Refused
 from asyncbridge.protocol.replay import Gap, Replay
 from asyncbridge.serialization.frames import ORIGIN, DamagedFrame, Place
 from asyncbridge.tasks import spawn
@@ -20,13 +20,17 @@ from asyncbridge.transport.contract import Channel, ChannelClosed
 from asyncbridge.transport.retries import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from asyncbridge.protocol.messages import Message
     from asyncbridge.transport.contract import Wire
 
 __all__ = ["Dialled", "Resumable", "Served"]
 
+SHORT_BYTES: Final = 16 * 1024
+"""Bytes from which a frame is not short any more."""
+_HEAD_BYTES: Final = 128
+"""What a message counts beside its value."""
 DAMAGED: Final = 4
 """Connections in a row on which nothing came but damage."""
 
@@ -37,7 +41,9 @@ class Resumable(Channel):
     def __init__(self) -> None:
         self._replay = Replay()
         self._wire: Wire | None = None
-        self._usable = asyncio.Event()
+        # That one may be read from; and that one may write, too: the other side has all before.
+        self._readable = asyncio.Event()
+        self._writable = asyncio.Event()
         self._ended: ChannelClosed | None = None
         self._why = "there was none yet"
         self._damaged = 0
@@ -49,9 +55,9 @@ class Resumable(Channel):
 
     async def write(self, messages: Sequence[Message]) -> None:
         """Write messages; waits for a connection."""
-        while (wire := self._wire) is None:
+        while (wire := self._wire) is None or not self._writable.is_set():
             self._check()
-            await self._usable.wait()
+            await self._writable.wait()
         await self._send(wire, messages, self._replay.write(messages))
 
     async def read(self) -> list[Message]:
@@ -98,15 +104,23 @@ class Resumable(Channel):
         """Note that a connection is of no more use."""
 
     def _use(self, wire: Wire) -> None:
-        self._wire = wire
-        self._usable.set()
+        """Read from a connection, and write what the other side lacks.
 
-    async def _resend(self, wire: Wire, received: int) -> None:
-        """Write what the other side lacks, of which it has so much."""
-        self._replay.acknowledge(received)
+        Both at once: if both sides only wrote, neither would come to an end.
+        """
+        self._wire = wire
+        self._readable.set()
+        spawn(self._resend(wire), name="asyncbridge-resend")
+
+    async def _resend(self, wire: Wire) -> None:
         first, messages = self._replay.missing()
-        if messages:
-            await wire.send(messages, Place(first, self._replay.tell()))
+        for some in in_short_frames(messages):
+            if wire is not self._wire:
+                return
+            await self._send(wire, some, first)
+            first += len(some)
+        if wire is self._wire:
+            self._writable.set()
 
     async def _receive(self, wire: Wire) -> list[Message]:
         messages, place = await wire.receive()
@@ -130,7 +144,8 @@ class Resumable(Channel):
             return
         self._wire, self._why = None, str(error)
         if self._ended is None:
-            self._usable.clear()
+            self._readable.clear()
+            self._writable.clear()
         self._left(wire)
         spawn(wire.close(), name="asyncbridge-hang-up")
 
@@ -138,7 +153,8 @@ class Resumable(Channel):
         """Let nobody wait for a connection any more."""
         if self._ended is None:
             self._ended = error
-        self._usable.set()
+        self._readable.set()
+        self._writable.set()
 
     def _check(self) -> None:
         if self._ended is not None:
@@ -174,8 +190,8 @@ class Served(Resumable):
             lease_ms=int(self._lease * 1000),
         )
         try:
+            self._replay.acknowledge(received)
             await wire.send([joined], ORIGIN)
-            await self._resend(wire, received)
         except (ChannelClosed, DecodeError):
             await wire.close()
             return
@@ -188,7 +204,7 @@ class Served(Resumable):
     async def _connect(self) -> None:
         try:
             async with asyncio.timeout(self._lease):
-                await self._usable.wait()
+                await self._readable.wait()
         except TimeoutError:
             error = ChannelClosed(
                 f"the client did not come back within {self._lease:g} s: {self._why}"
@@ -275,8 +291,23 @@ class Dialled(Resumable):
                 self._end(ChannelClosed(answer.message))
             if not isinstance(answer, Joined):
                 raise ChannelClosed(f"the worker answers a join by {type(answer).__name__}")
-            await self._resend(wire, answer.received)
+            self._replay.acknowledge(answer.received)
         except BaseException:
             await wire.close()
             raise
         self._use(wire)
+
+
+def in_short_frames(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """Yield messages, some at a time: what has come of them, the next connection need not bring."""
+    some: list[Message] = []
+    size = 0
+    for message in messages:
+        some.append(message)
+        payload = getattr(message, "bindings", None) or getattr(message, "value", None)
+        size += _HEAD_BYTES + (payload.size if isinstance(payload, Payload) else 0)
+        if size >= SHORT_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some

@@ -25,7 +25,7 @@ class Backoff:
         longest: Each wait is twice the one before, up to this.
     """
 
-    tries: int = 8
+    tries: int = 20
     first: float = 0.05
     longest: float = 2.0
 

@@ -36,10 +36,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHARACTERS",
+    "FEW",
     "Careless",
     "Writer",
     "breathe",
+    "decoded",
     "documents",
+    "in_parts",
     "put_joined",
     "weight_of",
     "write_text",

@@ -292,6 +292,7 @@ class Dialled(Resumable):
             if not isinstance(answer, Joined):
                 raise ChannelClosed(f"the worker answers a join by {type(answer).__name__}")
             self._replay.acknowledge(answer.received)
+            self._check()  # the channel may have been closed meanwhile
         except BaseException:
             await wire.close()
             raise

@@ -51,6 +51,16 @@ async def main():
             await bridge.send("x.shape", {"x": wide[:, ::2]})
         shares["strided"] = peak.share
         del wide, given
+        lists = {
+            "texts": ["x" * 1000 + str(i) for i in range(size // 4 // 1010)],
+            "records": [{"id": i, "text": "x" * 480} for i in range(size // 4 // 500)],
+            "one text": "é" * (size // 8),
+        }
+        for name, x in lists.items():
+            with Peak() as peak:
+                await bridge.send("None", {"x": x})
+            shares[name] = peak.share * 4
+        del lists, x
         await bridge.send(f"import numpy\\nbig = numpy.ones({size} // 4, numpy.float32)\\nNone")
         with Peak() as peak:
             result = await bridge.send("big")

@@ -21,6 +21,7 @@ from asyncbridge.serialization.rows import (
     without_surrogates,
     write_row,
 )
+from asyncbridge.serialization.unique_keys import loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -131,10 +132,7 @@ def unpack(
     if frame.nbytes > max_bytes:
         raise DecodeError(f"a frame of {frame.nbytes} bytes; at most {max_bytes} are read")
     header, inline = _split(frame)
-    try:
-        rows = orjson.loads(header)
-    except orjson.JSONDecodeError as error:
-        raise DecodeError(f"the frame's header is no JSON: {error}") from None
+    rows = loads(header, "the frame's header")
     if type(rows) is not list or len(rows) > max_messages:
         raise DecodeError(f"the frame's header is no list of at most {max_messages} messages")
     messages = [read_row(row, inline) for row in rows]

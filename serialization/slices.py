@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 
-from asyncbridge.errors import DecodeError
-from asyncbridge.serialization.deferred import DEFERRED_ABOVE, Deferred
+from asyncbridge.serialization.deferred import DEFERRED_ABOVE, Deferred, whole
+from asyncbridge.serialization.unique_keys import loads
 from asyncbridge.serialization.walk import (
     LONG,
     TAG,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from asyncbridge.protocol.messages import Buffer
+    from asyncbridge.serialization.spool import Kept
     from asyncbridge.serialization.walk import Encoder
 
 __all__ = [
@@ -152,7 +153,7 @@ class _Slices:
     ) -> None:
         self._sink = sink
         self._start = sink.weight if start is None else start
-        self._done: list[bytes] = []
+        self._done: list[Kept] = []
         self._tree: list[object] = [] if tree is None else tree
         if tree is not None:
             self._cut()
@@ -171,19 +172,20 @@ class _Slices:
             return self._tree
         if self._tree:
             self._cut()
-        lengths = [len(each) for each in self._done]
+        lengths = [each.nbytes for each in self._done]
         return {TAG: "slices", "b": put_joined(self._done, self._sink), "n": lengths}
 
     def _cut(self) -> None:
         sink = self._sink
         try:
-            self._done.append(orjson.dumps(self._tree))
+            written = orjson.dumps(self._tree)
         except TypeError:
             if sink.careful:
                 raise
             raise Careless from None
-        if sink.hasty and b"null" in self._done[-1]:
+        if sink.hasty and b"null" in written:
             raise Careless
+        self._done.append(sink.keep(written))
         self._tree = []
         sink.weight = self._start
 
@@ -203,15 +205,15 @@ def write_text(value: str, sink: Sink) -> int:
     if sink.defers and value.isascii():  # its length is known
         return sink.defer(LaterText(value))
     parts = in_parts(value, DEFERRED_ABOVE)
-    return put_joined([part.encode("utf-8", "surrogatepass") for part in parts], sink)
+    return put_joined([sink.keep(part.encode("utf-8", "surrogatepass")) for part in parts], sink)
 
 
-def put_joined(parts: list[bytes], sink: Sink) -> int:
+def put_joined(parts: list[Kept], sink: Sink) -> int:
     """Put bytes, one after the other, last among the buffers, and return their index."""
     joined = Joined(parts)
     if sink.defers and joined.nbytes > DEFERRED_ABOVE:
         return sink.defer(joined)
-    return add_buffer(b"".join(parts), sink)
+    return add_buffer(whole(joined), sink)
 
 
 class LaterText(Deferred):
@@ -232,16 +234,16 @@ class LaterText(Deferred):
 class Joined(Deferred):
     """Bytes one after the other."""
 
-    def __init__(self, parts: list[bytes]) -> None:
-        self.nbytes = sum(map(len, parts))
+    def __init__(self, parts: list[Kept]) -> None:
+        self.nbytes = sum([part.nbytes for part in parts])
         self._parts = parts
 
     def pieces(self) -> Iterator[tuple[int, int, Callable[[memoryview], None]]]:
         """Yield each of them as a piece."""
         start = 0
         for part in self._parts:
-            yield start, len(part), partial(_copy, part)
-            start += len(part)
+            yield start, part.nbytes, part.write
+            start += part.nbytes
 
 
 def _copy(part: bytes, target: memoryview) -> None:
@@ -277,10 +279,7 @@ def documents(body: dict[str, object], sources: Sources) -> Iterator[list[object
     if sum(lengths) != raw.nbytes:
         malformed("slices", f"{raw.nbytes} bytes together, got {sum(lengths)}")
     for size in lengths:
-        try:
-            trees = orjson.loads(raw[place : place + size])
-        except orjson.JSONDecodeError as error:
-            raise DecodeError(f"a slice of a value is no JSON: {error}") from None
+        trees = loads(raw[place : place + size], "a slice of a value")
         if type(trees) is not list:
             malformed("slices", "a list in each")
         yield trees

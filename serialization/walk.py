@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Never
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Buffer, BulkRef
+from asyncbridge.serialization.spool import Kept, Spool
 
 if TYPE_CHECKING:
     from asyncbridge.serialization.deferred import Deferred, Undecided
@@ -52,6 +53,7 @@ class Sink(list[Buffer]):
         room: Those of the ones that are still to be written.
         weight: What has been written and not yet dumped, as ``LONG`` counts.
         sliced: Whether long containers are written in slices; else they are not written at all.
+        spool: Keeps what is written until it leaves; None before the first of it.
     """
 
     # Of the class until they are set: most values hold no array at all.
@@ -68,6 +70,7 @@ class Sink(list[Buffer]):
     room: int = ONE_HOT_TOTAL
     weight: int = 0
     sliced: bool = False
+    spool: Spool | None = None
 
     def anew(self, *, careful: bool = False, sliced: bool = False) -> Sink:
         """Return an empty one for the same value.
@@ -102,6 +105,14 @@ class Sink(list[Buffer]):
         self.later[len(self)] = buffer
         self.append(b"")
         return len(self) - 1
+
+    def keep(self, data: bytes) -> Kept:
+        """Keep what is written until it leaves, or is joined at once."""
+        if not self.defers:
+            return Kept(data)
+        if self.spool is None:
+            self.spool = Spool()
+        return self.spool.keep(data)
 
     def known(self, value: object) -> object:
         """Return what refers to an object that was written before, else None."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from asyncbridge.client.drafts import Bindings
     from asyncbridge.client.parts import Parts
     from asyncbridge.client.rejections import Rejections
-    from asyncbridge.client.session import Session
+    from asyncbridge.client.submitting import Submitting
     from asyncbridge.client.sources import Source
     from asyncbridge.promise import OutputLine, Promise
     from asyncbridge.protocol.messages import Progress, StopMode
@@ -129,7 +129,7 @@ class Pending:
         self.stopped = False
         """Whether its code was told to stop and gave a value all the same."""
         self.bulk: dict[str, Outgoing] = {}
-        self.session: Session | None = None
+        self.session: Submitting | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.times = Times()
 

@@ -4,116 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client import faults
-from asyncbridge.client.drafts import decided, refusal, split_off
-from asyncbridge.client.info import Questions
-from asyncbridge.client.outcomes import Outcomes
-from asyncbridge.client.streams import Streams
-from asyncbridge.client.transfers import Transfers
+from asyncbridge.client.submitting import Submitting
 from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,
     ConnectError,
-    TransferError,
     WorkerLost,
-    WorkerStartError,
 )
 from asyncbridge.protocol import messages as m
-from asyncbridge.protocol.client import ClientProtocol, size_of
+from asyncbridge.protocol.client import size_of
 from asyncbridge.protocol.journal import is_blank, parse
-from asyncbridge.protocol.limits import TransferLimits
-from asyncbridge.protocol.states import CommandState, ConnectionState
+from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
-from asyncbridge.transport.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from asyncbridge.client.drafts import Half
-    from asyncbridge.client.output import OutputRouter
-    from asyncbridge.client.pending import Pending
-    from asyncbridge.lifetime import Finalizers
-    from asyncbridge.protocol.limits import Bound
-    from asyncbridge.protocol.messages import Message, StopMode
-    from asyncbridge.transport.arena import Arena
-    from asyncbridge.transport.contract import Link
+    from asyncbridge.protocol.messages import Message
 
 __all__ = ["Session"]
 
 log = logging.getLogger(__name__)
 
 
-class Session:
-    """Sends commands and settles their promises; everything here runs on one loop.
-
-    Args:
-        name: The session's id.
-        link: An open connection.
-        backlog: How much may wait beyond the worker's window.
-        output: Takes the captured output.
-        finalizers: Gives the names of collected bindings whose owners are garbage.
-        released: Called with the size of each command that has left the backlog.
-        recounted: Called with a command's size there, as it was and as it is.
-        verdict: Tells why the worker is gone, once the connection has ended.
-        ended: Called once, when the session has ended for whatever reason.
-        kill: Kills the worker; None where that is not ours to do.
-        arena: This side's shared memory, if there is any; the session closes it.
-        limits: How much it moves.
-    """
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        link: Link,
-        backlog: Bound,
-        output: OutputRouter,
-        finalizers: Finalizers,
-        released: Callable[[int], None],
-        verdict: Callable[[str], Awaitable[WorkerLost]],
-        ended: Callable[[], None],
-        recounted: Callable[[int, int], None] = lambda before, size: None,
-        kill: Callable[[], None] | None = None,
-        arena: Arena | None = None,
-        limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
-    ) -> None:
-        self._transfers = Transfers(
-            link.bulk,
-            self._broken,
-            arena=arena,
-            post=self._post,
-            failed=self._not_sent,
-            limits=limits,
-        )
-        self.protocol = ClientProtocol(
-            session=name,
-            client=f"asyncbridge pid {os.getpid()}",
-            arena=self._transfers.arena_name,
-            largest=limits.largest,
-            backlog=backlog,
-        )
-        self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()
-        self.streams = Streams(self.protocol, self._transfers, self._post)
-        self.outcomes = Outcomes(self.protocol, self._transfers, self.streams, output, self._broken)
-        self._pending = self.outcomes.pending
-        self._link = link
-        self._output = output
-        self._finalizers = finalizers
-        self._released = released
-        self._recounted = recounted
-        self._verdict = verdict
-        self._ended = ended
-        self.kill = kill
-        self._writer = Writer(link.channel, self._outgoing, self._written)
-        self._newest = 0
-        self._questions = Questions()
-        self._drained = asyncio.Event()
-        self._failure: WorkerStartError | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+class Session(Submitting):
+    """Sends commands and settles their promises; everything here runs on one loop."""
 
     # --- its life ---
 
@@ -180,114 +99,7 @@ class Session:
         self._drained.set()
         self._output.end()
 
-    # --- commands ---
-
-    @property
-    def unfinished(self) -> int:
-        """Promises that are not settled yet."""
-        return len(self._pending)
-
-    def submit(self, item: Pending) -> None:
-        """Put a command into the backlog.
-
-        Raises:
-            BridgeClosed: The connection has ended.
-            QueueFull: The backlog is at its bound.
-            TooLarge: The code, or the bindings' JSON part, is over the limit of a message.
-        """
-        if self.closed.done() or self.protocol.state is ConnectionState.CLOSED:
-            raise BridgeClosed("the bridge is closed")
-        if self._failure is not None:
-            self._released(item.size)
-            self.outcomes.reject(item, self._failure)
-            return
-        if (failed := item.failed_dependency()) is not None:
-            self._released(item.size)
-            self.outcomes.reject(item, faults.dependency_error(item, failed))
-            return
-        item.id = self._newest + 1
-        undecided = split_off(item, item.bindings)
-        self.protocol.submit(item.command(), ready=undecided is None)
-        self._newest = item.id
-        item.depend()
-        self.streams.open(item)
-        item.session = self
-        self._pending[item.id] = item
-        self._writer.wake()
-        if undecided is not None:
-            spawn(self._decide(item, undecided), name="asyncbridge-decide", on_error=self._broken)
-
-    async def _decide(self, item: Pending, bindings: Half) -> None:
-        """Let a command go once its bindings have been looked through, or written."""
-        outcome = await self._transfers.apart(decided, bindings)
-        if item.id not in self._pending:  # cancelled meanwhile, or the session has ended
-            return
-        size = item.size
-        try:
-            split_off(item, outcome.unwrap())
-        except Exception as error:  # noqa: BLE001 - nobody awaits this task: the promise must end
-            self._refuse(item, refusal(error))
-            return
-        self._recounted(size, item.size)
-        self.protocol.make_ready(item.command())
-        self._writer.wake()
-
-    def _not_sent(self, buffer_id: str, error: TransferError) -> None:
-        """Reject the command whose buffer will not come, and have the worker wait no longer."""
-        item = self._pending.get(int(buffer_id.partition("-")[0]))  # as `split_off` names them
-        if item is not None:
-            self._refuse(item, error, lacking=True)
-
-    def _refuse(self, item: Pending, error: AsyncBridgeError, *, lacking: bool = False) -> None:
-        """Reject a command that this side cannot send, and those that depend on it."""
-        dependents = item.dependents
-        self._take_back(item, lacking=lacking)
-        self.outcomes.reject(item, error)
-        self._fail(dependents, item)
-
-    def cancel(self, item: Pending, mode: StopMode = "auto") -> bool:
-        """Take a command back, or have it stopped; tells whether that may yet come about."""
-        if item.id not in self._pending or (mode == "dequeue" and item.state == "running"):
-            return False
-        if self._take_back(item, mode):
-            dependents = item.dependents
-            self.outcomes.cancelled(item)
-            self._fail(dependents, item)
-        return True
-
-    def _take_back(self, item: Pending, mode: StopMode = "auto", *, lacking: bool = False) -> bool:
-        """Take a command out of the backlog, if it is still there; else have it stopped."""
-        self._writer.wake()  # it may have been all that the others waited for
-        if not self.protocol.cancel(item.id, mode, lacking=lacking):
-            return False
-        self._released(item.size)
-        if not self.protocol.backlogged:
-            self._drained.set()
-        return True
-
-    def _fail(self, dependents: Sequence[Pending], cause: Pending) -> None:
-        """Reject what waits in the backlog for a command that will never run.
-
-        The worker fails those that have left: told to stop one, it would call it cancelled.
-        """
-        todo = [(item, cause) for item in dependents]
-        while todo:
-            item, failed = todo.pop()
-            if self.protocol.command_state(item.id) is CommandState.BACKLOG:
-                self._take_back(item)
-                todo += [(dependent, item) for dependent in item.dependents]
-                self.outcomes.reject(item, faults.dependency_error(item, failed))
-
-    async def drain(self) -> None:
-        """Wait until nothing is left in the backlog."""
-        while self.protocol.backlogged and not self.closed.done():
-            self._drained.clear()
-            await self._drained.wait()
-
-    async def settled(self) -> None:
-        """Wait until every promise is settled, those that are made meanwhile included."""
-        while waiting := [i.promise for i in self._pending.values() if not i.promise.done()]:
-            await asyncio.wait(waiting)
+    # --- what the worker is asked, and told ---
 
     async def info(self) -> Mapping[str, Any]:
         """Ask the worker for its present state."""

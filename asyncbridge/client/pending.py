@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from asyncbridge.client.drafts import Bindings
     from asyncbridge.client.parts import Parts
     from asyncbridge.client.rejections import Rejections
-    from asyncbridge.client.submitting import Submitting
     from asyncbridge.client.sources import Source
+    from asyncbridge.client.submitting import Submitting
     from asyncbridge.promise import OutputLine, Promise
     from asyncbridge.protocol.messages import Progress, StopMode
     from asyncbridge.serialization.deferred import Outgoing
@@ -197,7 +197,7 @@ class Pending:
         self.cancelling = True
         return self.session.cancel(self, STOP_MODES[mode])
 
-    def _kill(self, session: Session) -> bool:
+    def _kill(self, session: Submitting) -> bool:
         if session.kill is None:
             raise ValueError("mode='kill': the worker was started by somebody else")
         session.outcomes.cancelled(self)

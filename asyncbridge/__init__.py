@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from asyncbridge.client import Bridge as Bridge
     from asyncbridge.client import OutputLine as OutputLine
     from asyncbridge.client import OutputReader as OutputReader
+    from asyncbridge.client import Restart as Restart
+    from asyncbridge.client import StateReader as StateReader
     from asyncbridge.client import WorkerInfo as WorkerInfo
     from asyncbridge.client import connect as connect
     from asyncbridge.client import current_bridge as current_bridge
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from asyncbridge.errors import SerializationError as SerializationError
     from asyncbridge.errors import SocketPermissionError as SocketPermissionError
     from asyncbridge.errors import SourceError as SourceError
+    from asyncbridge.errors import StateLost as StateLost
     from asyncbridge.errors import TooLarge as TooLarge
     from asyncbridge.errors import TransferError as TransferError
     from asyncbridge.errors import WorkerError as WorkerError
@@ -66,15 +69,16 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "asyncbridge.client": (
-        "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
+        "AUTO", "Bridge", "OutputLine", "OutputReader", "Restart", "StateReader", "WorkerInfo",
+        "connect", "current_bridge",
     ),
     "asyncbridge.errors": (
         "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
         "ConnectError", "DeadlockError", "DecodeError", "DependencyError", "IdentifierError",
         "LocalProtocolError", "ProtocolError", "ProtocolVersionError", "QueueFull",
         "RemoteError", "RemoteProtocolError", "SerializationError", "SocketPermissionError",
-        "SourceError", "TooLarge", "TransferError", "WorkerError", "WorkerLost", "WorkerStartError",
-        "WrongLoopError",
+        "SourceError", "StateLost", "TooLarge", "TransferError", "WorkerError", "WorkerLost",
+        "WorkerStartError", "WrongLoopError",
     ),
     "asyncbridge.lifetime": ("Binding",),
     "asyncbridge.models.mirrors.events": (
@@ -92,7 +96,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022 - grouped by what they are
     "__version__",
     # opening a bridge, and what it tells
-    "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
+    "AUTO", "Bridge", "OutputLine", "OutputReader", "Restart", "StateReader", "WorkerInfo",
+    "connect", "current_bridge",
     # promises, and what is told of the work that they wait for
     "Promise", "LogReader", "ProgressReader", "WatchedPromise",
     # what a training tells of itself
@@ -109,8 +114,8 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
     "RemoteProtocolError", "SerializationError", "SocketPermissionError",
-    "SourceError", "TooLarge", "TransferError", "WorkerError", "WorkerLost", "WorkerStartError",
-    "WrongLoopError",
+    "SourceError", "StateLost", "TooLarge", "TransferError", "WorkerError", "WorkerLost",
+    "WorkerStartError", "WrongLoopError",
 ]
 # fmt: on
 

@@ -189,6 +189,8 @@ class WorkerLost(WorkerError):
         stderr_tail: Its last words: the end of its standard output, of its standard error, and
             the stack of each thread if it crashed. At most 16 KiB.
         journal: What its GPU thread took up last, for ``asyncbridge.protocol.journal``.
+        last_stack: Where each of its threads was, if it crashed or was ended for a time limit;
+            most recent call first.
     """
 
     def __init__(
@@ -200,6 +202,7 @@ class WorkerLost(WorkerError):
         signal: str | None = None,
         stderr_tail: str = "",
         journal: bytes = b"",
+        last_stack: str = "",
     ) -> None:
         super().__init__(_with_tail(f"{reason} (command phase: {phase})", stderr_tail))
         self.journal = journal
@@ -208,6 +211,7 @@ class WorkerLost(WorkerError):
         self.exit_code = exit_code
         self.signal = signal
         self.stderr_tail = stderr_tail
+        self.last_stack = last_stack
 
     def at_phase(self, phase: Phase) -> WorkerLost:
         """Return the same loss for a command that had come this far."""
@@ -218,7 +222,50 @@ class WorkerLost(WorkerError):
             signal=self.signal,
             stderr_tail=self.stderr_tail,
             journal=self.journal,
+            last_stack=self.last_stack,
         )
+
+    def because(self, more: str) -> WorkerLost:
+        """Return the same loss with more to say of it."""
+        return WorkerLost(
+            f"{self.reason}; {more}",
+            phase=self.phase,
+            exit_code=self.exit_code,
+            signal=self.signal,
+            stderr_tail=self.stderr_tail,
+            journal=self.journal,
+            last_stack=self.last_stack,
+        )
+
+
+class StateLost(WorkerLost):
+    """A command was not run by the worker's successor: it needs what was lost with the worker.
+
+    Attributes:
+        names: The names in the worker's namespace that it needs; none where its code does not
+            show them.
+    """
+
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, lost: WorkerLost, names: tuple[str, ...]) -> StateLost:
+        """Return the error of a command that needs these names.
+
+        Args:
+            lost: How the worker ended.
+            names: What the command needs.
+        """
+        needs = "what its code does not show" if not names else ", ".join(map(repr, names))
+        error = cls(
+            f"it needs {needs}, which was lost with its worker ({lost.reason}); make that anew, "
+            "then send it again",
+            phase="not_started",
+            exit_code=lost.exit_code,
+            signal=lost.signal,
+        )
+        error.names = names
+        return error
 
 
 class RemoteError(AsyncBridgeError):

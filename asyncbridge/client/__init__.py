@@ -8,6 +8,8 @@ from asyncbridge.client.current import current_bridge
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.options import AUTO, Auto, Options
 from asyncbridge.client.output import OutputReader
+from asyncbridge.client.restarts import Restart
+from asyncbridge.client.states import StateReader
 from asyncbridge.promise import OutputLine
 
 __all__ = [  # noqa: RUF022 - grouped by what they are
@@ -15,6 +17,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "AUTO",
     "Auto",
     "Options",
+    "Restart",
     "connect",
     # the handle
     "Bridge",
@@ -22,5 +25,6 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     # what it tells
     "OutputLine",
     "OutputReader",
+    "StateReader",
     "WorkerInfo",
 ]

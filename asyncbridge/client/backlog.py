@@ -35,6 +35,11 @@ class Backlog:
                 )
             self._gauge.take(size)
 
+    def count(self, size: int) -> None:
+        """Count one command in that has come back, whether there is room or not."""
+        with self._room:
+            self._gauge.take(size)
+
     def wait_and_take(self, size: int) -> None:
         """Count one command in, blocking until there is room.
 

@@ -10,6 +10,7 @@ from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import in_thread_of
 from asyncbridge.client.scripting import Scripting
 from asyncbridge.client.sources import take_streams
+from asyncbridge.errors import WorkerLost
 from asyncbridge.lifetime import Binding, check_lifetime
 from asyncbridge.promise import Promise
 
@@ -46,12 +47,14 @@ class Bridge(Scripting):
         lifetime: Lifetime = "command",
         name: str | None = None,
         timeout: float | None = None,
+        run_timeout: float | None = None,
         after: Sequence[Promise[Any]] = (),
         annotate: Callable[[RemoteError], None] | None = None,
         writable: bool | None = None,
         copy: bool | None = None,
         one_hot: bool | None = None,
         promise_factory: Callable[..., Promise[Any]] = Promise,
+        requeue: bool = True,
         _aside: bool = False,
     ) -> Promise[Any]:
         """Send a command; its promise gets the value of the code's last expression.
@@ -70,6 +73,10 @@ class Bridge(Scripting):
             name: What a person would call the command, for errors and ``info``.
             timeout: Seconds until the promise is rejected with ``TimeoutError``; a command
                 that has not started by then is taken out of the queue. None waits for ever.
+            run_timeout: Seconds that it may run. Then its code is asked to stop, or interrupted;
+                and if that is of no use, its worker is ended, some ten seconds later. The promise
+                is rejected with a ``RemoteError`` of type ``TimeoutError``, or with ``WorkerLost``,
+                whose ``last_stack`` tells where the code was.
             after: Promises of commands; when one of them fails, this one fails with its cause,
                 unrun.
             annotate: Called with a ``RemoteError`` before the promise is rejected with it.
@@ -81,6 +88,8 @@ class Bridge(Scripting):
                 ones; None for what ``connect`` was told.
             promise_factory: Makes the promise, called with ``loop=``: such as
                 ``WatchedPromise``, which tells what the code reports of its progress.
+            requeue: Whether the worker's successor may run the command, if it has provably not
+                started when the worker ends, and needs nothing that was lost with it.
 
         Raises:
             BridgeClosed: The bridge is not open.
@@ -99,7 +108,8 @@ class Bridge(Scripting):
             raise ValueError("collected bindings need an object here to be tied to: use put()")
         check_name(name)
         check_timeout(timeout)
-        check_flags(writable=writable, copy=copy, one_hot=one_hot)
+        check_timeout(run_timeout, "run_timeout")
+        check_flags(writable=writable, copy=copy, one_hot=one_hot, requeue=requeue)
         tools = self._tools()
         if isinstance(code, Promise):
             raise TypeError("send() takes code, not a promise: await that for its value")
@@ -132,6 +142,9 @@ class Bridge(Scripting):
             aside=_aside,
             writable=self._options.writable if writable is None else writable,
             streams=streams,
+            names=tuple(bindings or ()),
+            requeue=requeue,
+            run_timeout=run_timeout,
         )
         promise._attach(item)
         self._submit(item, timeout)
@@ -220,7 +233,7 @@ class Bridge(Scripting):
 
     def drain(self) -> Promise[None]:
         """Return a promise that is fulfilled when the backlog is empty: the back-pressure."""
-        return self._promise_of(lambda: self._opened().drain(), "asyncbridge-drain")
+        return self._promise_of(self._drain, "asyncbridge-drain")
 
     def info(self) -> Promise[WorkerInfo]:
         """Return a promise of the worker's present state; it answers while a command runs."""
@@ -276,7 +289,16 @@ class Bridge(Scripting):
         return self._loop_thread is None or in_thread_of(self._loop_thread.loop)
 
     async def _info(self) -> WorkerInfo:
-        return WorkerInfo.parse(await self._opened().info())
+        while True:
+            session = await self._current()
+            try:
+                return WorkerInfo.parse(await session.info())
+            except WorkerLost:  # its successor may be asked as well
+                if self._held is None and session is self._session:
+                    raise
+
+    async def _drain(self) -> None:
+        await (await self._current()).drain()
 
     def _submit(self, item: Pending, timeout: float | None) -> None:
         size = item.size
@@ -303,7 +325,10 @@ class Bridge(Scripting):
             promise.set_exception(error)
 
     def _enqueue(self, item: Pending, timeout: float | None) -> None:
-        self._opened().submit(item)
+        if self._held is not None:
+            self._held.add(item)
+        else:
+            self._opened().submit(item)
         if timeout is not None:
             assert self._loop is not None
             item.timer = self._loop.call_later(timeout, expire, item, timeout)
@@ -315,5 +340,4 @@ def expire(item: Pending, timeout: float) -> None:
         return
     what, state = item.label or "the command", item.state
     item.promise.set_exception(TimeoutError(f"no outcome of {what} after {timeout} s ({state})"))
-    if item.session is not None:
-        item.session.cancel(item, "dequeue")
+    item.take_back()

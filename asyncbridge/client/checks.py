@@ -13,14 +13,14 @@ def check_name(name: object) -> None:
         raise TypeError(f"name= is a text that people read, not {name!r}")
 
 
-def check_timeout(timeout: object) -> None:
+def check_timeout(timeout: object, name: str = "timeout") -> None:
     """Raise ``TypeError`` or ``ValueError`` for what is no time limit in seconds."""
     if timeout is None:
         return
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(f"timeout= is a number of seconds, not {timeout!r}")
+        raise TypeError(f"{name}= is a number of seconds, not {timeout!r}")
     if not timeout > 0:
-        raise ValueError(f"timeout= is a positive number of seconds, got {timeout}")
+        raise ValueError(f"{name}= is a positive number of seconds, got {timeout}")
 
 
 def check_flag(name: str, given: object) -> None:

@@ -10,6 +10,7 @@ from asyncbridge.client.options import AUTO, Auto, resolve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncbridge.client.restarts import Restart, RestartWhen
     from asyncbridge.protocol.limits import Bound
 
 __all__ = ["connect"]
@@ -32,6 +33,7 @@ def connect(
     in_flight: int | None = None,
     one_hot: bool = True,
     copy: bool = False,
+    restart: RestartWhen | Restart = "on-failure",
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -73,6 +75,10 @@ def connect(
         copy: Whether arrays from 64 KiB up are copied by the call that sends them, so that they
             may be changed right after it. It holds up the caller: by default they must not be
             changed until their command has started. ``send`` and ``put`` take it for one command.
+        restart: Whether a worker that was started here has a successor when it ends:
+            ``"on-failure"``, ``"always"``, ``"never"``, or a ``Restart`` with limits of its own.
+            Commands that provably never started go to the successor, as far as they need nothing
+            that was lost.
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
@@ -99,5 +105,6 @@ def connect(
             in_flight=in_flight,
             one_hot=one_hot,
             copy=copy,
+            restart=restart,
         )
     )

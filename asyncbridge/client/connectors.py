@@ -22,6 +22,8 @@ from asyncbridge.transport.streams import StreamBulk
 from asyncbridge.transport.websocket import WebSocketWire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asyncbridge.client.launcher import WorkerProcess
     from asyncbridge.transport.contract import Wire
 
@@ -40,9 +42,16 @@ STOP_SECONDS = 2.0
 
 
 class Worker(ABC):
-    """A worker as the client sees it: a way to it, and what is known of its life."""
+    """A worker as the client sees it: a way to it, and what is known of its life.
+
+    Attributes:
+        connected: Told when the connection is lost, and when there is one again.
+    """
 
     kind: str
+
+    def __init__(self) -> None:
+        self.connected: Callable[[bool], None] = lambda connected: None
 
     @abstractmethod
     async def dial(self, session: str) -> Link:
@@ -79,6 +88,7 @@ class AttachedWorker(Worker):
     kind = "attached"
 
     def __init__(self, url: str, token: str | None) -> None:
+        super().__init__()
         parts = urlsplit(url)
         if parts.scheme == "unix" and parts.path and not parts.netloc:
             self._socket: Path | None = Path(parts.path)
@@ -111,7 +121,9 @@ class AttachedWorker(Worker):
         """Connect to the address."""
         self._http = http_session(self._socket)
         try:
-            return await open_link(self._http, self._base, self._token, session, self._url)
+            return await open_link(
+                self._http, self._base, self._token, session, self._url, self.connected
+            )
         except aiohttp.ClientConnectorCertificateError as error:
             told = untrusted(self._url, error.certificate_error)
             raise ConnectError(told) from error.certificate_error
@@ -142,6 +154,7 @@ class LocalWorker(Worker):
     kind = "local"
 
     def __init__(self, process: WorkerProcess) -> None:
+        super().__init__()
         self._process = process
         self._http: aiohttp.ClientSession | None = None
 
@@ -152,7 +165,12 @@ class LocalWorker(Worker):
         while True:
             try:
                 return await open_link(
-                    self._http, UNIX_BASE, process.token, session, f"pid {process.pid}"
+                    self._http,
+                    UNIX_BASE,
+                    process.token,
+                    session,
+                    f"pid {process.pid}",
+                    self.connected,
                 )
             except aiohttp.ClientConnectorError:  # not bound yet, or not listening
                 pass
@@ -167,6 +185,7 @@ class LocalWorker(Worker):
             signal=ending.signal,
             stderr_tail=ending.stderr_tail,
             journal=ending.journal,
+            last_stack=ending.last_stack,
         )
 
     async def verdict(self, reason: str) -> WorkerLost:
@@ -230,7 +249,12 @@ def http_session(socket: Path | None) -> aiohttp.ClientSession:
 
 
 async def open_link(
-    http: aiohttp.ClientSession, base: str, token: str, session: str, what: str
+    http: aiohttp.ClientSession,
+    base: str,
+    token: str,
+    session: str,
+    what: str,
+    connected: Callable[[bool], None] = lambda connected: None,
 ) -> Link:
     """Open a session's channel and its bulk lane.
 
@@ -240,7 +264,8 @@ async def open_link(
         aiohttp.ClientConnectionError: Nothing answers there.
     """
     headers = {"Authorization": f"Bearer {token}"}
-    channel = Dialled(session, partial(open_again, http, base, headers, what))
+    dial = partial(open_again, http, base, headers, what)
+    channel = Dialled(session, dial, changed=connected)
     try:
         await channel.open(await open_wire(http, base, headers, what))
     except ChannelClosed as error:

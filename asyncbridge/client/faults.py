@@ -21,9 +21,19 @@ if TYPE_CHECKING:
     from asyncbridge.errors import Phase
     from asyncbridge.protocol.messages import Failed, Fault
 
-__all__ = ["broken_by", "dependency_error", "remote_error", "start_error", "with_phase"]
+__all__ = [
+    "broken_by",
+    "dependency_error",
+    "lost_error",
+    "remote_error",
+    "start_error",
+    "with_phase",
+]
 
 log = logging.getLogger(__name__)
+
+OVERDUE = "Timeout ("
+"""What faulthandler begins with when it ends a process for its time."""
 
 
 def broken_by(error: BaseException) -> WorkerLost:
@@ -84,6 +94,17 @@ def dependency_error(item: Pending, failed: Pending) -> DependencyError:
 def with_phase(error: AsyncBridgeError, phase: Phase) -> AsyncBridgeError:
     """Return the error for one command: a lost worker's says how far that one had come."""
     return error.at_phase(phase) if isinstance(error, WorkerLost) else error
+
+
+def lost_error(item: Pending, error: AsyncBridgeError, phase: Phase) -> AsyncBridgeError:
+    """Return the error of a command whose session has ended."""
+    error = with_phase(error, phase)
+    limit = item.run_timeout
+    if limit is None or phase != "started" or not isinstance(error, WorkerLost):
+        return error
+    if not error.last_stack.startswith(OVERDUE):
+        return error
+    return error.because(f"the command ran for more than {limit:g} s (run_timeout)")
 
 
 def _build(fault: Fault, *, command: int | None, origin: str, label: str) -> RemoteError:

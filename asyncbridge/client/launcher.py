@@ -80,6 +80,7 @@ class Ending:
         stderr_tail: The last text on its standard error.
         peak_rss: The most memory that it had resident, in bytes; 0 when unknown.
         journal: Its journal, as ``protocol.journal`` reads it; empty when there is none.
+        last_stack: Where its threads were, if it crashed or was ended for a time limit.
     """
 
     exit_code: int | None = None
@@ -88,6 +89,7 @@ class Ending:
     stderr_tail: str = ""
     peak_rss: int = 0
     journal: bytes = b""
+    last_stack: str = ""
 
     @property
     def reason(self) -> str:
@@ -333,6 +335,7 @@ def _ending(event: Mapping[str, Any]) -> Ending:
         stderr_tail=event["stderr_tail"],
         peak_rss=event["peak_rss_bytes"],
         journal=bytes.fromhex(event["journal"]),
+        last_stack=event["last_stack"],
     )
 
 

@@ -5,74 +5,50 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-import weakref
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from asyncbridge.client.backlog import Backlog
+from asyncbridge.client.connected import UNOPENED, Connected
 from asyncbridge.client.current import enter, leave
 from asyncbridge.client.loop_thread import LoopThread
-from asyncbridge.client.output import OutputRouter
-from asyncbridge.client.rejections import Rejections
 from asyncbridge.errors import BridgeClosed, WorkerLost, WrongLoopError
-from asyncbridge.lifetime import Finalizers
 from asyncbridge.promise import Promise
 from asyncbridge.promise.callbacks import CallbackQueue
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
+    import weakref
     from collections.abc import Awaitable, Callable, Coroutine, Generator
     from contextvars import Token
-    from types import ModuleType, TracebackType
+    from types import TracebackType
 
     from asyncbridge.client.connectors import Worker
     from asyncbridge.client.options import Options
-    from asyncbridge.client.session import Session
-    from asyncbridge.transport.arena import Arena
+    from asyncbridge.client.states import StateReader
 
-__all__ = ["BridgeLife", "import_off_loop", "in_thread_of"]
+__all__ = ["BridgeLife", "in_thread_of"]
 
 T = TypeVar("T")
-UNOPENED = (
-    "the bridge is not open yet: use `async with asyncbridge.connect() as bridge:`, or `with` in a "
-    "script that has no event loop"
-)
 WRONG_LOOP = (
     "the bridge belongs to another event loop or thread: open one bridge per loop, or use the "
     "sync form, `with asyncbridge.connect() as bridge:`, which any thread may use"
 )
 
 
-class BridgeLife:
-    """Opens a worker and a session to it, and ends both; ``Bridge`` adds what one does there.
+class BridgeLife(Connected):
+    """Opens a bridge and closes it; ``Bridge`` adds what one does there.
 
     Args:
-        options: What ``connect`` has resolved.
-        start: Starts, or finds, the worker; of use to tests and fakes.
+        options: As of ``Connected``.
+        start: As of ``Connected``.
     """
 
     def __init__(
         self, options: Options, *, start: Callable[[Options], Awaitable[Worker]] | None = None
     ) -> None:
-        self._options = options
-        self._start = start
-        self._state = "new"
-        self._loop: asyncio.AbstractEventLoop | None = None
+        super().__init__(options, start=start)
         self._loop_thread: LoopThread | None = None
         self._callbacks: CallbackQueue | None = None  # of a bridge that is entered by `with`
-        self._worker: Worker | None = None
-        self._session: Session | None = None
-        # Imported while the bridge opens, in a thread: aiohttp, numpy and orjson are heavy.
-        self._runtime: ModuleType | None = None
         self._token: Token[weakref.ref[BridgeLife] | None] | None = None
-        self._closing: Promise[None] | None = None
-        self._process = os.getpid()
-        self._sealed = False
-        self._output = OutputRouter()
-        self._rejections = Rejections()
-        self._finalizers = Finalizers(self._wake_finalizers)
-        self._backlog = Backlog(options.backlog)
-        self._finalizer: weakref.finalize[Any, Any] | None = None
 
     # --- life: async ---
 
@@ -146,7 +122,7 @@ class BridgeLife:
             BridgeClosed: The bridge was never opened, or is opening; cancel the task that does.
             WrongLoopError: Called on another loop, or from another thread, than its own.
         """
-        if self._state == "connecting":
+        if self._states.now == "connecting":
             raise BridgeClosed(UNOPENED)
         if self._closing is None:
             leave(self, None)
@@ -156,8 +132,33 @@ class BridgeLife:
 
     @property
     def state(self) -> str:
-        """``new``, ``connecting``, ``open``, ``closing``, ``closed`` or ``lost``."""
-        return self._state
+        """What the bridge is, in a word.
+
+        ``new``, ``connecting``, ``open``; ``busy-unresponsive``: the worker has said nothing for
+        some seconds, as it does while C code keeps the GIL; ``reconnecting``: the connection, or
+        the worker, is being replaced, and commands wait; ``closing``, ``closed``; ``lost``: its
+        worker is gone for good.
+        """
+        return self._states.now
+
+    def states(self) -> StateReader:
+        """Return an iterator over the bridge's states: that of now, and each that follows.
+
+        ``async for`` on any loop; a plain ``for`` in a script. It ends when the bridge is closed.
+
+        Raises:
+            BridgeClosed: The bridge was never opened.
+        """
+        if self._loop is None:
+            raise BridgeClosed(UNOPENED)
+        return self._states.reader(self._loop)
+
+    @property
+    def incarnation(self) -> str:
+        """The present worker's own name: another one has another; empty before there is one."""
+        session = self._session
+        welcome = None if session is None else session.protocol.welcome
+        return "" if welcome is None else welcome.incarnation
 
     @property
     def has_keras(self) -> bool:
@@ -168,107 +169,24 @@ class BridgeLife:
     def __repr__(self) -> str:
         session = self._session
         if session is None or self._worker is None:
-            return f"<Bridge {self._state}>"
+            return f"<Bridge {self.state}>"
         kind = self._worker.kind
         backlog = session.protocol.backlogged
-        return f"<Bridge {kind} [{session.unfinished} pending, {backlog} in the backlog] {self._state}>"
+        return (
+            f"<Bridge {kind} [{session.unfinished} pending, {backlog} in the backlog] {self.state}>"
+        )
 
     # --- inner steps ---
 
-    async def _open(self) -> None:
-        self._check_new()
-        self._state, self._process = "connecting", os.getpid()
-        self._loop = asyncio.get_running_loop()
-        opening = await import_off_loop("asyncbridge.client.opening")
-        try:
-            worker = await (self._start or opening.start_worker)(self._options)
-            self._worker = worker
-            self._runtime = await import_off_loop("asyncbridge.client.runtime")
-            timeout = self._options.connect_timeout
-            session: Session = await opening.greet(worker, self._greet, timeout)
-            self._session = session
-        except BaseException:
-            self._state = "closed"
-            if self._worker is not None:
-                self._worker.kill()
-                await self._worker.close()
-            raise
-        self._state = "open"
-        self._finalizer = weakref.finalize(self, abandon, worker, repr(self), self._process)
-        spawn(self._watch(worker, session), name="asyncbridge-watch")
-
-    async def _watch(self, worker: Worker, session: Session) -> None:
-        """End the session as soon as the process is known to have ended."""
-        ended = spawn(worker.ended(), name="asyncbridge-ended")
-        either: set[asyncio.Future[Any]] = {ended, session.closed}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if ended.done() and not session.closed.done():
-                session.end(ended.result())
-        except asyncio.CancelledError:
-            # The loop ends, and takes its tasks along: the last chance to leave it tidy.
-            if self._closing is None:
-                await self._end_with_the_loop(worker, session)
-            raise
-        finally:
-            ended.cancel()
-
-    async def _end_with_the_loop(self, worker: Worker, session: Session) -> None:
-        what = repr(self)
-        self._sealed = True
-        if self._finalizer is not None:
-            self._finalizer.detach()
-        await session.close(quietly=True)
-        worker.kill()
-        await worker.close()
-        self._state = "closed"
-        warnings.warn(f"{what} was never closed", ResourceWarning, stacklevel=1)
-
-    async def _greet(self, worker: Worker) -> Session:
-        name = f"{os.getpid()}-{os.urandom(8).hex()}"
-        tools = self._tools()
-        link = await worker.dial(name)
-        arena = await self._open_arena(worker)
-        session: Session = tools.Session(
-            name=name,
-            link=link,
-            arena=arena,
-            backlog=self._options.backlog,
-            output=self._output,
-            finalizers=self._finalizers,
-            released=self._backlog.give,
-            recounted=self._backlog.recount,
-            verdict=worker.verdict,
-            ended=self._ended,
-            kill=None if worker.kind == "attached" else worker.kill_process,
-            limits=self._options.limits,
-        )
-        try:
-            await session.open()
-        except BaseException:
-            if arena is not None:
-                await asyncio.get_running_loop().run_in_executor(None, arena.close)
-            raise
-        return session
-
-    async def _open_arena(self, worker: Worker) -> Arena | None:
-        """Make the folder for large arrays, where there may be a worker to see it."""
-        if worker.kind == "fake":
-            return None
-        limit, open_arena = self._options.shared_memory, self._tools().open_arena
-        loop = asyncio.get_running_loop()
-        arena: Arena | None = await loop.run_in_executor(None, open_arena, limit)
-        return arena
-
     async def _close(self, limit: float) -> None:
-        session, worker = self._session, self._worker
-        if session is None or worker is None:  # it never opened
+        if self._session is None or self._worker is None:  # it never opened
             return
-        if self._state == "open":
-            self._state = "closing"
+        if self._states.is_open:
+            self._states.become("closing")
         try:
             if limit > 0:
                 async with asyncio.timeout(limit):
+                    session = await self._current()
                     await session.settled()
         except TimeoutError:
             warnings.warn(
@@ -277,20 +195,20 @@ class BridgeLife:
                 stacklevel=1,
             )
         finally:
-            self._sealed = True
-            try:
-                await session.close(quietly=limit == 0)
-            finally:
-                if self._finalizer is not None:
-                    self._finalizer.detach()
-                self._state = "closed"
-                self._backlog.close()
-                await worker.close()
+            await self._end(quietly=limit == 0)
 
-    def _ended(self) -> None:
-        if self._state in ("open", "closing"):
-            self._state = "lost"
-        self._backlog.close()
+    async def _end(self, *, quietly: bool) -> None:
+        self._sealed = True
+        try:
+            await self._stop_succeeding()
+            await self._opened().close(quietly=quietly)
+        finally:
+            if self._finalizer is not None:
+                self._finalizer.detach()
+            self._states.become("closed")
+            self._backlog.close()
+            if self._worker is not None:
+                await self._worker.close()
 
     def _promise_of(self, work: Callable[[], Coroutine[Any, Any, T]], name: str) -> Promise[T]:
         """Start work on the bridge's loop and return its promise."""
@@ -316,7 +234,7 @@ class BridgeLife:
         A bridge that closes takes commands until it has settled: a chain that nobody awaits
         goes on to its end.
         """
-        if self._sealed or self._state not in ("open", "closing"):
+        if self._sealed or not self._states.takes_commands:
             self._refuse()
         loop = self._loop
         assert loop is not None
@@ -325,37 +243,13 @@ class BridgeLife:
         return loop
 
     def _refuse(self) -> None:
-        if self._state in ("new", "connecting"):
+        if self.state in ("new", "connecting"):
             raise BridgeClosed(UNOPENED)
-        if self._state == "lost" and self._session is not None:
-            error = self._session.closed.result()
+        if self.state == "lost" and self._session is not None:
+            error = self._last or self._session.closed.result()
             if isinstance(error, WorkerLost):
                 raise error.at_phase("not_started")
-        raise BridgeClosed(f"the bridge is {self._state}")
-
-    def _tools(self) -> ModuleType:
-        if self._runtime is None:
-            raise BridgeClosed(UNOPENED)
-        return self._runtime
-
-    def _opened(self) -> Session:
-        if self._session is None:
-            raise BridgeClosed(UNOPENED)
-        return self._session
-
-    def _check_new(self) -> None:
-        if self._state != "new":
-            raise BridgeClosed(f"a bridge is entered once; this one is {self._state}")
-
-    def _wake_finalizers(self) -> None:
-        loop, session = self._loop, self._session
-        if loop is not None and session is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(session.release_collected)
-
-
-async def import_off_loop(name: str) -> ModuleType:
-    """Import a module in a thread: aiohttp takes 0.2 s, which the loop has better use for."""
-    return await asyncio.get_running_loop().run_in_executor(None, import_module, name)
+        raise BridgeClosed(f"the bridge is {self.state}")
 
 
 def hand_over(task: asyncio.Task[T], promise: Promise[T]) -> None:
@@ -373,14 +267,3 @@ def hand_over(task: asyncio.Task[T], promise: Promise[T]) -> None:
 def in_thread_of(loop: asyncio.AbstractEventLoop) -> bool:
     """Tell whether the caller runs on this loop."""
     return asyncio._get_running_loop() is loop
-
-
-def abandon(worker: Worker, what: str, process: int) -> None:
-    """Let a bridge go that nobody closed: its worker must not outlive it.
-
-    Unless this is a fork of the process that opened it, whose worker it is not.
-    """
-    if os.getpid() != process:
-        return
-    worker.kill()  # first, for a warning may be an error
-    warnings.warn(f"{what} was never closed", ResourceWarning, stacklevel=1)

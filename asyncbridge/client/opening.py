@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.client.connected import import_off_loop
 from asyncbridge.client.launcher import LaunchOptions, launch
-from asyncbridge.client.life import import_off_loop
 from asyncbridge.errors import AsyncBridgeError, ConnectError, WorkerStartError
 from asyncbridge.tasks import spawn
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from asyncbridge.client.checks import check_flag
+from asyncbridge.client.restarts import Restart, restart_of
 from asyncbridge.errors import AuthenticationError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound, TransferLimits
 from asyncbridge.transport.leases import LIMIT_VARIABLE
@@ -62,6 +63,7 @@ class Options:
         in_flight: Bytes of large arrays that may be on the way at once, in each direction.
         one_hot: Whether large one-hot matrices are sent as the columns of their ones.
         copy: Whether large arrays are copied by the call that sends them.
+        restart: What becomes of the bridge when a worker that was started for it ends.
     """
 
     url: str | None = None
@@ -88,6 +90,7 @@ class Options:
 
     one_hot: bool = True
     copy: bool = False
+    restart: Restart = field(default_factory=Restart)
 
 
 def resolve(
@@ -107,6 +110,7 @@ def resolve(
     in_flight: int | None = None,
     one_hot: bool = True,
     copy: bool = False,
+    restart: object = "on-failure",
 ) -> Options:
     """Fill in what was not given.
 
@@ -144,6 +148,7 @@ def resolve(
         in_flight=in_flight or bytes_of_environment(IN_FLIGHT_VARIABLE) or DEFAULT_IN_FLIGHT,
         one_hot=one_hot,
         copy=copy,
+        restart=restart_of(restart),
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from asyncbridge.client.drafts import Bindings
+    from asyncbridge.client.held import Held
     from asyncbridge.client.parts import Parts
     from asyncbridge.client.rejections import Rejections
     from asyncbridge.client.sources import Source
@@ -71,14 +72,19 @@ class Pending:
         "code",
         "dependents",
         "failed",
+        "holder",
         "home",
         "id",
         "interrupted_at",
         "label",
         "lifetime",
         "message",
+        "names",
         "origin",
+        "original",
         "reason",
+        "requeue",
+        "run_timeout",
         "session",
         "stopped",
         "streams",
@@ -102,6 +108,9 @@ class Pending:
         aside: bool = False,
         writable: bool = False,
         streams: Sequence[Source] = (),
+        names: Sequence[str] = (),
+        requeue: bool = True,
+        run_timeout: float | None = None,
     ) -> None:
         self._promise: Promise[Any] | None = promise
         self._output: OutputLog | None = None
@@ -109,6 +118,12 @@ class Pending:
         self.reason: Exception | None = None
         self.code = code
         self.bindings = bindings
+        # As they were given, until it has started: another worker may be sent them.
+        self.original = bindings
+        self.names = names
+        self.requeue = requeue
+        self.run_timeout = run_timeout
+        self.holder: Held | None = None
         self.lifetime = lifetime
         self.label = label
         self.after = after
@@ -187,15 +202,34 @@ class Pending:
         Raises:
             ValueError: The worker is not the bridge's own to kill.
         """
-        if self.session is None:
-            return False
         self.message = msg
+        if self.session is None:
+            return self.holder is not None and self.holder.cancel(self)
         if mode == "kill" and self.state not in ("pending", "queued"):
             return self._kill(self.session)
         if mode in ("interrupt", "kill") and self.interrupted_at is None:
             self.interrupted_at = self.times.clock()
         self.cancelling = True
         return self.session.cancel(self, STOP_MODES[mode])
+
+    def take_back(self) -> None:
+        """Take the command out of the queue, if it has not begun."""
+        if self.session is not None:
+            self.session.cancel(self, "dequeue")
+        elif self.holder is not None:
+            self.holder.cancel(self)
+
+    @property
+    def may_come_back(self) -> bool:
+        """Whether it may be sent to another worker, as far as it is the sender's wish."""
+        # What a source has given is gone.
+        return self.requeue and not self.cancelling and not self.streams
+
+    def come_back(self) -> None:
+        """Be again what was not sent yet."""
+        self.session = None
+        self.bindings = self.original
+        self.bulk = {}
 
     def _kill(self, session: Submitting) -> bool:
         if session.kill is None:
@@ -224,6 +258,7 @@ class Pending:
     def told(self, message: Started | Progress) -> None:
         """Take what the worker tells before the outcome."""
         if isinstance(message, Started):
+            self.original = None
             self.times.start()
         else:
             self.report(message)
@@ -277,7 +312,7 @@ class Pending:
         self.after = ()
         self.dependents = []
         self.annotate = None
-        self.bindings = None
+        self.bindings = self.original = None
         self.bulk = {}
         self.streams = ()
         if self.timer is not None:
@@ -305,6 +340,7 @@ class Pending:
             label=self.label,
             aside=self.aside,
             streams=tuple(source.name for source in self.streams),
+            run_ms=0 if self.run_timeout is None else max(1, round(self.run_timeout * 1000)),
         )
 
 

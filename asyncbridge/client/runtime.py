@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from asyncbridge.client.drafts import write_bindings
+from asyncbridge.client.held import Held, lost_to
 from asyncbridge.client.pending import Pending, dependencies, origin
 from asyncbridge.client.session import Session
 from asyncbridge.codegen import call, check_identifier, random_name, render, ship
 from asyncbridge.transport.arena import open_arena
 
 __all__ = [
+    "Held",
     "Pending",
     "Session",
     "call",
     "check_identifier",
     "dependencies",
+    "lost_to",
     "open_arena",
     "origin",
     "random_name",

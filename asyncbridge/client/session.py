@@ -17,13 +17,14 @@ from asyncbridge.errors import (
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.client import size_of
 from asyncbridge.protocol.journal import is_blank, parse
-from asyncbridge.protocol.states import ConnectionState
+from asyncbridge.protocol.states import CommandState, ConnectionState
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from asyncbridge.client.held import Held
     from asyncbridge.protocol.messages import Message
 
 __all__ = ["Session"]
@@ -56,6 +57,7 @@ class Session(Submitting):
             spawn(self._read(), name="asyncbridge-read", on_error=self._broken),
             spawn(self._writer.run(), name="asyncbridge-write", on_error=self._broken),
         ]
+        self._heart.start()
 
     async def close(self, *, quietly: bool = False) -> None:
         """Say goodbye and end the connection; what is unfinished is rejected.
@@ -80,24 +82,43 @@ class Session(Submitting):
         await self._transfers.closed()
 
     def end(self, error: AsyncBridgeError) -> None:
-        """Reject all that is unfinished, each promise with what is known of its command."""
+        """Reject what is unfinished, each promise with what is known of its command.
+
+        Commands that have provably never started go to the worker that comes next, if there is to
+        be one.
+        """
         if self.closed.done():
             return
         self.closed.set_result(error)
+        self._heart.stop()
         self._transfers.close(lost=isinstance(error, WorkerLost))
-        self._ended()
-        journal = error.journal if isinstance(error, WorkerLost) else b""
-        phases = self.protocol.lose(parse(journal), told=is_blank(journal))
+        held = self._ended(error)
+        self._give_up(error, held)
         for task in self._tasks:
             task.cancel()
-        pending = dict(self._pending)
-        self._pending.clear()
-        for command_id, item in pending.items():
-            phase = phases.get(command_id, "finished_unreported")
-            self.outcomes.reject(item, faults.with_phase(error, phase))
         self._questions.fail(error)
         self._drained.set()
-        self._output.end()
+        if held is None:
+            self._output.end()
+
+    def _give_up(self, error: AsyncBridgeError, held: Held | None) -> None:
+        journal = error.journal if isinstance(error, WorkerLost) else b""
+        waiting = {
+            number
+            for number in self._pending
+            if self.protocol.command_state(number) is CommandState.BACKLOG
+        }
+        phases = self.protocol.lose(parse(journal), told=is_blank(journal))
+        pending = dict(self._pending)
+        self._pending.clear()
+        for number, item in pending.items():
+            phase = phases.get(number, "finished_unreported")
+            if held is not None and phase == "not_started" and item.may_come_back:
+                held.keep(item, counted=number in waiting)
+                continue
+            if number in waiting:
+                self._released(item.size)
+            self.outcomes.reject(item, faults.lost_error(item, error, phase))
 
     # --- what the worker is asked, and told ---
 
@@ -143,6 +164,7 @@ class Session(Submitting):
         while self.protocol.state is not ConnectionState.CLOSED:
             for message in await self._link.channel.read():
                 self._receive(message)
+            self._heart.heard()
             if self.protocol.backlogged:
                 self._writer.wake()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from asyncbridge.client import faults
 from asyncbridge.client.drafts import decided, refusal, split_off
+from asyncbridge.client.heartbeat import Heartbeat
 from asyncbridge.client.info import Questions
 from asyncbridge.client.outcomes import Outcomes
 from asyncbridge.client.streams import Streams
@@ -22,6 +23,7 @@ from asyncbridge.errors import (
 )
 from asyncbridge.protocol.client import ClientProtocol
 from asyncbridge.protocol.limits import TransferLimits
+from asyncbridge.protocol.messages import Ping
 from asyncbridge.protocol.states import CommandState, ConnectionState
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.writer import Writer
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from asyncbridge.client.drafts import Half
+    from asyncbridge.client.held import Held
     from asyncbridge.client.output import OutputRouter
     from asyncbridge.client.pending import Pending
     from asyncbridge.lifetime import Finalizers
@@ -53,8 +56,11 @@ class Submitting(ABC):
         released: Called with the size of each command that has left the backlog.
         recounted: Called with a command's size there, as it was and as it is.
         verdict: Tells why the worker is gone, once the connection has ended.
-        ended: Called once, when the session has ended for whatever reason.
+        ended: Called once, when the session has ended for whatever reason; returns what takes the
+            commands that another worker may run, None where there will be none.
         kill: Kills the worker; None where that is not ours to do.
+        answers: Told when the worker has been silent for long, and when it speaks again.
+        newest: The highest id that a command of the bridge has had.
         arena: This side's shared memory, if there is any; the session closes it.
         limits: How much it moves.
     """
@@ -69,9 +75,11 @@ class Submitting(ABC):
         finalizers: Finalizers,
         released: Callable[[int], None],
         verdict: Callable[[str], Awaitable[WorkerLost]],
-        ended: Callable[[], None],
+        ended: Callable[[AsyncBridgeError], Held | None],
         recounted: Callable[[int, int], None] = lambda before, size: None,
         kill: Callable[[], None] | None = None,
+        answers: Callable[[bool], None] = lambda answers: None,
+        newest: int = 0,
         arena: Arena | None = None,
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
     ) -> None:
@@ -103,7 +111,13 @@ class Submitting(ABC):
         self._ended = ended
         self.kill = kill
         self._writer = Writer(link.channel, self._outgoing, self._written)
-        self._newest = 0
+        self._newest = newest
+        self._heart = Heartbeat(
+            ask=lambda: self._post(Ping(nonce=0)),
+            answers=answers,
+            probe=link.channel.probe,
+            later=asyncio.get_running_loop().call_later,
+        )
         self._questions = Questions()
         self._drained = asyncio.Event()
         self._failure: WorkerStartError | None = None
@@ -116,8 +130,17 @@ class Submitting(ABC):
         """Promises that are not settled yet."""
         return len(self._pending)
 
-    def submit(self, item: Pending) -> None:
+    @property
+    def newest(self) -> int:
+        """The highest id that a command has had."""
+        return self._newest
+
+    def submit(self, item: Pending, *, again: bool = False) -> None:
         """Put a command into the backlog.
+
+        Args:
+            item: The command.
+            again: It was sent to another worker before: there is room for it.
 
         Raises:
             BridgeClosed: The connection has ended.
@@ -134,10 +157,11 @@ class Submitting(ABC):
             self._released(item.size)
             self.outcomes.reject(item, faults.dependency_error(item, failed))
             return
-        item.id = self._newest + 1
+        if not item.id:  # one that comes back has an id
+            item.id = self._newest + 1
         undecided = split_off(item, item.bindings)
-        self.protocol.submit(item.command(), ready=undecided is None)
-        self._newest = item.id
+        self.protocol.submit(item.command(), ready=undecided is None, again=again)
+        self._newest = max(self._newest, item.id)
         item.depend()
         self.streams.open(item)
         item.session = self

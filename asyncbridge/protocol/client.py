@@ -121,12 +121,13 @@ class ClientProtocol:
         """Tell whether the backlog has room for one more command of ``size`` bytes."""
         return self._backlog_gauge.fits(size)
 
-    def submit(self, command: m.Command, *, ready: bool = True) -> None:
+    def submit(self, command: m.Command, *, ready: bool = True, again: bool = False) -> None:
         """Put a command at the end of the backlog.
 
         Args:
             command: What is to be sent.
             ready: Whether it may leave; else it keeps its place until ``make_ready``.
+            again: Whether another worker had it: what was taken once is not refused.
 
         Raises:
             LocalProtocolError: The connection is closed, or the id is in use.
@@ -137,7 +138,7 @@ class ClientProtocol:
         if command.id in self._entries:
             raise LocalProtocolError(f"command id {command.id} is in use")
         size = size_of(command)
-        if not self._backlog_gauge.fits(size):
+        if not again and not self._backlog_gauge.fits(size):
             raise QueueFull(
                 f"the backlog is full ({self._backlog_gauge}): await bridge.drain() before "
                 "sending more"

@@ -64,6 +64,7 @@ class Command:
         aside: Whether others may be run before it while its buffers are on the way.
         streams: Names among the bindings that stand for streams; their values describe these.
         parts: Whether its value is wanted in parts, as far as its code gives them.
+        run_ms: Milliseconds that it may run; 0 for any.
     """
 
     id: int
@@ -75,6 +76,7 @@ class Command:
     aside: bool = False
     streams: tuple[str, ...] = ()
     parts: bool = False
+    run_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

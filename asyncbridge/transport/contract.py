@@ -30,6 +30,12 @@ class Channel(ABC):
         """Whether the other side is within reach now, as far as is known."""
         return True
 
+    def probe(self) -> None:  # noqa: B027 - most have nothing to do
+        """Find out, meanwhile, whether it is the connection that is dead, and not the peer.
+
+        For a channel that can open another one; nothing else does anything.
+        """
+
     @abstractmethod
     async def write(self, messages: Sequence[Message]) -> None:
         """Write messages, in one frame where they fit; waits while the peer is slow.

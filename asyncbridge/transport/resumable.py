@@ -7,6 +7,7 @@ again on the next one, and what came twice is dropped.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,8 @@ SHORT_BYTES: Final = 16 * 1024
 """Bytes from which a frame is not short any more."""
 _HEAD_BYTES: Final = 128
 """What a message counts beside its value."""
+PROBE_S: Final = 10.0
+"""Seconds within which another connection has to come about beside one that is silent."""
 DAMAGED: Final = 4
 """Connections in a row on which nothing came but damage."""
 
@@ -241,6 +244,7 @@ class Dialled(Resumable):
         self._changed = changed
         self._patience = patience or Patience()
         self._joined: Joined | None = None
+        self._probing: asyncio.Task[None] | None = None
 
     async def open(self, wire: Wire) -> None:
         """Begin with a connection; whether the worker takes it, the first reading tells.
@@ -250,6 +254,15 @@ class Dialled(Resumable):
         """
         await wire.send([Join(session=self._session)], ORIGIN)
         self._use(wire)
+
+    def probe(self) -> None:
+        """Try another connection beside the present one, and take it if it comes about.
+
+        A connection may be dead at one end only: a firewall forgets it, a machine goes to sleep.
+        """
+        if self._joined is not None and self._wire is not None and self._probing is None:
+            probing = self._probing = spawn(self._try_another(), name="asyncbridge-probe")
+            probing.add_done_callback(self._probed)
 
     async def _receive(self, wire: Wire) -> list[Message]:
         if self._joined is not None:
@@ -276,6 +289,22 @@ class Dialled(Resumable):
                 self._check()
         self._changed(True)
 
+    async def _try_another(self) -> None:
+        assert self._joined is not None
+        with contextlib.suppress(AsyncBridgeError, TimeoutError):
+            async with asyncio.timeout(PROBE_S):
+                await self._rejoin(self._joined)
+
+    def _probed(self, _: asyncio.Task[None]) -> None:
+        self._probing = None
+
+    async def close(self) -> None:
+        """End the channel, and its connection."""
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.wait([self._probing])
+        await super().close()
+
     async def _rejoin(self, joined: Joined) -> None:
         wire = await self._dial()
         try:
@@ -296,6 +325,8 @@ class Dialled(Resumable):
         except BaseException:
             await wire.close()
             raise
+        if self._wire is not None:
+            self._drop(self._wire, ChannelClosed("another connection has taken its place"))
         self._use(wire)
 
 

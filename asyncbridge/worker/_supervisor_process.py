@@ -189,6 +189,7 @@ class Worker:
             "stderr_tail": self._last_words(),
             "peak_rss_bytes": usage.ru_maxrss * unit,
             "journal": read_journal(self._journal),
+            "last_stack": self._crash.text(),
             "asked": self.asked_to_end,
         }
 

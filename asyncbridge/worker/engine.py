@@ -27,6 +27,7 @@ from asyncbridge.worker.files import open_array
 from asyncbridge.worker.flows import flowing
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.namespace import Namespace
+from asyncbridge.worker.overtime import Overtime, overdue_text
 from asyncbridge.worker.progress import reporting
 from asyncbridge.worker.queue import CANCELLED, CommandQueue, Job
 from asyncbridge.worker.results import pack_up
@@ -62,6 +63,7 @@ class Engine:
         backend: What is imported before the first command.
         output: The captured file descriptors, when there are any.
         journal: Where it is noted which command was taken up last.
+        crash_fd: Where it is written how the process ended, if it may be ended for a command.
         clock: Seconds, for durations.
     """
 
@@ -73,6 +75,7 @@ class Engine:
         backend: Backend,
         output: Capture | None = None,
         journal: Journal | None = None,
+        crash_fd: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.incarnation = secrets.token_hex(8)
@@ -83,6 +86,9 @@ class Engine:
         self.peers: set[Peer] = set()
         self.queue = CommandQueue(executor, self._run)
         self.stopper = Stopper(loop.call_later)
+        self._overtime = Overtime(
+            post=self._post, later=loop.call_later, stopper=self.stopper, crash_fd=crash_fd
+        )
         self._executor = executor
         self._output = output
         self.journal = Journal(None) if journal is None else journal
@@ -212,7 +218,7 @@ class Engine:
         return True
 
     def _finish(self, job: Job) -> None:
-        with reporting(partial(self._report, job)):
+        with reporting(partial(self._report, job)), self._overtime.limiting(job):
             outcome = self.stopper.run(job.stop, partial(self._execute, job))
         if job.flows is not None:
             job.flows.close()
@@ -229,9 +235,16 @@ class Engine:
 
     def _tell_outcome(self, job: Job, outcome: Outcome[Payload | Draft]) -> None:
         self._drain(job)
-        if was_stopped(job.stop, outcome.error if isinstance(outcome, Error) else None):
-            if isinstance(outcome, Error):
-                release(outcome.error)
+        error = outcome.error if isinstance(outcome, Error) else None
+        stopped = was_stopped(job.stop, error)
+        if job.stop.overdue and (stopped or job.stop.told):
+            if error is not None:
+                release(error)
+            self._fail(job, Fault(type="TimeoutError", message=overdue_text(job)), None)
+            return
+        if stopped:
+            if error is not None:
+                release(error)
             job.failures.add(job.command.id, CANCELLED)
             self._post(lambda: self._cancelled(job))
             return

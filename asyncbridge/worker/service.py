@@ -56,7 +56,14 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
     add_converter(tensors.find)
     # Only the supervisor of a worker that is a client's own has somebody to show it to.
     journal = Journal(config["folder"] if config.get("journal") else None)
-    engine = Engine(loop=loop, executor=gpu_thread, backend=backend, output=output, journal=journal)
+    engine = Engine(
+        loop=loop,
+        executor=gpu_thread,
+        backend=backend,
+        output=output,
+        journal=journal,
+        crash_fd=config.get("crash_fd"),
+    )
     arena = open_arena(config.get("shared_memory"))
     app = WorkerApp(
         engine,

@@ -59,12 +59,14 @@ class Stop:
         told: Whether its code has seen it.
         shielded: Whether its code puts exceptions off.
         interrupted: Whether it was to be interrupted.
+        overdue: Whether it is to stop because its time is over.
     """
 
-    __slots__ = ("asked", "heeded", "interrupted", "shielded", "told")
+    __slots__ = ("asked", "heeded", "interrupted", "overdue", "shielded", "told")
 
     def __init__(self) -> None:
         self.asked = self.heeded = self.told = self.interrupted = self.shielded = False
+        self.overdue = False
 
 
 def was_stopped(stop: Stop, error: BaseException | None) -> bool:

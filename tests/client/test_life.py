@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asyncbridge.client.life import abandon, hand_over, import_off_loop, in_thread_of
+from asyncbridge.client.connected import abandon, import_off_loop
+from asyncbridge.client.life import hand_over, in_thread_of
 from asyncbridge.client.options import Options
 from asyncbridge.errors import BridgeClosed, ConnectError, WorkerLost, WorkerStartError
 from asyncbridge.promise import Promise

@@ -155,7 +155,7 @@ async def test_the_end_of_the_process_ends_the_session() -> None:
     """With the supervisor's word."""
     worker, session = ScriptedWorker(), Ending()
     worker.end.set_result(LOST)
-    await Bridge(Options())._watch(worker, cast("Session", session))
+    await Bridge(Options())._watch_one(worker, cast("Session", session))
     assert session.errors == [LOST]
 
 
@@ -163,7 +163,7 @@ async def test_a_session_that_ended_by_itself_is_left_alone() -> None:
     """Its end is known already."""
     worker, session = ScriptedWorker(), Ending()
     session.closed.set_result(ConnectError("over"))
-    await Bridge(Options())._watch(worker, cast("Session", session))
+    await Bridge(Options())._watch_one(worker, cast("Session", session))
     assert session.errors == []
 
 

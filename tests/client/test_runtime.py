@@ -9,8 +9,8 @@ from asyncbridge.client import runtime
 def test_it_has_all_that_a_bridge_takes_from_it() -> None:
     """And nothing that is not there."""
     assert sorted(runtime.__all__) == [
-        "Pending", "Session", "call", "check_identifier", "dependencies", "open_arena",
-        "origin", "random_name", "render", "ship", "write_bindings",
+        "Held", "Pending", "Session", "call", "check_identifier", "dependencies", "lost_to",
+        "open_arena", "origin", "random_name", "render", "ship", "write_bindings",
     ]  # fmt: skip
     for name in runtime.__all__:
         assert callable(getattr(runtime, name))

@@ -40,6 +40,9 @@ from asyncbridge.transport.contract import Bulk, Channel, ChannelClosed, Link
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from asyncbridge.client.held import Held
+    from asyncbridge.errors import AsyncBridgeError
+
 pytestmark = pytest.mark.asyncio
 
 WELCOME = m.Welcome(
@@ -139,8 +142,9 @@ class Rig:
         self.verdicts.append(reason)
         return WorkerLost("it died", signal="SIGKILL")
 
-    def end(self) -> None:
+    def end(self, error: AsyncBridgeError) -> Held | None:
         self.ended += 1
+        return None
 
     def send(
         self,

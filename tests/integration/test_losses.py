@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 
 
+@pytest.fixture
+def connected() -> Callable[[], Bridge]:
+    """Return what makes bridges whose worker has no successor."""
+    return lambda: connect(backend=None, restart="never")
+
+
 async def loss_of(promise: Promise[object]) -> WorkerLost:
     """Return the loss that the promise is rejected with."""
     with pytest.raises(WorkerLost) as caught:

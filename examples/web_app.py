@@ -40,6 +40,7 @@ SPECIES = ("setosa", "versicolor", "virginica")
 MOST_EPOCHS = 1000
 MOST_ROWS = 1000
 FOUR_LENGTHS = "sepal length and width, petal length and width, in cm, 0 to 100"
+GONE = ("lost", "closed")  # what `bridge.state` says once there is no worker
 PREDICT_SECONDS = 10.0
 HEALTH_SECONDS = 1.0
 PING_SECONDS = 15.0  # proxies cut silent streams; and only a write shows that a browser is gone
@@ -70,7 +71,7 @@ class Service:
     """One worker, one training at a time, and the model of the last one that went well."""
 
     def __init__(self) -> None:
-        self._bridge = asyncbridge.connect()
+        self._bridge = asyncbridge.connect(restart="never")  # the next training starts another
         self._newest: Run | None = None
         self._served: Run | None = None
         self._starting = asyncio.Lock()
@@ -98,10 +99,10 @@ class Service:
         async with self._starting:
             if self._newest is not None and not self._newest.training.done():
                 return reply({"error": f"training {self._newest.id} runs"}, status=409)
-            if self._bridge.state != "open" and not self._closed:
+            if self._bridge.state in GONE and not self._closed:
                 self._served = None  # the models went with their worker
                 await self._bridge.close(timeout=0)
-                self._bridge = await asyncbridge.connect()
+                self._bridge = await asyncbridge.connect(restart="never")
             model = build()
             training = model.fit(
                 self._x, self._y, batch_size=16, epochs=epochs, verbose=0, validation_split=0.2
@@ -122,7 +123,7 @@ class Service:
     async def predict(self, request: web.Request) -> web.Response:
         """Tell the species of flowers."""
         rows = rows_of(await body_of(request))
-        if self._bridge.state != "open":
+        if self._bridge.state in GONE:
             why = "the worker is lost, and its models with it: POST /train again"
             return reply({"error": why}, status=503)
         if self._served is None:
@@ -174,7 +175,7 @@ class Service:
         run, state = self._newest, self._bridge.state
         training = None if run is None else run.report()
         report = {"bridge": state, "worker": await self._worker(), "training": training}
-        return reply(report, status=200 if state == "open" else 503)
+        return reply(report, status=503 if state in GONE else 200)
 
     async def _worker(self) -> dict[str, object]:
         try:

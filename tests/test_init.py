@@ -10,7 +10,7 @@ import asyncbridge
 PUBLIC = {
     "__version__",
     # opening a bridge, and what it tells
-    "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
+    "AUTO", "Bridge", "OutputLine", "OutputReader", "Restart", "StateReader", "WorkerInfo", "connect", "current_bridge",
     # promises, progress and lifetimes
     "Binding", "LogReader", "ProgressReader", "Promise", "WatchedPromise",
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
@@ -23,7 +23,8 @@ PUBLIC = {
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
     "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
-    "RemoteProtocolError", "SerializationError", "SocketPermissionError", "SourceError", "TooLarge",
+    "RemoteProtocolError", "SerializationError", "SocketPermissionError", "SourceError",
+    "StateLost", "TooLarge",
     "TransferError", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
 }  # fmt: skip
 

@@ -146,6 +146,9 @@ class Bridge(Scripting):
             requeue=requeue,
             run_timeout=run_timeout,
         )
+        if bindings and lifetime == "eternal":
+            self._named(bindings)
+            self._eternal |= bindings.keys() - self._finalizers.names
         promise._attach(item)
         self._submit(item, timeout)
         return promise
@@ -229,6 +232,7 @@ class Bridge(Scripting):
 
     def collect(self, owner: object, name: str) -> None:
         """Tie a name in the worker to an object here: it goes when the object is garbage."""
+        self._named([name])
         self._finalizers.tie(owner, name)
 
     def drain(self) -> Promise[None]:
@@ -327,6 +331,11 @@ class Bridge(Scripting):
     def _enqueue(self, item: Pending, timeout: float | None) -> None:
         if self._held is not None:
             self._held.add(item)
+        elif (error := self._missing(item)) is not None:
+            self._backlog.give(item.size)
+            promise = item.promise
+            item.settled(failed=True, reason=error)
+            promise.set_exception(error)
         else:
             self._opened().submit(item)
         if timeout is not None:

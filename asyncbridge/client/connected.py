@@ -17,12 +17,12 @@ from asyncbridge.client.output import OutputRouter
 from asyncbridge.client.rejections import Rejections
 from asyncbridge.client.restarts import Restarts
 from asyncbridge.client.states import States
-from asyncbridge.errors import AsyncBridgeError, BridgeClosed, WorkerLost
+from asyncbridge.errors import AsyncBridgeError, BridgeClosed, StateLost, WorkerLost
 from asyncbridge.lifetime import Finalizers
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from types import ModuleType
 
     from asyncbridge.client.connectors import Worker
@@ -77,6 +77,9 @@ class Connected:
         self._successor: asyncio.Future[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._last: WorkerLost | None = None
+        # Names that bindings and mirrors had given, and what took them away.
+        self._eternal: set[str] = set()
+        self._lost_names: dict[str, WorkerLost] = {}
         self._closing: Promise[None] | None = None
 
     # --- the first one ---
@@ -260,7 +263,10 @@ class Connected:
         assert held is not None
         sent = [item for item in held.items if held.was_sent(item)]
         loop = asyncio.get_running_loop()
-        refused = await loop.run_in_executor(None, self._tools().lost_to, sent, lost)
+        lost_to = self._tools().lost_to
+        refused, there = await loop.run_in_executor(None, lost_to, sent, lost)
+        self._lost_names |= dict.fromkeys((self._finalizers.names | self._eternal) - there, lost)
+        self._eternal &= there
         log.warning("%s; another one has taken its place", lost.reason)
         for item in held.items:  # those that came meanwhile, too
             if (error := refused.get(item)) is not None:
@@ -277,6 +283,8 @@ class Connected:
     def _send_on(self, session: Session, item: Pending, *, again: bool) -> None:
         size, promise = item.size, item.promise
         try:
+            if not again and (missing := self._missing(item)) is not None:
+                raise missing
             session.submit(item, again=again)
         except Exception as error:  # noqa: BLE001 - nobody else could be told
             self._backlog.give(size)
@@ -294,6 +302,19 @@ class Connected:
         """Let those go on that wait for the next worker, or for the news that there is none."""
         if self._successor is not None and not self._successor.done():
             self._successor.set_result(None)
+
+    def _named(self, names: Iterable[str]) -> None:
+        """Note that names stand for something in the worker from now on."""
+        for name in names:
+            self._lost_names.pop(name, None)
+
+    def _missing(self, item: Pending) -> StateLost | None:
+        """Return why a command cannot run in this worker: it names what an earlier one had."""
+        if not self._lost_names:
+            return None
+        needs: frozenset[str] = self._tools().needs_of(item.code).names
+        missing = sorted((needs & self._lost_names.keys()) - set(item.names))
+        return StateLost.of(self._lost_names[missing[0]], tuple(missing)) if missing else None
 
     async def _current(self) -> Session:
         """Return the session, once there is one again."""

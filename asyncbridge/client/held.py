@@ -93,7 +93,9 @@ class Held:
         item.settled(failed=True, reason=reason)
 
 
-def lost_to(items: Iterable[Pending], lost: WorkerLost) -> dict[Pending, StateLost]:
+def lost_to(
+    items: Iterable[Pending], lost: WorkerLost
+) -> tuple[dict[Pending, StateLost], frozenset[str]]:
     """Return those commands that lean on what was lost with a worker, each with its error.
 
     A name that one of the others sets, ahead of them, is not lost: that one runs again.
@@ -101,6 +103,9 @@ def lost_to(items: Iterable[Pending], lost: WorkerLost) -> dict[Pending, StateLo
     Args:
         items: Commands that have never started, in their order.
         lost: How the worker ended.
+
+    Returns:
+        Those commands, and the names that the others will set.
     """
     found: dict[Pending, StateLost] = {}
     there = set[str]()
@@ -113,4 +118,4 @@ def lost_to(items: Iterable[Pending], lost: WorkerLost) -> dict[Pending, StateLo
         there |= needs.sets
         if item.lifetime == "eternal":
             there |= set(item.names)
-    return found
+    return found, frozenset(there)

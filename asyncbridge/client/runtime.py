@@ -7,6 +7,7 @@ from asyncbridge.client.held import Held, lost_to
 from asyncbridge.client.pending import Pending, dependencies, origin
 from asyncbridge.client.session import Session
 from asyncbridge.codegen import call, check_identifier, random_name, render, ship
+from asyncbridge.codegen.needs import needs_of
 from asyncbridge.transport.arena import open_arena
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "check_identifier",
     "dependencies",
     "lost_to",
+    "needs_of",
     "open_arena",
     "origin",
     "random_name",

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, KeysView
 
 __all__ = ["Finalizers"]
 
@@ -40,6 +40,11 @@ class Finalizers:
     def forget(self, name: str) -> None:
         """Let a name stand, whatever becomes of its present owner."""
         self._tied.pop(name, None)
+
+    @property
+    def names(self) -> KeysView[str]:
+        """The names whose owners live."""
+        return self._tied.keys()
 
     def take(self) -> tuple[str, ...]:
         """Return the names to be released now, each once."""

@@ -184,8 +184,11 @@ def read_line(fd: int) -> tuple[bytes, bytes]:
 def emit(event: Event) -> None:
     """Write an event to the client, if it still reads."""
     while len(line := json.dumps(event)) >= EVENT_BYTES:  # control characters grow sixfold
-        tail = event["stderr_tail"]
-        event = {**event, "stderr_tail": tail[len(tail) // 2 :]}
+        tail, stack = event["stderr_tail"], event["last_stack"]
+        if len(tail) >= len(stack):
+            event = {**event, "stderr_tail": tail[len(tail) // 2 :]}
+        else:  # the calls that came last stand first
+            event = {**event, "last_stack": stack[: len(stack) // 2]}
     with contextlib.suppress(BrokenPipeError):
         os.write(1, line.encode() + b"\n")
 

@@ -9,7 +9,7 @@ from asyncbridge.client import runtime
 def test_it_has_all_that_a_bridge_takes_from_it() -> None:
     """And nothing that is not there."""
     assert sorted(runtime.__all__) == [
-        "Held", "Pending", "Session", "call", "check_identifier", "dependencies", "lost_to",
+        "Held", "Pending", "Session", "call", "check_identifier", "dependencies", "lost_to", "needs_of",
         "open_arena", "origin", "random_name", "render", "ship", "write_bindings",
     ]  # fmt: skip
     for name in runtime.__all__:

@@ -115,6 +115,24 @@ async def test_what_needs_something_lost_is_refused(connected: Callable[[], Brid
 
 
 @pytest.mark.asyncio
+async def test_what_was_lost_is_said_for_as_long_as_it_is(
+    connected: Callable[[], Bridge],
+) -> None:
+    """Bindings are known here; a name that is given anew is there again."""
+    async with connected() as bridge:
+        kept = await bridge.put([1, 2], name="kept")
+        bound = bridge.send("base + 1", {"base": 1}, lifetime="eternal")
+        assert await bound == 2
+        await error_of(bridge.send(DIE))
+        for code, name in ((f"len({kept})", "kept"), ("base", "base")):
+            error = await error_of(bridge.send(code))
+            assert isinstance(error, StateLost)
+            assert error.names == (name,)
+        again = await bridge.put([3], name="kept")
+        assert await bridge.send(f"{again} + base", {"base": [4]}) == [3, 4]
+
+
+@pytest.mark.asyncio
 async def test_who_does_not_want_it_is_told(connected: Callable[[], Bridge]) -> None:
     """A command may be kept from the successor."""
     async with connected() as bridge:

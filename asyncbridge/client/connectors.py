@@ -16,7 +16,7 @@ import aiohttp
 from asyncbridge.client.options import TOKEN_FILE, check_socket, read_token
 from asyncbridge.errors import AuthenticationError, ConnectError, WorkerLost
 from asyncbridge.protocol.limits import FRAME_BYTES
-from asyncbridge.transport.contract import ChannelClosed, Link
+from asyncbridge.transport.contract import ChannelClosed, Link, NobodyThere
 from asyncbridge.transport.resumable import Dialled
 from asyncbridge.transport.streams import StreamBulk
 from asyncbridge.transport.websocket import WebSocketWire
@@ -282,11 +282,21 @@ async def open_again(
 
     Raises:
         ConnectError: That cannot be done now.
+        NobodyThere: It can never be done: the process has ended that had the socket.
     """
     try:
         return await open_wire(http, base, headers, what)
     except (aiohttp.ClientError, OSError) as error:
+        if base == UNIX_BASE and has_left(error):
+            raise NobodyThere(f"the worker ({what}) has left its socket") from error
         raise ConnectError(f"the worker ({what}) cannot be reached: {error}") from error
+
+
+def has_left(error: Exception) -> bool:
+    """Tell whether it says that no process has a Unix socket any more."""
+    return isinstance(error, aiohttp.ClientConnectorError) and isinstance(
+        error.os_error, ConnectionRefusedError | FileNotFoundError
+    )
 
 
 async def open_wire(

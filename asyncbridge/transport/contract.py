@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from asyncbridge.errors import AsyncBridgeError
+from asyncbridge.errors import AsyncBridgeError, ConnectError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.serialization.frames import Place
 
-__all__ = ["Bulk", "Channel", "ChannelClosed", "Link", "Wire"]
+__all__ = ["Bulk", "Channel", "ChannelClosed", "Link", "NobodyThere", "Wire"]
 
 
 class ChannelClosed(AsyncBridgeError):
     """The channel has ended; the text says how. It stays inside: users meet other errors."""
+
+
+class NobodyThere(ConnectError):
+    """No process has the address: whoever had it has ended. It stays inside, too."""
 
 
 class Channel(ABC):

@@ -17,7 +17,7 @@ from asyncbridge.protocol.messages import Payload, Refused
 from asyncbridge.protocol.replay import Gap, Replay
 from asyncbridge.serialization.frames import ORIGIN, DamagedFrame, Place
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.contract import Channel, ChannelClosed
+from asyncbridge.transport.contract import Channel, ChannelClosed, NobodyThere
 from asyncbridge.transport.retries import Patience
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ class Dialled(Resumable):
                 await self._rejoin(self._joined)
             except AsyncBridgeError as error:
                 self._why = str(error)
-                if attempts.are_over:
+                if attempts.are_over or isinstance(error, NobodyThere):
                     self._end(ChannelClosed(self._why))
                 self._check()
         self._changed(True)

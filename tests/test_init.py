@@ -23,8 +23,8 @@ PUBLIC = {
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
     "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
-    "RemoteProtocolError", "SerializationError", "SocketPermissionError", "SourceError", "TooLarge",
-    "TransferError", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+    "RemoteProtocolError", "SentCommand", "SerializationError", "SocketPermissionError",
+    "SourceError", "TooLarge", "TransferError", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
 }  # fmt: skip
 
 

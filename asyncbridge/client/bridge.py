@@ -132,6 +132,7 @@ class Bridge(Scripting):
             aside=_aside,
             writable=self._options.writable if writable is None else writable,
             streams=streams,
+            names=tuple(bindings) if bindings else (),
         )
         promise._attach(item)
         self._submit(item, timeout)

@@ -32,6 +32,7 @@ def connect(
     in_flight: int | None = None,
     one_hot: bool = True,
     copy: bool = False,
+    locals: bool = False,  # noqa: A002 - as Python's tracebacks say
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -73,6 +74,8 @@ def connect(
         copy: Whether arrays from 64 KiB up are copied by the call that sends them, so that they
             may be changed right after it. It holds up the caller: by default they must not be
             changed until their command has started. ``send`` and ``put`` take it for one command.
+        locals: Whether a ``RemoteError`` tells the variables of its frames, each by a short
+            ``repr``. Never by default: they may hold data and secrets, which then stand in logs.
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
@@ -99,5 +102,6 @@ def connect(
             in_flight=in_flight,
             one_hot=one_hot,
             copy=copy,
+            locals=locals,
         )
     )

@@ -242,6 +242,7 @@ class BridgeLife:
             ended=self._ended,
             kill=None if worker.kind == "attached" else worker.kill_process,
             limits=self._options.limits,
+            locals=self._options.locals,
         )
         try:
             await session.open()

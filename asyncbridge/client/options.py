@@ -62,6 +62,7 @@ class Options:
         in_flight: Bytes of large arrays that may be on the way at once, in each direction.
         one_hot: Whether large one-hot matrices are sent as the columns of their ones.
         copy: Whether large arrays are copied by the call that sends them.
+        locals: Whether errors tell the variables of their frames.
     """
 
     url: str | None = None
@@ -88,6 +89,7 @@ class Options:
 
     one_hot: bool = True
     copy: bool = False
+    locals: bool = False
 
 
 def resolve(
@@ -107,6 +109,7 @@ def resolve(
     in_flight: int | None = None,
     one_hot: bool = True,
     copy: bool = False,
+    locals: bool = False,  # noqa: A002 - as ``connect`` has it
 ) -> Options:
     """Fill in what was not given.
 
@@ -121,6 +124,7 @@ def resolve(
     check_flag("writable", writable)
     check_flag("one_hot", one_hot)
     check_flag("copy", copy)
+    check_flag("locals", locals)
     environ = os.environ
     url = url or environ.get("ASYNCBRIDGE_URL") or None
     if isinstance(backend, Auto):
@@ -144,6 +148,7 @@ def resolve(
         in_flight=in_flight or bytes_of_environment(IN_FLIGHT_VARIABLE) or DEFAULT_IN_FLIGHT,
         one_hot=one_hot,
         copy=copy,
+        locals=locals,
     )
 
 

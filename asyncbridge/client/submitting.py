@@ -57,6 +57,7 @@ class Submitting(ABC):
         kill: Kills the worker; None where that is not ours to do.
         arena: This side's shared memory, if there is any; the session closes it.
         limits: How much it moves.
+        locals: Whether errors tell the variables of their frames.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Submitting(ABC):
         kill: Callable[[], None] | None = None,
         arena: Arena | None = None,
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
+        locals: bool = False,  # noqa: A002 - as ``connect`` has it
     ) -> None:
         self._transfers = Transfers(
             link.bulk,
@@ -88,6 +90,7 @@ class Submitting(ABC):
             client=f"asyncbridge pid {os.getpid()}",
             arena=self._transfers.arena_name,
             largest=limits.largest,
+            locals=locals,
             backlog=backlog,
         )
         self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from asyncbridge.errors import QueueFull as QueueFull
     from asyncbridge.errors import RemoteError as RemoteError
     from asyncbridge.errors import RemoteProtocolError as RemoteProtocolError
+    from asyncbridge.errors import SentCommand as SentCommand
     from asyncbridge.errors import SerializationError as SerializationError
     from asyncbridge.errors import SocketPermissionError as SocketPermissionError
     from asyncbridge.errors import SourceError as SourceError
@@ -76,9 +77,9 @@ _HOMES = {
         "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
         "ConnectError", "DeadlockError", "DecodeError", "DependencyError", "IdentifierError",
         "LocalProtocolError", "ProtocolError", "ProtocolVersionError", "QueueFull",
-        "RemoteError", "RemoteProtocolError", "SerializationError", "SocketPermissionError",
-        "SourceError", "StateLost", "TooLarge", "TransferError", "WorkerError", "WorkerLost",
-        "WorkerStartError", "WrongLoopError",
+        "RemoteError", "RemoteProtocolError", "SentCommand", "SerializationError",
+        "SocketPermissionError", "SourceError", "StateLost", "TooLarge", "TransferError",
+        "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
     ),
     "asyncbridge.lifetime": ("Binding",),
     "asyncbridge.models.mirrors.events": (
@@ -113,9 +114,9 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
     "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
-    "RemoteProtocolError", "SerializationError", "SocketPermissionError",
-    "SourceError", "StateLost", "TooLarge", "TransferError", "WorkerError", "WorkerLost",
-    "WorkerStartError", "WrongLoopError",
+    "RemoteProtocolError", "SentCommand", "SerializationError",
+    "SocketPermissionError", "SourceError", "StateLost", "TooLarge", "TransferError",
+    "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
 ]
 # fmt: on
 

@@ -26,15 +26,18 @@ peer's, ``Worker…`` is the process at the other end.
     │   ├── WorkerStartError      the worker did not come up
     │   └── WorkerLost            the worker's process ended
     └── RemoteError               code raised in the worker
+        ├── RemoteValueError …    one for each built-in exception, which it is too:
+        │                         ``except ValueError`` catches it (``remote_errors.py``)
         └── DependencyError       not run: a command it depends on had failed
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "AsyncBridgeError",
@@ -52,6 +55,7 @@ __all__ = [
     "QueueFull",
     "RemoteError",
     "RemoteProtocolError",
+    "SentCommand",
     "SerializationError",
     "SocketPermissionError",
     "SourceError",
@@ -268,17 +272,42 @@ class StateLost(WorkerLost):
         return error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentCommand:
+    """A command as its client knows it.
+
+    Attributes:
+        id: Its number in its session; 0 if it was refused before it had one.
+        code: Its source, as it was sent.
+        bindings: The names of its bindings.
+        name: What a person called it; may be empty.
+        sent_from: The line that sent it, ``file:line, in function``; may be empty.
+    """
+
+    id: int
+    code: str = field(default="", repr=False)
+    bindings: tuple[str, ...] = ()
+    name: str = ""
+    sent_from: str = ""
+
+
 class RemoteError(AsyncBridgeError):
     """Code raised in the worker; the text reads as one traceback.
+
+    Where the remote exception is one of Python's own, or of a class that is derived from one,
+    this is one of that type too: ``except ValueError`` catches it.
 
     Attributes:
         type: The remote exception's qualified type name, such as ``"ValueError"``.
         message: Its message, cut by the worker to a bounded size.
-        frames: The remote frames, outermost first, as data.
+        frames: The remote frames, outermost first: file, line number, function, source line.
         cause: The remote exception's own cause, as another ``RemoteError``.
         notes: The remote exception's notes.
-        command: Id of the command that raised.
+        command: The command that raised; None for a cause.
         subjects: Names, in the worker, of the objects it was raised in, innermost first.
+        locals: For each frame its variables' short ``repr`` by name, if the bridge asked for
+            them (``connect(locals=True)``).
+        full_text: The text with the frames that ``str(error)`` only counts.
     """
 
     def __init__(
@@ -286,14 +315,18 @@ class RemoteError(AsyncBridgeError):
         type: str,  # noqa: A002 - the field's own word
         message: str,
         *,
-        frames: Sequence[Any] = (),
+        frames: Sequence[tuple[str, int, str, str]] = (),
         cause: RemoteError | None = None,
         notes: Sequence[str] = (),
-        command: int | None = None,
+        command: SentCommand | None = None,
         subjects: Sequence[str] = (),
+        locals: Sequence[Mapping[str, str]] = (),  # noqa: A002 - as Python's tracebacks say
         text: str = "",
+        full_text: str = "",
     ) -> None:
-        super().__init__(text or f"{type}: {message}")
+        text = text or f"{type}: {message}"
+        # Not super(): a built-in among the bases reads a meaning into what it is given.
+        Exception.__init__(self, text)
         self.type = type
         self.message = message
         self.frames = tuple(frames)
@@ -301,17 +334,44 @@ class RemoteError(AsyncBridgeError):
         self.notes = tuple(notes)
         self.command = command
         self.subjects = tuple(subjects)
-        if cause is not None:
-            self.__cause__ = cause
+        self.locals = tuple(locals)
+        self.full_text = full_text or text
+        self.__cause__ = cause
+        self._put({})
+
+    def _put(self, details: Mapping[str, str | int]) -> None:
+        """Set attributes of the built-in's own, such as ``errno``; copies have them too."""
+        self._details = dict(details)
+        for name, value in details.items():
+            setattr(self, name, value)
+
+    def __str__(self) -> str:
+        # Those of some built-ins make a text of their own attributes.
+        return str(self.args[0])
 
     def __repr__(self) -> str:
         # One line: asyncio shows it in a promise's repr, above the whole text.
         first = self.message.partition("\n")[0]
         return f"{type(self).__name__}({f'{self.type}: {first}'[:200]!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
 
 class DependencyError(RemoteError):
     """The command was not run, because one that it depends on had failed (its cause)."""
+
+
+def _restored(
+    cls: type[RemoteError], args: tuple[object, ...], state: Mapping[str, Any]
+) -> RemoteError:
+    """Build a copy."""
+    error = cls("", "")  # not __new__: Python finds that of a built-in, and refuses it
+    Exception.__init__(error, *args)
+    error.__dict__.update(state)
+    error.__cause__ = error.cause
+    error._put(state["_details"])
+    return error
 
 
 def _with_tail(message: str, tail: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asyncbridge.client import options
+from asyncbridge.client import options, tracebacks
 from asyncbridge.protocol import messages
 from asyncbridge.serialization.rows import TAGS
 from asyncbridge.transport import leases, sizes
@@ -116,7 +116,7 @@ def test_links_and_paths_lead_somewhere(document: Path) -> None:
 def test_the_readme_names_every_variable() -> None:
     """The table of settings has the variables that the client reads, and no others."""
     variable = re.compile(r"ASYNCBRIDGE_[A-Z_]*[A-Z]")
-    files = (options.__file__, leases.__file__, sizes.__file__)
+    files = (options.__file__, leases.__file__, sizes.__file__, tracebacks.__file__)
     source = "".join(Path(file).read_text(encoding="utf-8") for file in files)
     table = "".join(re.findall(r"^\|.*\n", (ROOT / "README.md").read_text(), re.MULTILINE))
     assert set(variable.findall(table)) == set(variable.findall(source))

@@ -23,9 +23,9 @@ PUBLIC = {
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
     "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
-    "RemoteProtocolError", "SerializationError", "SocketPermissionError", "SourceError",
-    "StateLost", "TooLarge",
-    "TransferError", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+    "RemoteProtocolError", "SentCommand", "SerializationError", "SocketPermissionError",
+    "SourceError", "StateLost", "TooLarge", "TransferError", "WorkerError", "WorkerLost",
+    "WorkerStartError", "WrongLoopError",
 }  # fmt: skip
 
 

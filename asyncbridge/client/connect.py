@@ -34,6 +34,7 @@ def connect(
     one_hot: bool = True,
     copy: bool = False,
     restart: RestartWhen | Restart = "on-failure",
+    locals: bool = False,  # noqa: A002 - as Python's tracebacks say
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -79,6 +80,8 @@ def connect(
             ``"on-failure"``, ``"always"``, ``"never"``, or a ``Restart`` with limits of its own.
             Commands that provably never started go to the successor, as far as they need nothing
             that was lost.
+        locals: Whether a ``RemoteError`` tells the variables of its frames, each by a short
+            ``repr``. Never by default: they may hold data and secrets, which then stand in logs.
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
@@ -106,5 +109,6 @@ def connect(
             one_hot=one_hot,
             copy=copy,
             restart=restart,
+            locals=locals,
         )
     )

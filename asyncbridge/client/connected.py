@@ -133,6 +133,7 @@ class Connected:
             answers=self._states.answers,
             newest=0 if self._session is None else self._session.newest,
             limits=self._options.limits,
+            locals=self._options.locals,
         )
         try:
             await session.open()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from asyncbridge.client.tracebacks import plain, whole_wanted, written
 from asyncbridge.errors import (
     AsyncBridgeError,
     DecodeError,
     DependencyError,
     ProtocolError,
     RemoteError,
+    SentCommand,
     TooLarge,
     WorkerLost,
     WorkerStartError,
 )
+from asyncbridge.remote_errors import known_details, remote_class
 
 if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
@@ -52,26 +55,29 @@ def start_error(fault: Fault) -> WorkerStartError:
     )
 
 
-def remote_error(message: Failed, *, origin: str, label: str) -> RemoteError:
+def remote_error(
+    message: Failed, command: SentCommand, *, because: SentCommand | None = None
+) -> RemoteError:
     """Build the exception for a command's failure.
 
     Args:
         message: The worker's notification.
-        origin: Where in the client the command was sent, ``file:line, in function``.
-        label: What a person would call the command.
+        command: The command that failed.
+        because: What is known of the command whose failure is the reason.
     """
+    fault = message.fault
     if message.because is None:
-        return _build(message.fault, command=message.id, origin=origin, label=label)
-    cause = _build(message.fault, command=message.because, origin="", label="")
-    what = label or f"command {message.id}"
+        return _build(fault, command)
+    cause = _build(fault, because or SentCommand(id=message.because), origin="")
+    what = command.name or f"command {command.id}"
     return DependencyError(
-        message.fault.type,
-        message.fault.message,
-        command=message.id,
+        fault.type,
+        fault.message,
+        command=command,
         cause=cause,
-        subjects=message.fault.subjects,
+        subjects=fault.subjects,
         text=f"{what} was not run, because command {message.because}, which it depends on, "
-        f"failed: {message.fault.type}: {message.fault.message}",
+        f"failed: {plain(f'{fault.type}: {fault.message}')}",
     )
 
 
@@ -85,6 +91,7 @@ def dependency_error(item: Pending, failed: Pending) -> DependencyError:
         "CancelledError" if reason is None else type(reason).__name__,
         "" if reason is None else str(reason),
         cause=cause,
+        command=item.sent(),
         text=f"{what} was not run, because {other}, which it depends on, {why}",
     )
     error.__cause__ = reason
@@ -107,9 +114,23 @@ def lost_error(item: Pending, error: AsyncBridgeError, phase: Phase) -> AsyncBri
     return error.because(f"the command ran for more than {limit:g} s (run_timeout)")
 
 
-def _build(fault: Fault, *, command: int | None, origin: str, label: str) -> RemoteError:
-    cause = None if fault.cause is None else _build(fault.cause, command=None, origin="", label="")
-    error = RemoteError(
+def _build(fault: Fault, command: SentCommand | None, *, origin: str | None = None) -> RemoteError:
+    """Build the exception for a fault, and for its causes.
+
+    Args:
+        fault: The worker's data.
+        command: The command that it belongs to; None for a cause.
+        origin: The place to be told in its text; None for that of the command.
+    """
+    cause = None if fault.cause is None else _build(fault.cause, None)
+    if origin is None:
+        origin = "" if command is None else command.sent_from
+    label = "" if command is None else command.name
+    full_text = written(fault, origin=origin, label=label, whole=True)
+    as_it_is = whole_wanted() or not fault.folds
+    text = full_text if as_it_is else written(fault, origin=origin, label=label, whole=False)
+    kind = remote_class(fault.type, fault.base)
+    error = kind(
         fault.type,
         fault.message,
         frames=fault.frames,
@@ -117,18 +138,11 @@ def _build(fault: Fault, *, command: int | None, origin: str, label: str) -> Rem
         notes=fault.notes,
         command=command,
         subjects=fault.subjects,
-        text=_text(fault, origin, label),
+        locals=[dict(variables) for variables in fault.locals],
+        text=text,
+        full_text=full_text,
     )
+    error._put(known_details(kind, fault.details, text))
     for note in fault.notes:
-        error.add_note(note)
+        error.add_note(plain(note))
     return error
-
-
-def _text(fault: Fault, origin: str, label: str) -> str:
-    lines = [f"{fault.type}: {fault.message}"]
-    if origin:
-        lines.append(f"  {label or 'a command'} was sent from {origin}")
-    if fault.text:
-        lines.append("  and raised in the worker:")
-        lines.extend(f"    {line}" for line in fault.text.rstrip().splitlines())
-    return "\n".join(lines)

@@ -64,6 +64,7 @@ class Options:
         one_hot: Whether large one-hot matrices are sent as the columns of their ones.
         copy: Whether large arrays are copied by the call that sends them.
         restart: What becomes of the bridge when a worker that was started for it ends.
+        locals: Whether errors tell the variables of their frames.
     """
 
     url: str | None = None
@@ -91,6 +92,7 @@ class Options:
     one_hot: bool = True
     copy: bool = False
     restart: Restart = field(default_factory=Restart)
+    locals: bool = False
 
 
 def resolve(
@@ -111,6 +113,7 @@ def resolve(
     one_hot: bool = True,
     copy: bool = False,
     restart: object = "on-failure",
+    locals: bool = False,  # noqa: A002 - as ``connect`` has it
 ) -> Options:
     """Fill in what was not given.
 
@@ -125,6 +128,7 @@ def resolve(
     check_flag("writable", writable)
     check_flag("one_hot", one_hot)
     check_flag("copy", copy)
+    check_flag("locals", locals)
     environ = os.environ
     url = url or environ.get("ASYNCBRIDGE_URL") or None
     if isinstance(backend, Auto):
@@ -149,6 +153,7 @@ def resolve(
         one_hot=one_hot,
         copy=copy,
         restart=restart_of(restart),
+        locals=locals,
     )
 
 

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client.rejections import UnhandledRejection
-from asyncbridge.errors import DecodeError, RemoteError
+from asyncbridge.errors import DecodeError, RemoteError, SentCommand
 from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.promise.times import Times
@@ -108,7 +108,7 @@ class Pending:
         aside: bool = False,
         writable: bool = False,
         streams: Sequence[Source] = (),
-        names: Sequence[str] = (),
+        names: tuple[str, ...] = (),
         requeue: bool = True,
         run_timeout: float | None = None,
     ) -> None:
@@ -131,6 +131,7 @@ class Pending:
         self.dependents: list[Pending] = []
         self.annotate = annotate
         self.origin = origin
+        self.names = names
         # A small value travels with its command: nothing would pass it.
         self.aside = aside and bindings is not None and bindings.size >= BULK_THRESHOLD
         self.writable = writable
@@ -285,6 +286,16 @@ class Pending:
             self.annotate(error)
         except Exception:
             log.exception("annotate= of %s failed", self.label or f"command {self.id}")
+
+    def sent(self) -> SentCommand:
+        """Return what errors tell of the command."""
+        return SentCommand(
+            id=self.id,
+            code=self.code,
+            bindings=self.names,
+            name=self.label,
+            sent_from=self.origin,
+        )
 
     def depend(self) -> None:
         """Let those it depends on know of it, for as long as they have no outcome."""

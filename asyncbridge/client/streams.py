@@ -101,7 +101,8 @@ class Streams:
         for pump in self._pumps.get(item.id, []):
             if pump.error is not None:
                 return source_error(item, pump, pump.error)
-        error = faults.remote_error(message, origin=item.origin, label=item.label)
+        because = next((other.sent() for other in item.after if other.id == message.because), None)
+        error = faults.remote_error(message, item.sent(), because=because)
         item.explain(error)
         return error
 

@@ -63,6 +63,7 @@ class Submitting(ABC):
         newest: The highest id that a command of the bridge has had.
         arena: This side's shared memory, if there is any; the session closes it.
         limits: How much it moves.
+        locals: Whether errors tell the variables of their frames.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Submitting(ABC):
         newest: int = 0,
         arena: Arena | None = None,
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
+        locals: bool = False,  # noqa: A002 - as ``connect`` has it
     ) -> None:
         self._transfers = Transfers(
             link.bulk,
@@ -96,6 +98,7 @@ class Submitting(ABC):
             client=f"asyncbridge pid {os.getpid()}",
             arena=self._transfers.arena_name,
             largest=limits.largest,
+            locals=locals,
             backlog=backlog,
         )
         self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()

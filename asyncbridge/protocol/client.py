@@ -60,12 +60,14 @@ class ClientProtocol:
         client: str = "",
         arena: str = "",
         largest: int = 0,
+        locals: bool = False,  # noqa: A002 - the message's field
         backlog: Bound = DEFAULT_BACKLOG,
     ) -> None:
         self.session = session
         self.client = client
         self.arena = arena
         self.largest = largest
+        self.locals = locals
         self.state = ConnectionState.IDLE
         self.worker_state: m.WorkerState = "importing"
         self.welcome: m.Welcome | None = None
@@ -114,6 +116,7 @@ class ClientProtocol:
                 client=self.client,
                 arena=self.arena,
                 largest=self.largest,
+                locals=self.locals,
             )
         )
 

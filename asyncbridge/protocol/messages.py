@@ -40,6 +40,7 @@ class Hello:
     Attributes:
         arena: The name of its folder of shared memory; empty when it has none.
         largest: Bytes of the largest value that it takes; 0 for any.
+        locals: Whether it wants errors to tell the variables of their frames.
     """
 
     oldest: int
@@ -48,6 +49,7 @@ class Hello:
     client: str = ""
     arena: str = ""
     largest: int = 0
+    locals: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,8 @@ class Engine:
         self._started_at = time.time()
         self._pid = os.getpid()
         self._backend_fault: Fault | None = None  # the GPU thread's view of ``fault``
+        # What a command's bindings stood for at its end, for a client that wants its errors so.
+        self._left: dict[str, object] = {}
         if output is not None:
             for descriptor in output.filenos():
                 loop.add_reader(descriptor, self._read_output)
@@ -235,6 +237,7 @@ class Engine:
 
     def _tell_outcome(self, job: Job, outcome: Outcome[Payload | Draft]) -> None:
         self._drain(job)
+        left, self._left = self._left, {}
         error = outcome.error if isinstance(outcome, Error) else None
         stopped = was_stopped(job.stop, error)
         if job.stop.overdue and (stopped or job.stop.told):
@@ -251,7 +254,12 @@ class Engine:
         if isinstance(outcome, Error):
             # Whatever the error does when it is looked at, it must be told.
             capture(self._explain, outcome.error)
-            fault = describe(outcome.error, name_of=self.namespace.name_of)
+            fault = describe(
+                outcome.error,
+                name_of=self.namespace.name_of,
+                variables=left if job.peer.locals else None,
+            )
+            left.clear()
             release(outcome.error)
             self._fail(job, fault, None)
             return
@@ -286,7 +294,10 @@ class Engine:
             raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
         try:
             with flowing(job.flows, bindings, self._post) as bindings:
-                result = self.namespace.run(command.code, bindings, lifetime=command.lifetime)
+                left = self._left if job.peer.locals else None
+                result = self.namespace.run(
+                    command.code, bindings, lifetime=command.lifetime, left=left
+                )
         except Exception as error:
             capture(self.backend.clean, error, command.code, bindings)
             raise

@@ -59,6 +59,7 @@ class Namespace:
         bindings: Mapping[str, object] = _NOTHING,
         *,
         lifetime: str = "command",
+        left: dict[str, object] | None = None,
     ) -> object:
         """Run a command's code and return the value of its last expression, else None.
 
@@ -71,6 +72,7 @@ class Namespace:
             code: Python source, whose frames are named after a hash of it.
             bindings: Names to set before the code runs.
             lifetime: ``"command"`` or ``"eternal"``.
+            left: Takes what the bindings' names stand for when the code has ended.
 
         Raises:
             IdentifierError: A binding's name is refused.
@@ -90,6 +92,8 @@ class Namespace:
             return program.run(self._scope)
         finally:
             self._index = None
+            if left is not None:
+                left.update({name: self._scope[name] for name in before if name in self._scope})
             if lifetime == "command":
                 self._put_back(before)
 

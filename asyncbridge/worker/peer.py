@@ -70,6 +70,7 @@ class Peer:
 
     Attributes:
         largest: Bytes of the largest value that the client takes, 0 for any.
+        locals: Whether the client wants errors to tell the variables of their frames.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Peer:
         largest: int = 0,
     ) -> None:
         self.largest = 0
+        self.locals = False
         self.buffers = Buffers(self.notify, arena=arena, room=room, largest=largest)
         self._engine = engine
         self._channel = channel
@@ -268,6 +270,7 @@ class Peer:
     def _meet(self, hello: Hello) -> None:
         """Take what the client says of itself; share memory with it, if this process can."""
         self.largest = hello.largest
+        self.locals = hello.locals
         met = self.buffers.meet(hello.arena)
         if met is not None:
             self._protocol.arena, self._protocol.proof = met

@@ -178,7 +178,8 @@ class Call:
     def _failed_at(self, error: RemoteError) -> Origin | None:
         """Return where the failed mirror was made or called: not this one's, if it was not run."""
         if isinstance(error, DependencyError):
-            failed = self._cause_with(None if error.cause is None else error.cause.command)
+            culprit = None if error.cause is None else error.cause.command
+            failed = self._cause_with(None if culprit is None else culprit.id)
             # That one may not have been run either, and then knows whose failure it was.
             self.origin = None if failed is None else failed.origin
             self.sent = "" if failed is None else failed.sent

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from asyncbridge.client.faults import remote_error
-from asyncbridge.errors import DependencyError, RemoteError
+from asyncbridge.errors import DependencyError, RemoteError, SentCommand
 from asyncbridge.protocol.messages import Failed, Fault
 
 FAULT = Fault(
@@ -13,11 +15,19 @@ FAULT = Fault(
     subjects=("model",),
     text="Traceback (most recent call last):\n  f()\n  ~^^\nValueError: no\n",
 )
+COMMAND = SentCommand(id=3, code="f()", bindings=("x",))
+FOLDED = Fault(
+    type="ValueError",
+    message="no",
+    text="Traceback:\n  a\n  b\n  c\n  d\nValueError: no",
+    folds=((1, 2, "  ... 1 frame in keras"), (4, 1, "  ... 1 frame in numpy")),
+)
 
 
 def test_the_text_reads_from_the_client_to_the_worker() -> None:
     """What, where it was sent, then the worker's own traceback, indented."""
-    error = remote_error(Failed(id=3, fault=FAULT), origin="app.py:7, in main", label="model.fit")
+    command = SentCommand(id=3, name="model.fit", sent_from="app.py:7, in main")
+    error = remote_error(Failed(id=3, fault=FAULT), command)
     assert str(error).splitlines() == [
         "ValueError: no",
         "  model.fit was sent from app.py:7, in main",
@@ -31,39 +41,104 @@ def test_the_text_reads_from_the_client_to_the_worker() -> None:
 
 def test_everything_of_the_fault_is_there_as_data() -> None:
     """With the cause as an exception's cause, and notes as notes."""
-    error = remote_error(Failed(id=3, fault=FAULT), origin="", label="")
-    assert type(error) is RemoteError
-    assert (error.type, error.message, error.command) == ("ValueError", "no", 3)
+    error = remote_error(Failed(id=3, fault=FAULT), COMMAND)
+    assert (error.type, error.message, error.command) == ("ValueError", "no", COMMAND)
     assert error.frames == FAULT.frames
     assert error.subjects == ("model",)
     assert error.__notes__ == ["look here"]
     assert isinstance(error.__cause__, RemoteError)
     assert error.__cause__ is error.cause
     assert error.cause is not None
-    assert error.cause.type == "KeyError"
+    assert (error.cause.type, error.cause.command) == ("KeyError", None)
 
 
 def test_a_command_without_a_label_is_a_command() -> None:
     """The origin stands in any case."""
-    error = remote_error(Failed(id=3, fault=FAULT), origin="app.py:7, in main", label="")
+    command = SentCommand(id=3, sent_from="app.py:7, in main")
+    error = remote_error(Failed(id=3, fault=FAULT), command)
     assert "  a command was sent from app.py:7, in main" in str(error)
 
 
 def test_a_dependent_names_the_command_that_failed() -> None:
-    """It is a DependencyError whose cause is that one's error."""
-    error = remote_error(Failed(id=5, fault=FAULT, because=3), origin="o", label="evaluate")
+    """It is a DependencyError whose cause is that one's error, with what is known of that one."""
+    command = SentCommand(id=5, name="evaluate", sent_from="o")
+    error = remote_error(Failed(id=5, fault=FAULT, because=3), command, because=COMMAND)
     assert isinstance(error, DependencyError)
+    assert not isinstance(error, ValueError)
     assert str(error) == (
         "evaluate was not run, because command 3, which it depends on, failed: ValueError: no"
     )
-    assert error.command == 5
+    assert error.command is command
     assert isinstance(error.__cause__, RemoteError)
-    assert error.__cause__.command == 3
+    assert error.__cause__.command is COMMAND
 
 
-def test_a_type_that_python_has_here_too_stays_a_remote_error() -> None:
-    """Nothing that the worker says becomes a class."""
-    fault = Fault(type="KeyboardInterrupt", message="")
-    error = remote_error(Failed(id=1, fault=fault), origin="", label="")
-    assert type(error) is RemoteError
-    assert str(error) == "KeyboardInterrupt: "
+def test_a_dependent_of_an_unknown_command_has_its_number() -> None:
+    """That one may have been another process's."""
+    error = remote_error(Failed(id=5, fault=FAULT, because=3), SentCommand(id=5))
+    assert error.cause is not None
+    assert error.cause.command == SentCommand(id=3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault(type="ValueError", message=""), ValueError),
+        (Fault(type="mine.Own", message="", base="KeyError"), KeyError),
+        (Fault(type="ModuleNotFoundError", message=""), ImportError),
+    ],
+)
+def test_an_error_is_of_the_built_in_type_too(fault: Fault, kind: type[Exception]) -> None:
+    """By its own name, or by the nearest base that the worker tells."""
+    error = remote_error(Failed(id=1, fault=fault), COMMAND)
+    assert isinstance(error, RemoteError)
+    assert isinstance(error, kind)
+    assert error.type == fault.type
+
+
+@pytest.mark.parametrize("name", ["KeyboardInterrupt", "StopIteration", "os.system", "Exception"])
+def test_a_type_that_is_not_in_the_table_is_text(name: str) -> None:
+    """Nothing that the worker says becomes a class, by its type or its base."""
+    for fault in Fault(type=name, message=""), Fault(type="x", message="", base=name):
+        error = remote_error(Failed(id=1, fault=fault), COMMAND)
+        assert type(error) is RemoteError
+        assert str(error) == f"{fault.type}: "
+
+
+def test_an_os_error_has_its_number() -> None:
+    """What the worker tells of it stands where Python has it."""
+    details = (("errno", "2"), ("filename", "/x"), ("characters_written", "3"))
+    fault = Fault(type="FileNotFoundError", message="[Errno 2]", details=details)
+    error = remote_error(Failed(id=1, fault=fault), COMMAND)
+    assert isinstance(error, FileNotFoundError)
+    assert (error.errno, error.filename, error.strerror) == (2, "/x", None)
+    assert str(error) == "FileNotFoundError: [Errno 2]"
+
+
+def test_folded_frames_are_counted_and_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text has a line for each run of them; full_text, and the variable, have them all."""
+    monkeypatch.delenv("ASYNCBRIDGE_FULL_TRACEBACK", raising=False)
+    error = remote_error(Failed(id=1, fault=FOLDED), COMMAND)
+    assert [line.strip() for line in str(error).splitlines()] == [
+        "ValueError: no",
+        "and raised in the worker:",
+        "Traceback:",
+        "... 1 frame in keras",
+        "c",
+        "... 1 frame in numpy",
+        "ValueError: no",
+    ]
+    monkeypatch.setenv("ASYNCBRIDGE_FULL_TRACEBACK", "1")
+    assert str(remote_error(Failed(id=1, fault=FOLDED), COMMAND)) == error.full_text
+    assert [line.strip() for line in error.full_text.splitlines()][2:7] == [
+        *("Traceback:", "a", "b", "c", "d"),
+    ]
+
+
+def test_notes_and_variables_come_along() -> None:
+    """Notes as Python's own, without what steers a terminal; variables by frame."""
+    fault = Fault(type="E", message="", notes=("\x1b[2Jgone",), locals=((("x", "1"),), ()))
+    error = remote_error(Failed(id=1, fault=fault), COMMAND)
+    assert error.notes == ("\x1b[2Jgone",)
+    assert error.__notes__ == ["\\x1b[2Jgone"]
+    assert error.locals == ({"x": "1"}, {})

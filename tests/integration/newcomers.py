@@ -216,6 +216,6 @@ def _kept(lines: list[str]) -> list[str]:
             indent, is_ours = len(frame[1]), frame[2] == __file__ or frame[2][0] == "<"
         elif len(line) - len(line.lstrip()) <= indent or not line.strip():
             indent, is_ours = -1, True
-        if is_ours and set(line) - set(" ~^") and line.strip():
+        if is_ours and set(line) - set(" ~^") and not line.strip().startswith("... "):
             kept.append(line.rstrip())
     return kept

@@ -15,7 +15,7 @@ import pytest
 
 from asyncbridge.client.current import enter, leave
 from asyncbridge.codegen import Node, render
-from asyncbridge.errors import DependencyError, RemoteError
+from asyncbridge.errors import DependencyError, RemoteError, SentCommand
 from asyncbridge.models.mirrors.sending import current_bridge
 from asyncbridge.promise import Promise
 from asyncbridge.promise.output import OutputLog
@@ -170,7 +170,7 @@ class RecordingBridge:
             return
         error = faults.get(item.label) if because is None else self._unrun(item, because)
         assert error is not None
-        error.command = item.id
+        error.command = SentCommand(id=item.id)
         self._faults[item.id] = error
         item.annotate(error)
         item.promise.set_exception(error)
@@ -196,7 +196,8 @@ class RecordingBridge:
     def _unrun(self, item: Sent, because: int | None) -> DependencyError:
         assert because is not None
         root = self._faults[because]
-        cause = RemoteError(root.type, root.message, command=because, subjects=root.subjects)
+        command = SentCommand(id=because)
+        cause = RemoteError(root.type, root.message, command=command, subjects=root.subjects)
         return DependencyError(root.type, root.message, cause=cause, subjects=root.subjects)
 
     def forget(self) -> None:

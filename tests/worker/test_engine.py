@@ -45,6 +45,7 @@ class Notes(Peer):
     def __init__(self, engine: Engine, session: str = "s") -> None:
         self.told: list[tuple[Any, ...]] = []
         self.largest = 0
+        self.locals = False
         self.failures = FailureLog()
         self._engine = engine
         self._name = session

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbridge.outcome import Error, capture
-from asyncbridge.worker import faults
+from asyncbridge.worker import faults, frames, guards
 from asyncbridge.worker.faults import describe, release
 from asyncbridge.worker.namespace import NAMESPACE_NAME, Namespace
 
@@ -140,7 +140,7 @@ def test_syntax_error_in_a_long_line(namespace: Namespace) -> None:
     """A long line is cut, and gets no caret in a wrong place."""
     fault = fault_of(namespace, "x = [" + "1, " * 5000 + "= ]")
 
-    assert len(fault.text) < 2 * faults.LINE_LIMIT
+    assert len(fault.text) < 2 * guards.LINE_LIMIT
     assert "bytes left out" in fault.text
     assert "^" not in fault.text
     assert fault.text.endswith("SyntaxError: invalid syntax")
@@ -150,8 +150,8 @@ def test_long_source_line(namespace: Namespace) -> None:
     """A long source line is cut, in the frames and in the text."""
     fault = fault_of(namespace, "x = 1 / 0, [" + "1, " * 5000 + "]")
 
-    assert len(fault.frames[0][3]) <= faults.LINE_LIMIT
-    assert len(fault.text) < 2 * faults.LINE_LIMIT
+    assert len(fault.frames[0][3]) <= guards.LINE_LIMIT
+    assert len(fault.text) < 2 * guards.LINE_LIMIT
 
 
 def test_worker_s_own_error(namespace: Namespace) -> None:
@@ -187,7 +187,7 @@ def test_many_frames(namespace: Namespace) -> None:
     fault = fault_of(namespace, "def f():\n    g()\ndef g():\n    f()\nf()")
 
     assert fault.type == "RecursionError"
-    assert len(fault.frames) == faults.FRAME_LIMIT
+    assert len(fault.frames) == frames.FRAME_LIMIT
     assert fault.frames[0][2] == "<module>"
     assert "\n  [frames left out: " in fault.text
 

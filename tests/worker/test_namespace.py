@@ -403,3 +403,12 @@ def test_close() -> None:
 
     second.close()
     assert NAMESPACE_NAME not in sys.modules
+
+
+def test_what_bindings_are_at_the_end(namespace: Namespace) -> None:
+    """Who asks for it is told what their names stood for when the code ended, or failed."""
+    left: dict[str, object] = {}
+    with pytest.raises(ZeroDivisionError):
+        namespace.run("x += 1\ndel y\nx / 0", {"x": 1, "y": 2}, left=left)
+    assert left == {"x": 2}
+    assert namespace.names() == ()

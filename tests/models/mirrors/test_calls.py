@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from asyncbridge import models as keras
-from asyncbridge.errors import DependencyError, RemoteError
+from asyncbridge.errors import DependencyError, RemoteError, SentCommand
 from asyncbridge.models.mirrors.calls import Call
 from asyncbridge.models.mirrors.mirror import Mirror
 from asyncbridge.promise import Promise
@@ -188,7 +188,7 @@ async def test_a_dependents_note_tells_what_failed(bridge: RecordingBridge) -> N
     inner = Part()
     promise = Part(inner).go()
     bridge.sent[0].annotate(error := fault())
-    error.command = 1
+    error.command = SentCommand(id=1)
     bridge.sent[0].promise.set_exception(error)
     bridge._faults[1] = error
     await bridge.work()

@@ -1,0 +1,162 @@
+"""The variables of an error's frames by short ``repr``, for a client that has asked for them.
+
+They run the user's code: in a thread of their own, which is waited for only so long, and where
+whatever they raise stays.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+import itertools
+import reprlib
+import threading
+import time
+from functools import partial
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncbridge.worker.folding import room_of
+from asyncbridge.worker.guards import LINE_LIMIT, attempt, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import FrameType
+
+__all__ = ["Variables"]
+
+VARIABLE_LIMIT: Final = 16
+"""Variables of one frame."""
+FRAMES_READ: Final = 12
+"""Frames of one traceback, the innermost, whose variables are told."""
+REPR_LIMIT: Final = 160
+"""Bytes of one ``repr``."""
+SECONDS: Final = 1.0
+"""How long all variables of one error may take."""
+TOO_LATE: Final = "<repr() took too long>"
+FAILED: Final = "<repr() failed>"
+
+
+class Variables:
+    """Reads the variables of one error's frames, its causes' included.
+
+    Args:
+        gone: What stood in the scope that all commands share, while the code ran.
+        seconds: How long all of it may take.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        gone: Mapping[str, object],
+        *,
+        seconds: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._gone = gone
+        self._clock = clock
+        self._deadline = clock() + seconds
+
+    def of(self, frames: Sequence[FrameType]) -> list[dict[str, str]]:
+        """Return the variables of each frame by name; of a framework's frames none.
+
+        Args:
+            frames: Outermost first.
+        """
+        first = len(frames) - FRAMES_READ
+        nothing: Mapping[str, object] = {}
+        found = [
+            nothing if place < first else attempt(partial(_variables, frame, self._gone), nothing)
+            for place, frame in enumerate(frames)
+        ]
+        texts = iter(self._texts([value for values in found for value in values.values()]))
+        return [{cut(name, LINE_LIMIT): next(texts) for name in values} for values in found]
+
+    def _texts(self, values: Sequence[object]) -> list[str]:
+        """Return the ``repr`` of each value, as far as time allows."""
+        if not values:
+            return []
+        done: list[str] = []
+        late = threading.Event()
+        thread = threading.Thread(
+            target=_write, args=(values, done, late), name="asyncbridge-variables", daemon=True
+        )
+        thread.start()
+        thread.join(max(0.0, self._deadline - self._clock()))
+        if thread.is_alive():
+            late.set()
+            _interrupt(thread)
+        told = done[: len(values)]
+        return [*told, *itertools.repeat(TOO_LATE, len(values) - len(told))]
+
+
+def _variables(frame: FrameType, gone: Mapping[str, object]) -> Mapping[str, object]:
+    code = frame.f_code
+    if room_of(code.co_filename):
+        return {}
+    # The locals of a class's body may be any mapping, with methods of its own.
+    scope: Any = frame.f_locals
+    if code.co_flags & inspect.CO_OPTIMIZED:
+        names: Iterable[str] = (*code.co_varnames, *code.co_cellvars, *code.co_freevars)
+    elif type(scope) is dict:
+        # Of the scope that all commands share, those that the code itself names.
+        names, scope = code.co_names, {**scope, **gone}
+    else:
+        return {}
+    found = {name: scope[name] for name in names if name in scope and _is_told(name, scope[name])}
+    return dict(itertools.islice(found.items(), VARIABLE_LIMIT))
+
+
+def _is_told(name: str, value: object) -> bool:
+    # What code defines and imports says nothing; ".0" is what a comprehension goes through.
+    return name.isidentifier() and not issubclass(type(value), ModuleType | FunctionType | type)
+
+
+def _write(values: Sequence[object], done: list[str], late: threading.Event) -> None:
+    for value in values:
+        text = attempt(partial(_short, value), FAILED)
+        if late.is_set():
+            return
+        done.append(text)
+
+
+def _short(value: object) -> str:
+    # Cut first: what is left is a plain str, and short.
+    return " ".join(cut(_SHORT.repr(value), REPR_LIMIT).split())
+
+
+class _Short(reprlib.Repr):
+    """As Python's own, but for what sorts all the items to show a few."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxstring = self.maxother = self.maxlong = REPR_LIMIT
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        if level <= 0:
+            return "{...}"
+        items = itertools.islice(x.items(), self.maxdict)
+        shown = [
+            f"{self.repr1(key, level - 1)}: {self.repr1(item, level - 1)}" for key, item in items
+        ]
+        return f"{{{', '.join([*shown, *['...'] * (len(x) > self.maxdict)])}}}"
+
+    def repr_set(self, x: set[Any], level: int) -> str:
+        if level <= 0 or not x:
+            return "set()" if not x else "{...}"
+        items = itertools.islice(x, self.maxset)
+        shown = [self.repr1(item, level - 1) for item in items]
+        return f"{{{', '.join([*shown, *['...'] * (len(x) > self.maxset)])}}}"
+
+    def repr_frozenset(self, x: frozenset[Any], level: int) -> str:
+        return f"frozenset({self.repr_set(set(itertools.islice(x, self.maxfrozenset + 1)), level)})"
+
+
+_SHORT: Final = _Short()
+
+
+def _interrupt(thread: threading.Thread) -> None:
+    # SystemExit ends a thread without a word.
+    ident = ctypes.c_ulong(thread.ident or 0)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(SystemExit))

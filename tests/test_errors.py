@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import copy
+import pickle
+
+from asyncbridge.errors import DependencyError, RemoteError, SentCommand
+
+
+def test_a_remote_error_survives_pickle_and_copy() -> None:
+    """With all of its attributes, its notes and its cause."""
+    cause = RemoteError("KeyError", "'k'")
+    command = SentCommand(id=3, code="f(x)", bindings=("x",))
+    error = DependencyError("E", "m", cause=cause, command=command, text="long", full_text="longer")
+    error.add_note("look here")
+    for other in pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error):
+        assert type(other) is DependencyError
+        assert str(other) == "long"
+        assert (other.type, other.message, other.full_text) == ("E", "m", "longer")
+        assert other.command == command
+        assert other.__notes__ == ["look here"]
+        assert other.__cause__ is other.cause
+        assert repr(other.cause) == repr(cause)
+
+
+def test_the_repr_is_one_short_line() -> None:
+    """It has the class, the remote type and the first line of the message."""
+    assert repr(RemoteError("a.B", "one\ntwo", text="x\ny")) == "RemoteError('a.B: one')"
+    assert len(repr(RemoteError("E", "m" * 1000))) < 230
+
+
+def test_a_sent_command_does_not_repeat_its_code() -> None:
+    """Which may be long."""
+    assert repr(SentCommand(id=1, code="x" * 1000, bindings=("a",))) == (
+        "SentCommand(id=1, bindings=('a',), name='', sent_from='')"
+    )

@@ -118,7 +118,9 @@ class Client:
 
     def send(self, order: object) -> None:
         assert self.popen.stdin is not None
-        self.popen.stdin.write(json.dumps(order).encode() + b"\n")
+        rest = memoryview(json.dumps(order).encode() + b"\n")
+        while rest:  # the kernel may take a part of it, also where the pipe blocks
+            rest = rest[self.popen.stdin.write(rest) :]
 
     def event(self) -> dict[str, Any]:
         """Return the next event."""

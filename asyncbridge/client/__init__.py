@@ -8,6 +8,7 @@ from asyncbridge.client.current import current_bridge
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.options import AUTO, Auto, Options
 from asyncbridge.client.output import OutputReader
+from asyncbridge.client.standing import CommandInfo
 from asyncbridge.promise import OutputLine
 
 __all__ = [  # noqa: RUF022 - grouped by what they are
@@ -20,6 +21,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "Bridge",
     "current_bridge",
     # what it tells
+    "CommandInfo",
     "OutputLine",
     "OutputReader",
     "WorkerInfo",

@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.client.arguments import check_arguments, check_bindings, named_as
-from asyncbridge.client.checks import check_flags, check_name, check_source, check_timeout
+from asyncbridge.client.checks import (
+    check_flags,
+    check_name,
+    check_priority,
+    check_source,
+    check_timeout,
+)
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import in_thread_of
+from asyncbridge.client.queueing import Queueing
 from asyncbridge.client.scripting import Scripting
 from asyncbridge.client.sources import take_streams
 from asyncbridge.lifetime import Binding, check_lifetime
@@ -29,7 +36,7 @@ __all__ = ["Bridge"]
 T = TypeVar("T")
 
 
-class Bridge(Scripting):
+class Bridge(Queueing, Scripting):
     """A worker's namespace, seen from the client.
 
     Enter it with ``async with`` in a coroutine, or with ``with`` in a script that has no event
@@ -52,11 +59,13 @@ class Bridge(Scripting):
         copy: bool | None = None,
         one_hot: bool | None = None,
         promise_factory: Callable[..., Promise[Any]] = Promise,
+        priority: int = 0,
         _aside: bool = False,
     ) -> Promise[Any]:
         """Send a command; its promise gets the value of the code's last expression.
 
-        Commands of one bridge run one after another, in the order of ``send``.
+        Commands of one bridge run one after another, in the order of ``send`` where they have
+        the same priority.
 
         Args:
             code: Python source, or a node of ``asyncbridge.codegen``.
@@ -81,6 +90,8 @@ class Bridge(Scripting):
                 ones; None for what ``connect`` was told.
             promise_factory: Makes the promise, called with ``loop=``: such as
                 ``WatchedPromise``, which tells what the code reports of its progress.
+            priority: Of this bridge's commands that wait, those of a higher one go first; other
+                clients' keep their turn. Nothing goes ahead of what it depends on by ``after``.
 
         Raises:
             BridgeClosed: The bridge is not open.
@@ -99,6 +110,7 @@ class Bridge(Scripting):
             raise ValueError("collected bindings need an object here to be tied to: use put()")
         check_name(name)
         check_timeout(timeout)
+        check_priority(priority)
         check_flags(writable=writable, copy=copy, one_hot=one_hot)
         tools = self._tools()
         if isinstance(code, Promise):
@@ -132,6 +144,8 @@ class Bridge(Scripting):
             aside=_aside,
             writable=self._options.writable if writable is None else writable,
             streams=streams,
+            priority=priority,
+            sets=tuple(bindings) if bindings and lifetime == "eternal" else (),
         )
         promise._attach(item)
         self._submit(item, timeout)

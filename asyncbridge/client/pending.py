@@ -78,8 +78,10 @@ class Pending:
         "lifetime",
         "message",
         "origin",
+        "priority",
         "reason",
         "session",
+        "sets",
         "stopped",
         "streams",
         "timer",
@@ -102,6 +104,8 @@ class Pending:
         aside: bool = False,
         writable: bool = False,
         streams: Sequence[Source] = (),
+        priority: int = 0,
+        sets: Sequence[str] = (),
     ) -> None:
         self._promise: Promise[Any] | None = promise
         self._output: OutputLog | None = None
@@ -120,6 +124,9 @@ class Pending:
         self.aside = aside and bindings is not None and bindings.size >= BULK_THRESHOLD
         self.writable = writable
         self.streams = streams
+        self.priority = priority
+        self.sets = sets
+        """Names that its bindings set for good."""
         self.id = 0
         self.cancelling = False
         self.message: object = None
@@ -305,6 +312,7 @@ class Pending:
             label=self.label,
             aside=self.aside,
             streams=tuple(source.name for source in self.streams),
+            priority=self.priority,
         )
 
 

@@ -112,13 +112,7 @@ class ClientProtocol(Standing):
                 "sending more"
             )
         self._newest = command.id
-        entry = Entry(
-            command,
-            size,
-            ready=ready,
-            priority=command.priority,
-            ordered=not command.aside and command.priority == 0,
-        )
+        entry = Entry(command, size, ready=ready)
         self._backlog_gauge.take(size)
         self._entries[command.id] = entry
         self._backlog.add(entry)
@@ -226,7 +220,7 @@ class ClientProtocol(Standing):
         if journal is not None and journal.session != session_digest(self.session):
             journal, told = None, False
         lost: dict[int, Phase] = {
-            number: phase_of(number, entry.state, journal, told=told, ordered=entry.ordered)
+            number: phase_of(number, entry.state, journal, told=told, ordered=entry.is_ordered)
             for number, entry in self._entries.items()
         }
         self._entries.clear()
@@ -249,14 +243,24 @@ class ClientProtocol(Standing):
 
     def _admit(self, window: Gauge) -> list[m.Message]:
         admitted: list[m.Message] = []
-        backlog = self._backlog
-        while (entry := backlog.first(is_ready)) is not None and window.fits(entry.size):
-            backlog.remove(entry)
-            entry.state = advance_command(entry.state, CommandEvent.SEND)
-            self._backlog_gauge.give(entry.size)
-            window.take(entry.size)
-            admitted.append(self._leaving(entry))
+        backlog, plain = self._backlog, self._backlog.plain
+        while backlog.ranks:
+            first = backlog.first(is_ready)
+            if first is None or not window.fits(first.size):
+                return admitted
+            backlog.remove(first)
+            admitted.append(self._leaving(first))
+            self._left(first, window)
+        while plain and plain[0].ready and window.fits(plain[0].size):
+            entry = plain.popleft()
+            admitted.append(entry.command)
+            self._left(entry, window)
         return admitted
+
+    def _left(self, entry: Entry, window: Gauge) -> None:
+        entry.state = advance_command(entry.state, CommandEvent.SEND)
+        self._backlog_gauge.give(entry.size)
+        window.take(entry.size)
 
     def _due_releases(self) -> list[m.Message]:
         """Return the releases whose commands have all left."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -19,7 +20,6 @@ class Ranked(Protocol):
     """A command that waits."""
 
     command: Command
-    priority: int
 
 
 RankedT = TypeVar("RankedT", bound=Ranked)
@@ -32,30 +32,30 @@ class Levels(Generic[RankedT]):
     one priority never change their order. Of the first ones the one of the highest priority goes
     that waits for no other command in here. The one with the lowest id of all waits for none,
     so there is always one to go.
+
+    Attributes:
+        plain: Those of the default priority. While ``ranks`` is empty there are no others, and
+            whoever is in a hurry may take the first one by itself.
+        ranks: The other priorities that are in use, negated, so that the highest comes first.
     """
 
     def __init__(self) -> None:
-        self._plain: deque[RankedT] = deque()
+        self.plain: deque[RankedT] = deque()
+        self.ranks: list[int] = []
         self._levels: dict[int, deque[RankedT]] = {}
-        # Those that are in use, negated, so that the highest comes first.
-        self._ranks: list[int] = []
 
     def __bool__(self) -> bool:
-        return bool(self._plain or self._levels)
+        return bool(self.plain or self._levels)
 
     def __iter__(self) -> Iterator[RankedT]:
-        return chain(self._plain, *self._levels.values())
-
-    @property
-    def is_ranked(self) -> bool:
-        """Whether any has another priority than the default."""
-        return bool(self._levels)
+        return chain(self.plain, *self._levels.values())
 
     def add(self, item: RankedT) -> None:
         """Add a command, behind those of its priority that were sent before it."""
-        level = self._plain if item.priority == 0 else self._level(item.priority)
-        if level and level[-1].command.id > item.command.id:
-            level.insert(_place(level, item.command.id), item)
+        command = item.command
+        level = self.plain if command.priority == 0 else self._level(command.priority)
+        if level and level[-1].command.id > command.id:
+            level.insert(_place(level, command.id), item)
         else:
             level.append(item)
 
@@ -65,8 +65,6 @@ class Levels(Generic[RankedT]):
         Args:
             may: Says that one may go; those behind one that may not wait along.
         """
-        if not self._levels:
-            return self._plain[0] if self._plain and (may is None or may(self._plain[0])) else None
         for level in self._by_rank():
             if (may is None or may(level[0])) and not self._waits(level[0]):
                 return level[0]
@@ -74,24 +72,25 @@ class Levels(Generic[RankedT]):
 
     def remove(self, item: RankedT) -> None:
         """Take a command out."""
-        if item.priority == 0:
-            _take_out(self._plain, item)
-            return
-        level = self._levels[item.priority]
-        _take_out(level, item)
-        if not level:
-            del self._levels[item.priority]
-            del self._ranks[bisect_left(self._ranks, -item.priority)]
+        priority = item.command.priority
+        level = self.plain if priority == 0 else self._levels[priority]
+        if level[0] is item:
+            level.popleft()
+        else:
+            level.remove(item)
+        if not level and priority != 0:
+            del self._levels[priority]
+            del self.ranks[bisect_left(self.ranks, -priority)]
 
     def move(self, item: RankedT, priority: int) -> None:
         """Give a command that waits another priority."""
         self.remove(item)
-        item.priority = priority
+        item.command = replace(item.command, priority=priority)
         self.add(item)
 
     def lowest(self) -> int | None:
         """Return the lowest id, None when none waits."""
-        heads = [level[0].command.id for level in (self._plain, *self._levels.values()) if level]
+        heads = [level[0].command.id for level in (self.plain, *self._levels.values()) if level]
         return min(heads, default=None)
 
     def order(self) -> list[RankedT]:
@@ -109,13 +108,13 @@ class Levels(Generic[RankedT]):
         level = self._levels.get(priority)
         if level is None:
             level = self._levels[priority] = deque()
-            insort(self._ranks, -priority)
+            insort(self.ranks, -priority)
         return level
 
     def _by_rank(self) -> Iterator[deque[RankedT]]:
         """Give the queues that are not empty, the highest priority first."""
-        plain = self._plain
-        for rank in self._ranks:
+        plain = self.plain
+        for rank in self.ranks:
             if rank > 0 and plain:
                 yield plain
                 plain = deque()
@@ -125,7 +124,7 @@ class Levels(Generic[RankedT]):
 
     def _waits(self, item: RankedT) -> bool:
         """Tell whether a command waits for another one in here."""
-        levels = (self._plain, *self._levels.values())
+        levels = (self.plain, *self._levels.values())
         return any(
             _holds(level, other)
             for other in item.command.after
@@ -145,10 +144,3 @@ def _holds(level: deque[RankedT], command_id: int) -> bool:
 
 def _waits_for(item: RankedT, waiting: set[int]) -> bool:
     return any(other < item.command.id and other in waiting for other in item.command.after)
-
-
-def _take_out(level: deque[RankedT], item: RankedT) -> None:
-    if level[0] is item:
-        level.popleft()
-    else:
-        level.remove(item)

@@ -22,16 +22,20 @@ class Entry:
     """A command without an outcome.
 
     Attributes:
-        ordered: Whether it is run in the order of the ids: others may not be run before it
-            while its buffers are on the way, and it never had a priority.
+        moved: Whether it was given another priority.
     """
 
     command: Command
     size: int
     state: CommandState = CommandState.BACKLOG
     ready: bool = True
-    priority: int = 0
-    ordered: bool = True
+    moved: bool = False
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether it is run in the order of the ids, with all others of which this holds."""
+        command = self.command
+        return not (self.moved or command.priority or command.aside)
 
 
 class Standing:
@@ -64,11 +68,11 @@ class Standing:
 
     def priority_of(self, command_id: int) -> int:
         """Return an unfinished command's priority."""
-        return self._entries[command_id].priority
+        return self._entries[command_id].command.priority
 
     def ahead_of(self, command_id: int) -> int:
         """Return how many unfinished commands come before this one."""
-        if any(entry.priority for entry in self._entries.values()):
+        if any(entry.command.priority for entry in self._entries.values()):
             return self.order().index(command_id)
         return sum(
             other < command_id and entry.state is not CommandState.FINISHED
@@ -91,19 +95,16 @@ class Standing:
         entry = self._entries.get(command_id)
         if entry is None or entry.state is CommandState.RUNNING:
             return False
-        entry.command = replace(entry.command, priority=priority)
-        entry.ordered = entry.ordered and priority == 0
+        entry.moved = True
         if entry.state is CommandState.BACKLOG:
             self._backlog.move(entry, priority)
         else:
-            entry.priority = priority
+            entry.command = replace(entry.command, priority=priority)
             self._control.append(Prioritize(id=command_id, priority=priority))
         return True
 
     def _leaving(self, entry: Entry) -> Command:
-        """Return a command that has left the backlog, with what it overtakes there."""
-        if entry.priority == 0 and not self._backlog.is_ranked:
-            return entry.command
+        """Return a command that leaves the backlog, with what it overtakes there."""
         lowest = self._backlog.lowest()
         if lowest is None or lowest > entry.command.id:
             return entry.command

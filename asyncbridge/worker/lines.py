@@ -46,11 +46,19 @@ class Line:
         self.ordered_id = 0
         self.droppings: deque[Dropping] = deque()
 
-    def take_up(self, job: Job) -> None:
-        """Take out a job that is run now."""
-        self.waiting.remove(job)
-        if job.is_ordered:
-            self.ordered_id = job.command.id
+    def take_up(self) -> Job:
+        """Take out the job that is to be run now, of those that wait."""
+        waiting = self.waiting
+        if waiting.ranks:
+            job = waiting.first()
+            assert job is not None, "one of them always may go"
+            waiting.remove(job)
+        else:
+            job = waiting.plain.popleft()
+        command = job.command
+        if not (job.moved or command.priority or command.aside):
+            self.ordered_id = command.id
+        return job
 
     def keep(self, names: Container[str], command_id: int) -> None:
         """Let names stand that a command has set, if it was sent after they were let go of."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -78,8 +79,8 @@ class Job:
     """A command of one session on its way through the queue."""
 
     __slots__ = (
-        "bindings", "command", "failures", "flows", "is_ordered", "line", "peer", "place",
-        "priority", "size", "started_at", "state", "stop",
+        "bindings", "command", "failures", "flows", "line", "moved", "peer", "place", "size",
+        "started_at", "state", "stop",
     )  # fmt: skip
 
     def __init__(
@@ -97,9 +98,8 @@ class Job:
         self.flows: Flows | None = None
         self.line = Line() if line is None else line
         self.place: Place | None = None
-        self.priority = command.priority
-        # For the journal: whether it is run behind all such jobs with lower ids.
-        self.is_ordered = not command.aside and command.priority == 0
+        # Whether it was given another priority.
+        self.moved = False
 
 
 class Place:
@@ -175,9 +175,9 @@ class CommandQueue:
     def prioritize(self, job: Job, priority: int) -> None:
         """Give a job another priority, unless the GPU thread has it."""
         with self._lock:
-            job.is_ordered = job.is_ordered and priority == 0
+            job.moved = True
             if job.place is None:
-                job.priority = priority
+                job.command = replace(job.command, priority=priority)
             elif job.place.job is not None:
                 job.line.waiting.move(job, priority)
 
@@ -204,29 +204,24 @@ class CommandQueue:
 
     def _take_up(self, place: Place) -> None:
         with self._lock:
-            job = self._claim(place)
+            job = None if place.job is None else self._claim(place, place.job)
         if job is not None:
             self._run(job)
-        self._drop_due(place.line)
+        if place.line.droppings:
+            self._drop_due(place.line)
 
-    def _claim(self, place: Place) -> Job | None:
-        """Take the first job of the session whose turn this is; None where one was cancelled."""
-        own, line = place.job, place.line
-        if own is None:
-            return None
-        job = line.waiting.first()
-        assert job is not None, "its own job waits"
+    def _claim(self, place: Place, own: Job) -> Job:
+        """Take the first job of the session whose turn this is."""
+        job = place.line.take_up()
         if job is not own:
             assert job.place is not None, "it waits, too"
             own.place, job.place = job.place, place
             own.place.job = own
         place.job = None
         job.state = JobState.RUNNING
-        line.take_up(job)
         return job
 
     def _drop_due(self, line: Line) -> None:
-        if line.droppings:
-            with self._lock:
-                lowest = line.waiting.lowest()
-            line.drop_up_to(lowest)
+        with self._lock:
+            lowest = line.waiting.lowest()
+        line.drop_up_to(lowest)

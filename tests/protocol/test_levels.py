@@ -18,12 +18,16 @@ class Item:
     """A command that waits."""
 
     command: Command
-    priority: int = 0
+
+    @property
+    def priority(self) -> int:
+        """Its present one."""
+        return self.command.priority
 
 
 def item(number: int, priority: int = 0, after: tuple[int, ...] = ()) -> Item:
     """Return a command that waits."""
-    return Item(Command(id=number, code="", after=after), priority)
+    return Item(Command(id=number, code="", after=after, priority=priority))
 
 
 def filled(*items: Item) -> Levels[Item]:
@@ -85,11 +89,11 @@ def test_moved() -> None:
     levels = filled(first, second, third)
     levels.move(third, 1)
     levels.move(second, 1)
-    assert levels.is_ranked
+    assert levels.ranks == [-1]
     assert (levels.lowest(), [one.command.id for one in levels.order()]) == (1, [2, 3, 1])
     levels.move(second, 0)
     levels.move(third, 0)
-    assert not levels.is_ranked
+    assert levels.ranks == []
     assert drained(levels) == [1, 2, 3]
     assert not levels
     assert levels.lowest() is None
@@ -151,7 +155,8 @@ class LevelsMachine(RuleBasedStateMachine):
         ]
         assert len(self.levels.order()) == len(self.waiting)
         assert self.levels.lowest() == (self.waiting[0].command.id if self.waiting else None)
-        assert self.levels.is_ranked == any(one.priority for one in self.waiting)
+        ranks = {-one.priority for one in self.waiting} - {0}
+        assert self.levels.ranks == sorted(ranks)
 
 
 TestLevels = LevelsMachine.TestCase

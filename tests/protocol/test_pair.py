@@ -47,7 +47,6 @@ class Waiting:
     """A command in the worker's queue."""
 
     command: Command
-    priority: int
 
 
 class Pair:
@@ -125,7 +124,7 @@ class Pair:
             wanted = self.worker.receive(message, worker_state="ready")
             if isinstance(wanted, Command):
                 self.arrived.append(wanted.id)
-                self.waiting.add(Waiting(wanted, wanted.priority))
+                self.waiting.add(Waiting(wanted))
             elif isinstance(wanted, Cancel) and self.worker.is_queued(wanted.id):
                 self.waiting.remove(self.find(wanted.id))
                 self.worker.cancelled(wanted.id)

@@ -24,7 +24,8 @@ def test_the_newest_in_order() -> None:
     """It is told for jobs that had no priority, and none that others may be run before."""
     line = Line()
     for number, priority, aside in ((1, 0, False), (2, 1, False), (3, 0, True)):
-        line.take_up(job(line, number, priority=priority, aside=aside))
+        made = job(line, number, priority=priority, aside=aside)
+        assert line.take_up() is made
     assert line.ordered_id == 1
     assert not line.waiting
 

@@ -441,7 +441,7 @@ class SessionsMachine(RuleBasedStateMachine):
         assert ahead[0] == 0, "another session's turn had come"
         ids = {job.command.id for job in waiting}
         assert ids.isdisjoint(one.command.after)
-        assert next(job for job in waiting if job.priority == one.priority) is one
+        assert next(job for job in waiting if job.command.priority == one.command.priority) is one
         self.bench.queue.finished(one)
 
     @invariant()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asyncbridge.client import AUTO as AUTO
     from asyncbridge.client import Bridge as Bridge
+    from asyncbridge.client import CommandInfo as CommandInfo
     from asyncbridge.client import OutputLine as OutputLine
     from asyncbridge.client import OutputReader as OutputReader
     from asyncbridge.client import Restart as Restart
@@ -70,8 +71,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "asyncbridge.client": (
-        "AUTO", "Bridge", "OutputLine", "OutputReader", "Restart", "StateReader", "WorkerInfo",
-        "connect", "current_bridge",
+        "AUTO", "Bridge", "CommandInfo", "OutputLine", "OutputReader", "Restart", "StateReader",
+        "WorkerInfo", "connect", "current_bridge",
     ),
     "asyncbridge.errors": (
         "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
@@ -97,8 +98,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022 - grouped by what they are
     "__version__",
     # opening a bridge, and what it tells
-    "AUTO", "Bridge", "OutputLine", "OutputReader", "Restart", "StateReader", "WorkerInfo",
-    "connect", "current_bridge",
+    "AUTO", "Bridge", "CommandInfo", "OutputLine", "OutputReader", "Restart", "StateReader",
+    "WorkerInfo", "connect", "current_bridge",
     # promises, and what is told of the work that they wait for
     "Promise", "LogReader", "ProgressReader", "WatchedPromise",
     # what a training tells of itself

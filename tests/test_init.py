@@ -10,7 +10,8 @@ import asyncbridge
 PUBLIC = {
     "__version__",
     # opening a bridge, and what it tells
-    "AUTO", "Bridge", "OutputLine", "OutputReader", "Restart", "StateReader", "WorkerInfo", "connect", "current_bridge",
+    "AUTO", "Bridge", "CommandInfo", "OutputLine", "OutputReader", "Restart", "StateReader",
+    "WorkerInfo", "connect", "current_bridge",
     # promises, progress and lifetimes
     "Binding", "LogReader", "ProgressReader", "Promise", "WatchedPromise",
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",

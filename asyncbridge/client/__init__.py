@@ -9,6 +9,7 @@ from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.options import AUTO, Auto, Options
 from asyncbridge.client.output import OutputReader
 from asyncbridge.client.restarts import Restart
+from asyncbridge.client.standing import CommandInfo
 from asyncbridge.client.states import StateReader
 from asyncbridge.promise import OutputLine
 
@@ -23,6 +24,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "Bridge",
     "current_bridge",
     # what it tells
+    "CommandInfo",
     "OutputLine",
     "OutputReader",
     "StateReader",

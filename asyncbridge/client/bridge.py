@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.client.arguments import check_arguments, check_bindings, named_as
-from asyncbridge.client.checks import check_flags, check_name, check_source, check_timeout
+from asyncbridge.client.checks import (
+    check_flags,
+    check_name,
+    check_priority,
+    check_source,
+    check_timeout,
+)
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import in_thread_of
+from asyncbridge.client.queueing import Queueing
 from asyncbridge.client.scripting import Scripting
 from asyncbridge.client.sources import take_streams
-from asyncbridge.errors import WorkerLost
 from asyncbridge.lifetime import Binding, check_lifetime
 from asyncbridge.promise import Promise
 
@@ -30,7 +36,7 @@ __all__ = ["Bridge"]
 T = TypeVar("T")
 
 
-class Bridge(Scripting):
+class Bridge(Queueing, Scripting):
     """A worker's namespace, seen from the client.
 
     Enter it with ``async with`` in a coroutine, or with ``with`` in a script that has no event
@@ -55,11 +61,13 @@ class Bridge(Scripting):
         one_hot: bool | None = None,
         promise_factory: Callable[..., Promise[Any]] = Promise,
         requeue: bool = True,
+        priority: int = 0,
         _aside: bool = False,
     ) -> Promise[Any]:
         """Send a command; its promise gets the value of the code's last expression.
 
-        Commands of one bridge run one after another, in the order of ``send``.
+        Commands of one bridge run one after another, in the order of ``send`` where they have
+        the same priority.
 
         Args:
             code: Python source, or a node of ``asyncbridge.codegen``.
@@ -90,6 +98,8 @@ class Bridge(Scripting):
                 ``WatchedPromise``, which tells what the code reports of its progress.
             requeue: Whether the worker's successor may run the command, if it has provably not
                 started when the worker ends, and needs nothing that was lost with it.
+            priority: Of this bridge's commands that wait, those of a higher one go first; other
+                clients' keep their turn. Nothing goes ahead of what it depends on by ``after``.
 
         Raises:
             BridgeClosed: The bridge is not open.
@@ -110,6 +120,7 @@ class Bridge(Scripting):
         check_timeout(timeout)
         check_timeout(run_timeout, "run_timeout")
         check_flags(writable=writable, copy=copy, one_hot=one_hot, requeue=requeue)
+        check_priority(priority)
         tools = self._tools()
         if isinstance(code, Promise):
             raise TypeError("send() takes code, not a promise: await that for its value")
@@ -145,6 +156,8 @@ class Bridge(Scripting):
             names=tuple(bindings or ()),
             requeue=requeue,
             run_timeout=run_timeout,
+            priority=priority,
+            sets=tuple(bindings) if bindings and lifetime == "eternal" else (),
         )
         if bindings and lifetime == "eternal":
             self._named(bindings)
@@ -293,13 +306,7 @@ class Bridge(Scripting):
         return self._loop_thread is None or in_thread_of(self._loop_thread.loop)
 
     async def _info(self) -> WorkerInfo:
-        while True:
-            session = await self._current()
-            try:
-                return WorkerInfo.parse(await session.info())
-            except WorkerLost:  # its successor may be asked as well
-                if self._held is None and session is self._session:
-                    raise
+        return WorkerInfo.parse(await self._asked(lambda session: session.info()))
 
     async def _drain(self) -> None:
         await (await self._current()).drain()

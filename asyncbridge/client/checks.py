@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-__all__ = ["check_flag", "check_flags", "check_name", "check_source", "check_timeout"]
+__all__ = [
+    "check_flag", "check_flags", "check_name", "check_priority", "check_source", "check_timeout",
+]  # fmt: skip
+
+PRIORITIES = 2**31
+"""Priorities lie between minus this and this."""
 
 
 def check_name(name: object) -> None:
     """Raise ``TypeError`` for a command's name that is no text."""
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name= is a text that people read, not {name!r}")
+
+
+def check_priority(priority: object) -> None:
+    """Raise ``TypeError`` or ``ValueError`` for what is no priority."""
+    if type(priority) is not int:
+        raise TypeError(f"priority= is an int, higher ones go first, not {priority!r}")
+    if not -PRIORITIES < priority < PRIORITIES:
+        raise ValueError(f"priority= lies between -2**31 and 2**31, got {priority}")
 
 
 def check_timeout(timeout: object, name: str = "timeout") -> None:

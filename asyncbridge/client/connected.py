@@ -9,7 +9,7 @@ import os
 import warnings
 import weakref
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.client.backlog import Backlog
 from asyncbridge.client.faults import with_phase
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["UNOPENED", "Connected", "import_off_loop"]
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 UNOPENED = (
     "the bridge is not open yet: use `async with asyncbridge.connect() as bridge:`, or `with` in a "
@@ -322,6 +323,16 @@ class Connected:
         while self._held is not None and self._successor is not None:
             await asyncio.shield(self._successor)
         return self._opened()
+
+    async def _asked(self, question: Callable[[Session], Awaitable[T]]) -> T:
+        """Ask the worker, or its successor, if it ends before it has answered."""
+        while True:
+            session = await self._current()
+            try:
+                return await question(session)
+            except WorkerLost:
+                if self._held is None and session is self._session:
+                    raise
 
     # --- inner steps ---
 

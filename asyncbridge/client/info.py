@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asyncbridge.client.figures import TransferInfo
-    from asyncbridge.protocol.messages import Info
 
 __all__ = ["Questions", "WorkerInfo"]
 
@@ -61,21 +60,21 @@ class Questions:
     """What a session has asked of the worker, and not heard yet; on the loop alone."""
 
     def __init__(self) -> None:
-        self._open: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
+        self._open: dict[int, asyncio.Future[Any]] = {}
         self._newest = 0
 
-    def ask(self) -> tuple[int, asyncio.Future[Mapping[str, Any]]]:
+    def ask(self) -> tuple[int, asyncio.Future[Any]]:
         """Return a number to ask by, and the answer to come."""
         self._newest += 1
-        future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._open[self._newest] = future
         return self._newest, future
 
-    def answer(self, message: Info) -> None:
+    def answer(self, number: int, told: object) -> None:
         """Take the worker's answer, if somebody still waits for it."""
-        future = self._open.pop(message.id, None)
+        future = self._open.pop(number, None)
         if future is not None and not future.done():
-            future.set_result(message.info)
+            future.set_result(told)
 
     def fail(self, error: Exception) -> None:
         """Tell those who wait that no answer will come."""

@@ -82,10 +82,12 @@ class Pending:
         "names",
         "origin",
         "original",
+        "priority",
         "reason",
         "requeue",
         "run_timeout",
         "session",
+        "sets",
         "stopped",
         "streams",
         "timer",
@@ -111,6 +113,8 @@ class Pending:
         names: tuple[str, ...] = (),
         requeue: bool = True,
         run_timeout: float | None = None,
+        priority: int = 0,
+        sets: Sequence[str] = (),
     ) -> None:
         self._promise: Promise[Any] | None = promise
         self._output: OutputLog | None = None
@@ -136,6 +140,9 @@ class Pending:
         self.aside = aside and bindings is not None and bindings.size >= BULK_THRESHOLD
         self.writable = writable
         self.streams = streams
+        self.priority = priority
+        self.sets = sets
+        """Names that its bindings set for good."""
         self.id = 0
         self.cancelling = False
         self.message: object = None
@@ -352,6 +359,7 @@ class Pending:
             aside=self.aside,
             streams=tuple(source.name for source in self.streams),
             run_ms=0 if self.run_timeout is None else max(1, round(self.run_timeout * 1000)),
+            priority=self.priority,
         )
 
 

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client import faults
+from asyncbridge.client.standing import standing
 from asyncbridge.client.submitting import Submitting
 from asyncbridge.errors import (
     AsyncBridgeError,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from asyncbridge.client.held import Held
+    from asyncbridge.client.pending import Pending
+    from asyncbridge.client.standing import CommandInfo
     from asyncbridge.protocol.messages import Message
 
 __all__ = ["Session"]
@@ -124,11 +127,33 @@ class Session(Submitting):
 
     async def info(self) -> Mapping[str, Any]:
         """Ask the worker for its present state."""
+        told: Mapping[str, Any] = await self._ask(lambda number: m.InfoRequest(id=number))
+        return {**told, "transfers": self._transfers.info(told)}
+
+    async def queue(self) -> list[CommandInfo]:
+        """Ask the worker for the queue; tell this session's commands in it, and those here."""
+        report: m.QueueReport = await self._ask(lambda number: m.QueueRequest(id=number))
+        return standing(self.protocol, self._pending, report)
+
+    def pending(self, command_id: int) -> Pending | None:
+        """Return a command by its id, None when it has an outcome or was never sent."""
+        return self._pending.get(command_id)
+
+    def prioritize(self, item: Pending, priority: int) -> bool:
+        """Give a command that waits another priority; tell whether it does wait."""
+        if not self.protocol.prioritize(item.id, priority):
+            return False
+        item.priority = priority
+        self._writer.wake()
+        return True
+
+    async def _ask(self, question: Callable[[int], Message]) -> Any:
+        """Ask the worker something, and return what it answers."""
         if self.closed.done():
             raise self.closed.result()
         number, answer = self._questions.ask()
-        self._post(m.InfoRequest(id=number))
-        return {**(told := await answer), "transfers": self._transfers.info(told)}
+        self._post(question(number))
+        return await answer
 
     def release_collected(self) -> None:
         """Tell the worker of collected bindings whose owners are garbage."""
@@ -215,7 +240,8 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     m.Failed: Session._failed,
     m.Cancelled: Session._cancelled,
     m.StateChanged: Session._state_changed,
-    m.Info: lambda self, message: self._questions.answer(message),
+    m.Info: lambda self, message: self._questions.answer(message.id, message.info),
+    m.QueueReport: lambda self, message: self._questions.answer(message.id, message),
     m.Output: lambda self, message: self._output.feed(message, self._pending.get(message.id)),
     m.Digest: lambda self, message: self._transfers.told(message),
     m.Placed: lambda self, message: self._transfers.placed(message),

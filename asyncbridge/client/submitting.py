@@ -164,6 +164,8 @@ class Submitting(ABC):
             item.id = self._newest + 1
         undecided = split_off(item, item.bindings)
         self.protocol.submit(item.command(), ready=undecided is None, again=again)
+        if item.sets:
+            self.protocol.keep(item.sets)
         self._newest = max(self._newest, item.id)
         item.depend()
         self.streams.open(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import (
@@ -15,8 +15,10 @@ from asyncbridge.errors import (
 )
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.journal import session_digest
+from asyncbridge.protocol.levels import Levels
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, Gauge
 from asyncbridge.protocol.phases import phase_of
+from asyncbridge.protocol.standing import Entry, Standing, is_ready
 from asyncbridge.protocol.states import (
     CommandEvent,
     CommandState,
@@ -27,10 +29,10 @@ from asyncbridge.protocol.states import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from asyncbridge.errors import Phase
-    from asyncbridge.protocol.journal import Entry
+    from asyncbridge.protocol import journal as j
 
 __all__ = ["ClientProtocol"]
 
@@ -38,19 +40,12 @@ ACKNOWLEDGE_COUNT = 256
 """Outcomes seen before they are acknowledged in a frame of their own."""
 
 
-@dataclass(slots=True)
-class _Entry:
-    command: m.Command
-    size: int
-    state: CommandState = CommandState.BACKLOG
-    ready: bool = True
-
-
-class ClientProtocol:
+class ClientProtocol(Standing):
     """One session's commands, from the backlog to their outcome.
 
     It does no I/O: ``receive`` takes what came in, ``outgoing`` gives what is to be written
-    now. Commands leave in the order of ``submit``; the rest of the messages pass them.
+    now. Commands leave by priority, and in each in the order of ``submit``; the rest of the
+    messages pass them.
     """
 
     def __init__(
@@ -63,6 +58,7 @@ class ClientProtocol:
         locals: bool = False,  # noqa: A002 - the message's field
         backlog: Bound = DEFAULT_BACKLOG,
     ) -> None:
+        super().__init__(backlog)
         self.session = session
         self.client = client
         self.arena = arena
@@ -71,37 +67,10 @@ class ClientProtocol:
         self.state = ConnectionState.IDLE
         self.worker_state: m.WorkerState = "importing"
         self.welcome: m.Welcome | None = None
-        self._backlog: deque[_Entry] = deque()
-        self._backlog_gauge = Gauge(backlog)
         self._window: Gauge | None = None
-        self._entries: dict[int, _Entry] = {}
-        self._control: list[m.Message] = []
         self._newest = 0
         self._releases: deque[tuple[int, tuple[str, ...]]] = deque()
         self._seen: list[int] = []
-        self._asides: set[int] = set()
-
-    @property
-    def unfinished(self) -> int:
-        """Commands with no outcome yet, the backlog included."""
-        return len(self._entries)
-
-    @property
-    def backlogged(self) -> int:
-        """Commands that wait in the client."""
-        return self._backlog_gauge.count
-
-    def command_state(self, command_id: int) -> CommandState:
-        """Return where a command stands; one that is unknown has finished."""
-        entry = self._entries.get(command_id)
-        return CommandState.FINISHED if entry is None else entry.state
-
-    def ahead_of(self, command_id: int) -> int:
-        """Return how many unfinished commands were submitted before this one."""
-        return sum(
-            other < command_id and entry.state is not CommandState.FINISHED
-            for other, entry in self._entries.items()
-        )
 
     # --- what the caller asks for ---
 
@@ -147,12 +116,10 @@ class ClientProtocol:
                 "sending more"
             )
         self._newest = command.id
-        entry = _Entry(command, size, ready=ready)
+        entry = Entry(command, size, ready=ready)
         self._backlog_gauge.take(size)
         self._entries[command.id] = entry
-        if command.aside:
-            self._asides.add(command.id)
-        self._backlog.append(entry)
+        self._backlog.add(entry)
 
     def make_ready(self, command: m.Command) -> None:
         """Let a command leave that was submitted before it was; its size is known now."""
@@ -194,6 +161,15 @@ class ClientProtocol:
         """Queue the release of bindings, behind every command submitted by now."""
         self._releases.append((self._newest, names))
 
+    def keep(self, names: Iterable[str]) -> None:
+        """Let names stand that a command sets anew: no release sent before it drops them."""
+        if self._releases:
+            kept = set(names)
+            self._releases = deque(
+                (newest, tuple(name for name in released if name not in kept))
+                for newest, released in self._releases
+            )
+
     def control(self, message: m.Message) -> None:
         """Queue a message that passes the commands, such as a ping."""
         self._control.append(message)
@@ -234,7 +210,7 @@ class ClientProtocol:
             raise RemoteProtocolError(f"a worker does not send {type(message).__name__}")
         return handler(self, message)
 
-    def lose(self, journal: Entry | None = None, *, told: bool = False) -> dict[int, Phase]:
+    def lose(self, journal: j.Entry | None = None, *, told: bool = False) -> dict[int, Phase]:
         """Note that the worker is gone.
 
         Args:
@@ -248,19 +224,13 @@ class ClientProtocol:
         if journal is not None and journal.session != session_digest(self.session):
             journal, told = None, False
         lost: dict[int, Phase] = {
-            number: phase_of(
-                number, entry.state, journal, told=told, ordered=self._is_ordered(number, journal)
-            )
+            number: phase_of(number, entry.state, journal, told=told, ordered=entry.is_ordered)
             for number, entry in self._entries.items()
         }
         self._entries.clear()
-        self._backlog.clear()
+        self._backlog = Levels()
         self._backlog_gauge = Gauge(self._backlog_gauge.bound)
         return lost
-
-    def _is_ordered(self, number: int, journal: Entry | None) -> bool:
-        """Tell whether a command and the one in the journal ran in the order of their ids."""
-        return journal is None or self._asides.isdisjoint((number, journal.command_id))
 
     # --- what is to be written ---
 
@@ -277,21 +247,34 @@ class ClientProtocol:
 
     def _admit(self, window: Gauge) -> list[m.Message]:
         admitted: list[m.Message] = []
-        backlog = self._backlog
-        while backlog and backlog[0].ready and window.fits(backlog[0].size):
-            entry = backlog.popleft()
-            entry.state = advance_command(entry.state, CommandEvent.SEND)
-            self._backlog_gauge.give(entry.size)
-            window.take(entry.size)
+        backlog, plain = self._backlog, self._backlog.plain
+        while backlog.ranks:
+            first = backlog.first(is_ready)
+            if first is None or not window.fits(first.size):
+                return admitted
+            backlog.remove(first)
+            admitted.append(self._leaving(first))
+            self._left(first, window)
+        while plain and plain[0].ready and window.fits(plain[0].size):
+            entry = plain.popleft()
             admitted.append(entry.command)
+            self._left(entry, window)
         return admitted
+
+    def _left(self, entry: Entry, window: Gauge) -> None:
+        entry.state = advance_command(entry.state, CommandEvent.SEND)
+        self._backlog_gauge.give(entry.size)
+        window.take(entry.size)
 
     def _due_releases(self) -> list[m.Message]:
         """Return the releases whose commands have all left."""
-        waiting = self._backlog[0].command.id if self._backlog else self._newest + 1
         due: list[m.Message] = []
+        if not self._releases:
+            return due
+        waiting = self._backlog.lowest() or self._newest + 1
         while self._releases and self._releases[0][0] < waiting:
-            due.append(m.Release(names=self._releases.popleft()[1]))
+            if names := self._releases.popleft()[1]:
+                due.append(m.Release(names=names))
         return due
 
     def _refused(self, message: m.Refused) -> None:
@@ -381,6 +364,7 @@ _HANDLERS: dict[type, Callable[[ClientProtocol, Any], m.Message | None]] = {
     m.Goodbye: ClientProtocol._goodbye,
     m.Output: ClientProtocol._pass,
     m.Info: ClientProtocol._pass,
+    m.QueueReport: ClientProtocol._pass,
     m.Pong: ClientProtocol._pass,
     m.Progress: ClientProtocol._pass,
     m.Digest: ClientProtocol._pass,

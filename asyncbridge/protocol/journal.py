@@ -15,8 +15,8 @@ __all__ = ["JOURNAL_BYTES", "JOURNAL_FILE", "Entry", "is_blank", "parse", "sessi
 
 JOURNAL_FILE = "journal"
 """The file's name, in the worker's folder."""
-BODY = struct.Struct("<16sQ")
-"""Digest of the session's id, and the command's id."""
+BODY = struct.Struct("<16sQQ")
+"""Digest of the session's id, the command's id, and that of the newest in order."""
 JOURNAL_BYTES = 1 + BODY.size
 """The state comes first, one byte."""
 
@@ -31,11 +31,14 @@ class Entry:
         session: Digest of the session's id.
         command_id: The command that it took up last.
         finished: Whether that command's code had come to its end.
+        ordered_id: The newest that it took up of those which run in the order of their ids; 0
+            when there was none.
     """
 
     session: bytes
     command_id: int
     finished: bool
+    ordered_id: int = 0
 
 
 def session_digest(session: str) -> bytes:
@@ -52,5 +55,10 @@ def parse(data: bytes) -> Entry | None:
     """Return the journal's entry, None when it is blank, half-written or not there."""
     if len(data) != JOURNAL_BYTES or data[0] not in (RUNNING, FINISHED):
         return None
-    session, command_id = BODY.unpack_from(data, 1)
-    return Entry(session=session, command_id=command_id, finished=data[0] == FINISHED)
+    session, command_id, ordered_id = BODY.unpack_from(data, 1)
+    return Entry(
+        session=session,
+        command_id=command_id,
+        finished=data[0] == FINISHED,
+        ordered_id=ordered_id,
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asyncbridge.protocol import joining, payloads
+from asyncbridge.protocol import joining, payloads, queueing
 
 Buffer = payloads.Buffer
 BulkRef = payloads.BulkRef
@@ -18,6 +18,9 @@ Fault = payloads.Fault
 Payload = payloads.Payload
 Join = joining.Join
 Joined = joining.Joined
+Prioritize = queueing.Prioritize
+QueueReport = queueing.QueueReport
+QueueRequest = queueing.QueueRequest
 
 PROTOCOL_VERSION = 1
 """The newest protocol version that this code speaks."""
@@ -57,7 +60,7 @@ class Command:
     """A piece of Python code with its bindings (the paper's section 4.2).
 
     Attributes:
-        id: Unique in its session, and rising.
+        id: Unique in its session, and rising as they are sent.
         code: Python source; the value of its last expression is the command's value.
         bindings: A dict of names to values, in wire form.
         lifetime: How long the bindings stay: ``"command"`` or ``"eternal"``.
@@ -67,6 +70,9 @@ class Command:
         streams: Names among the bindings that stand for streams; their values describe these.
         parts: Whether its value is wanted in parts, as far as its code gives them.
         run_ms: Milliseconds that it may run; 0 for any.
+        priority: Higher ones of the session are run first; equal ones, in the order of ids.
+        overtakes: The lowest id that may still come, though this one is higher; 0 when no
+            lower one will.
     """
 
     id: int
@@ -79,6 +85,8 @@ class Command:
     streams: tuple[str, ...] = ()
     parts: bool = False
     run_ms: int = 0
+    priority: int = 0
+    overtakes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -385,11 +393,12 @@ class Goodbye:
 
 ClientMessage = (
     Join | Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Recall | Reuse
-    | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Goodbye
+    | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Goodbye | QueueRequest
+    | Prioritize
 )  # fmt: skip
 WorkerMessage = (
     Joined | Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
     | Completed | Failed | Cancelled | Info | Pong | Digest | Placed | Returned | StreamTaken
-    | StreamItem | Goodbye
+    | StreamItem | Goodbye | QueueReport
 )  # fmt: skip
 Message = ClientMessage | WorkerMessage

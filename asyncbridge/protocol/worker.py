@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from asyncbridge.errors import LocalProtocolError, RemoteProtocolError
 from asyncbridge.protocol.client import size_of
+from asyncbridge.protocol.ids import Ids
 from asyncbridge.protocol.limits import DEFAULT_WINDOW, FRAME_BYTES, Bound, Gauge
 from asyncbridge.protocol.messages import (
     OLDEST_VERSION,
@@ -26,7 +27,9 @@ from asyncbridge.protocol.messages import (
     Ping,
     Placed,
     Pong,
+    Prioritize,
     Progress,
+    QueueRequest,
     Recall,
     Refused,
     Release,
@@ -61,7 +64,7 @@ PROGRESS_KEPT = 100_000
 """Reports held for a client that does not read, before they are dropped: some 50 MB."""
 _PASSED = (
     Cancel, InfoRequest, Release, Acknowledge, Placed, Returned, Recall, Reuse, StreamTaken,
-    StreamItem, StreamEnd,
+    StreamItem, StreamEnd, QueueRequest, Prioritize,
 )  # fmt: skip
 """What the client sends and the caller handles."""
 
@@ -97,7 +100,7 @@ class WorkerProtocol:
         self.largest = 0
         self._gauge = Gauge(window)
         self._entries: dict[int, _Entry] = {}
-        self._newest = 0
+        self._ids = Ids()
         self._outgoing: list[Message] = []
         self._accepted: list[int] = []
         self._held_output = 0
@@ -249,11 +252,6 @@ class WorkerProtocol:
         self._outgoing.append(Refused(code=code, message=message))
 
     def _command(self, command: Command) -> Command:
-        # Ids rise within a session, so an old one is a repetition or a forgery.
-        if command.id <= self._newest:
-            raise RemoteProtocolError(
-                f"command id {command.id} after {self._newest}: ids rise within a session"
-            )
         size = size_of(command)
         if self.largest and command.bindings is not None and command.bindings.size > self.largest:
             raise RemoteProtocolError(
@@ -264,7 +262,11 @@ class WorkerProtocol:
             raise RemoteProtocolError(
                 f"command {command.id} of {size} bytes is beyond the window: {self._gauge!r}"
             )
-        self._newest = command.id
+        if not self._ids.take(command.id, command.overtakes):  # a repetition or a forgery
+            raise RemoteProtocolError(
+                f"command id {command.id} after {self._ids.newest}: ids rise within a session, "
+                "but for those that another one says it has overtaken"
+            )
         self._gauge.take(size)
         self._entries[command.id] = _Entry(size)
         self._accepted.append(command.id)

@@ -26,6 +26,7 @@ from asyncbridge.worker.faults import describe, release
 from asyncbridge.worker.files import open_array
 from asyncbridge.worker.flows import flowing
 from asyncbridge.worker.journal import Journal
+from asyncbridge.worker.lines import Dropping
 from asyncbridge.worker.namespace import Namespace
 from asyncbridge.worker.overtime import Overtime, overdue_text
 from asyncbridge.worker.progress import reporting
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from asyncbridge.serialization.drafts import Draft
     from asyncbridge.worker.backend import Backend
     from asyncbridge.worker.executor import Executor
+    from asyncbridge.worker.lines import Line
     from asyncbridge.worker.output import Capture
     from asyncbridge.worker.peer import Peer
     from asyncbridge.worker.results import Held
@@ -112,9 +114,10 @@ class Engine:
         """Import the backend in the GPU thread, ahead of every command."""
         self._executor.submit(self._import_backend)
 
-    def release(self, names: tuple[str, ...]) -> None:
-        """Drop bindings, after the commands that are queued by now."""
-        self._executor.submit(lambda: self.namespace.release(names))
+    def release(self, names: tuple[str, ...], line: Line, behind: int) -> None:
+        """Drop bindings, after the commands of a session up to this one."""
+        drop = self.namespace.release
+        self.queue.release(line, Dropping(names=names, behind=behind, drop=drop))
 
     def join(self, peer: Peer) -> None:
         """Add a session, and tell it what the worker has logged so far."""
@@ -215,8 +218,9 @@ class Engine:
             return False
         job.started_at = self._clock()
         self._current = job
+        # First: a client that knows that it runs is sure to find it in the journal.
+        self.journal.started(job.peer.session, job.command.id, job.line.ordered_id)
         self._post(lambda: job.peer.started(job.command.id))
-        self.journal.started(job.peer.session, job.command.id)
         return True
 
     def _finish(self, job: Job) -> None:
@@ -292,6 +296,8 @@ class Engine:
         job.bindings = None
         if not isinstance(bindings, dict):
             raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
+        if command.lifetime == "eternal":
+            job.line.keep(bindings, command.id)
         try:
             with flowing(job.flows, bindings, self._post) as bindings:
                 left = self._left if job.peer.locals else None

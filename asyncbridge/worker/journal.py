@@ -41,13 +41,13 @@ class Journal:
         self._map[0] = NOTHING
         self._session, self._digest = "", session_digest("")
 
-    def started(self, session: str, command_id: int) -> None:
-        """Note the command that is taken up now."""
+    def started(self, session: str, command_id: int, ordered_id: int = 0) -> None:
+        """Note the command that is taken up now, and the newest one in order."""
         if session != self._session:
             self._session, self._digest = session, session_digest(session)
         entries = self._map
         entries[0] = WRITING  # nobody may take a half-written entry for a whole one
-        entries[1:] = BODY.pack(self._digest, command_id)
+        entries[1:] = BODY.pack(self._digest, command_id, ordered_id)
         entries[0] = RUNNING
 
     def finished(self) -> None:

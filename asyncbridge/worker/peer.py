@@ -19,6 +19,9 @@ from asyncbridge.protocol.messages import (
     Info,
     InfoRequest,
     Placed,
+    Prioritize,
+    QueueReport,
+    QueueRequest,
     Recall,
     Release,
     Returned,
@@ -37,6 +40,7 @@ from asyncbridge.transport.writer import Writer
 from asyncbridge.worker.buffers import Buffers
 from asyncbridge.worker.faults import describe
 from asyncbridge.worker.flows import flows_of
+from asyncbridge.worker.lines import Line
 from asyncbridge.worker.queue import CANCELLED, FailureLog, Job, JobState
 from asyncbridge.worker.streams import arrivals
 
@@ -95,7 +99,9 @@ class Peer:
         self._writer = Writer(channel, self._protocol.outgoing)
         self._failures = FailureLog()
         self._jobs: dict[int, Job] = {}
-        self._lane: deque[Job | Release] = deque()
+        self._line = Line()
+        self._newest = 0
+        self._lane: deque[Job | tuple[Release, int]] = deque()
         self._lane_ready = asyncio.Event()
         self._asides: dict[int, asyncio.Task[None]] = {}
         self._flows: dict[int, Flows] = {}
@@ -228,7 +234,13 @@ class Peer:
                 figures = {"transfers": self.buffers.figures()}
                 self.notify(Info(id=message.id, info={**self._engine.info(), **figures}))
             case Release():
-                self._into_lane(message)
+                self._into_lane((message, self._newest))
+            case QueueRequest():
+                ahead, others = self._engine.queue.ahead_of(self._line)
+                self.notify(QueueReport(id=message.id, ahead=tuple(ahead), others=others))
+            case Prioritize():
+                if (job := self._jobs.get(message.id)) is not None:
+                    self._engine.queue.prioritize(job, message.priority)
             case Placed():
                 self.buffers.placed(message)
             case Returned():
@@ -276,13 +288,14 @@ class Peer:
             self._protocol.arena, self._protocol.proof = met
 
     def _enqueue(self, command: Command) -> None:
-        job = self._jobs[command.id] = Job(self, command, self._failures)
+        job = self._jobs[command.id] = Job(self, command, self._failures, self._line)
+        self._newest = max(self._newest, command.id)
         job.flows = flows_of(command, self, self.buffers.store, self._broken)
         if job.flows is not None:
             self._flows[command.id] = job.flows
         self._into_lane(job)
 
-    def _into_lane(self, item: Job | Release) -> None:
+    def _into_lane(self, item: Job | tuple[Release, int]) -> None:
         self._lane.append(item)
         self._lane_ready.set()
 
@@ -308,8 +321,8 @@ class Peer:
             self._lane_ready.clear()
             while self._lane:
                 item = self._lane.popleft()
-                if isinstance(item, Release):
-                    self._release(item, tasks)
+                if isinstance(item, tuple):
+                    self._release(*item, tasks)
                 elif item.command.aside and bulk_of(item):
                     self._put_aside(item.command.id, self._forward(item), tasks)
                 else:
@@ -324,16 +337,16 @@ class Peer:
         task = self._asides[command_id] = tasks.create_task(work)
         task.add_done_callback(lambda _: self._asides.pop(command_id, None))
 
-    def _release(self, release: Release, tasks: asyncio.TaskGroup) -> None:
+    def _release(self, release: Release, behind: int, tasks: asyncio.TaskGroup) -> None:
         """Drop bindings, behind the commands that may still set them."""
         if not self._asides:
-            self._engine.release(release.names)
+            self._engine.release(release.names, self._line, behind)
             return
         ahead = tuple(self._asides.values())
 
         async def later() -> None:
             await asyncio.wait(ahead)
-            self._engine.release(release.names)
+            self._engine.release(release.names, self._line, behind)
 
         # Negative, and so no command's: a later release waits for this one, too.
         self._put_aside(min(0, *self._asides) - 1, later(), tasks)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
+from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from asyncbridge.protocol.client import size_of
 from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound
 from asyncbridge.protocol.messages import Fault
 from asyncbridge.transport.gate import Gate
+from asyncbridge.worker.lines import Line
 from asyncbridge.worker.stopping import Stop
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Command
     from asyncbridge.worker.executor import Executor
     from asyncbridge.worker.flows import Flows
+    from asyncbridge.worker.lines import Dropping
     from asyncbridge.worker.peer import Peer
 
 __all__ = ["CANCELLED", "DEFAULT_QUEUE", "CommandQueue", "FailureLog", "Job", "JobState"]
@@ -75,10 +79,13 @@ class Job:
     """A command of one session on its way through the queue."""
 
     __slots__ = (
-        "bindings", "command", "failures", "flows", "peer", "size", "started_at", "state", "stop"
+        "bindings", "command", "failures", "flows", "line", "moved", "peer", "place", "size",
+        "started_at", "state", "stop",
     )  # fmt: skip
 
-    def __init__(self, peer: Peer, command: Command, failures: FailureLog) -> None:
+    def __init__(
+        self, peer: Peer, command: Command, failures: FailureLog, line: Line | None = None
+    ) -> None:
         self.peer = peer
         self.command = command
         self.failures = failures
@@ -89,14 +96,32 @@ class Job:
         self.started_at = 0.0
         self.stop = Stop()
         self.flows: Flows | None = None
+        self.line = Line() if line is None else line
+        self.place: Place | None = None
+        # Whether it was given another priority.
+        self.moved = False
+
+
+class Place:
+    """A session's turn in the queue, and the job that stands there until the GPU thread has it."""
+
+    __slots__ = ("job", "line")
+
+    def __init__(self, job: Job) -> None:
+        self.job: Job | None = job
+        self.line = job.line
 
 
 class CommandQueue:
     """First come, first served, bounded by count and by bytes, ahead of the GPU thread.
 
-    ``put`` waits for room; what is in the queue has all of its data. A job is claimed by the
-    GPU thread or cancelled by the loop, never both: each is one swap under the lock of the
-    interpreter.
+    ``put`` waits for room; what is in the queue has all of its data. A job gets the last place.
+    When a place comes up, the job in it changes places with the first one of its session's line,
+    if that is another one: so a session has the same turns whatever its priorities are, and
+    other sessions never wait longer for them.
+
+    A job is claimed by the GPU thread or cancelled by the loop, never both: who empties its
+    place, under the lock, has it.
     """
 
     def __init__(
@@ -105,7 +130,9 @@ class CommandQueue:
         self._executor = executor
         self._run = run
         self._gate = Gate(bound)
-        self._tickets: dict[Job, list[None]] = {}
+        self._lock = threading.Lock()
+        # In the order in which they come up. One stays until its job has finished. The loop's alone.
+        self._places: dict[Place, None] = {}
 
     @property
     def count(self) -> int:
@@ -117,49 +144,84 @@ class CommandQueue:
         """Bytes that they hold."""
         return self._gate.size
 
+    def ahead_of(self, line: Line) -> tuple[list[int], int]:
+        """Return how many jobs of others come before each place of a session, and in all."""
+        ahead: list[int] = []
+        others = 0
+        for place in self._places:
+            if place.line is not line:
+                others += 1
+            elif place.job is not None:
+                ahead.append(others)
+        return ahead, others
+
     async def put(self, job: Job) -> None:
         """Add a job at the end, waiting for room; nobody pushes in."""
         await self._gate.enter(job.size)
         if job.state is JobState.CANCELLED:
             self._gate.leave(job.size)
             return
-        self._tickets[job] = [None]
-        self._executor.submit(lambda: self._take_up(job))
+        place = job.place = Place(job)
+        self._places[place] = None
+        with self._lock:
+            job.line.waiting.add(job)
+        self._executor.submit(lambda: self._take_up(place))
+
+    def release(self, line: Line, dropping: Dropping) -> None:
+        """Drop bindings, after the commands that may use them."""
+        line.droppings.append(dropping)
+        self._executor.submit(lambda: self._drop_due(line))
+
+    def prioritize(self, job: Job, priority: int) -> None:
+        """Give a job another priority, unless the GPU thread has it."""
+        with self._lock:
+            job.moved = True
+            if job.place is None:
+                job.command = replace(job.command, priority=priority)
+            elif job.place.job is not None:
+                job.line.waiting.move(job, priority)
 
     def cancel(self, job: Job) -> bool:
         """Take a job out, unless the GPU thread has it; tells whether it did."""
-        ticket = self._tickets.get(job)
-        if ticket is None:  # not in the queue yet: its data is still on the way
+        with self._lock:
             if job.state is not JobState.QUEUED:
                 return False
             job.state = JobState.CANCELLED
-            return True
-        if not _claimed(ticket):
-            return False
-        job.state = JobState.CANCELLED
-        self._forget(job)
+            if job.place is None:  # not in the queue yet: its data is still on the way
+                return True
+            job.place.job = None
+            job.line.waiting.remove(job)
+        del self._places[job.place]
+        self._gate.leave(job.size)
         return True
 
     def finished(self, job: Job) -> None:
         """Make room: the GPU thread is through with this job."""
         job.state = JobState.FINISHED
-        self._forget(job)
-
-    def _take_up(self, job: Job) -> None:
-        ticket = self._tickets.get(job)
-        if ticket is not None and _claimed(ticket):
-            job.state = JobState.RUNNING
-            self._run(job)
-
-    def _forget(self, job: Job) -> None:
-        del self._tickets[job]
+        assert job.place is not None, "it was in the queue"
+        del self._places[job.place]
         self._gate.leave(job.size)
 
+    def _take_up(self, place: Place) -> None:
+        with self._lock:
+            job = None if place.job is None else self._claim(place, place.job)
+        if job is not None:
+            self._run(job)
+        if place.line.droppings:
+            self._drop_due(place.line)
 
-def _claimed(ticket: list[None]) -> bool:
-    """Take the ticket; only one thread gets it, because ``list.pop`` is one step."""
-    try:
-        ticket.pop()
-    except IndexError:
-        return False
-    return True
+    def _claim(self, place: Place, own: Job) -> Job:
+        """Take the first job of the session whose turn this is."""
+        job = place.line.take_up()
+        if job is not own:
+            assert job.place is not None, "it waits, too"
+            own.place, job.place = job.place, place
+            own.place.job = own
+        place.job = None
+        job.state = JobState.RUNNING
+        return job
+
+    def _drop_due(self, line: Line) -> None:
+        with self._lock:
+            lowest = line.waiting.lowest()
+        line.drop_up_to(lowest)

@@ -116,7 +116,7 @@ def test_a_full_backlog_blocks_a_sync_bridge_until_there_is_room(no_leaks: None)
 
 def test_a_sender_that_blocks_is_freed_when_the_worker_ends(gate: Gate, no_leaks: None) -> None:
     """It gets an error, and does not hang."""
-    with connect(backend=None, backlog=Bound(count=1, size=MIB)) as bridge:
+    with connect(backend=None, restart="never", backlog=Bound(count=1, size=MIB)) as bridge:
         pid = bridge.info().wait_for_value(20).pid
         bridge.send(gate.code)
         gate.reached_sync()

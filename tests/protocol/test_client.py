@@ -582,13 +582,13 @@ def lost_with(journal: Entry | None, *, told: bool = True) -> dict[int, Phase]:
 def test_lost_with_a_journal() -> None:
     """The worker's journal tells what had started, and what had finished unheard."""
     mine = session_digest("s")
-    assert lost_with(Entry(session=mine, command_id=2, finished=False)) == {
+    assert lost_with(Entry(session=mine, command_id=2, finished=False, ordered_id=2)) == {
         1: "finished_unreported",
         2: "started",
         3: "not_started",
         4: "not_started",
     }
-    assert lost_with(Entry(session=mine, command_id=2, finished=True)) == {
+    assert lost_with(Entry(session=mine, command_id=2, finished=True, ordered_id=2)) == {
         1: "finished_unreported",
         2: "finished_unreported",
         3: "not_started",
@@ -620,17 +620,18 @@ def test_a_command_aside_counts_its_code_alone() -> None:
 @pytest.mark.parametrize(
     ("number", "journal", "phase"),
     [
-        (1, Entry(session=b"", command_id=2, finished=True), "unknown"),
-        (3, Entry(session=b"", command_id=1, finished=False), "unknown"),
+        (1, Entry(session=b"", command_id=2, finished=True, ordered_id=2), "unknown"),
+        (3, Entry(session=b"", command_id=1, finished=False, ordered_id=2), "not_started"),
         (1, Entry(session=b"", command_id=1, finished=False), "started"),
         (1, Entry(session=b"", command_id=1, finished=True), "finished_unreported"),
-        (3, Entry(session=b"", command_id=2, finished=True), "not_started"),
+        (2, Entry(session=b"", command_id=1, finished=False, ordered_id=2), "finished_unreported"),
+        (3, Entry(session=b"", command_id=2, finished=True, ordered_id=2), "not_started"),
     ],
 )
 def test_the_journal_tells_less_beside_a_command_aside(
     number: int, journal: Entry, phase: str
 ) -> None:
-    """Where the order of ids says nothing, nothing is concluded from it."""
+    """Nothing is concluded of it from the order of ids, which is told for the others apart."""
     client = opened()
     for command_id in (1, 2, 3):
         client.submit(Command(id=command_id, code="x", aside=command_id == 1))

@@ -22,9 +22,11 @@ DIGEST = session_digest("s")
 
 @pytest.mark.parametrize(("state", "finished"), [(RUNNING, False), (FINISHED, True)])
 def test_an_entry_is_read_back(state: int, finished: bool) -> None:
-    """The session's digest, the command's id, and whether its code had come to its end."""
-    data = bytes([state]) + BODY.pack(DIGEST, 2**40)
-    assert parse(data) == Entry(session=DIGEST, command_id=2**40, finished=finished)
+    """The session's digest, the command's id, whether it had ended, and the newest in order."""
+    data = bytes([state]) + BODY.pack(DIGEST, 2**40, 2**39)
+    assert parse(data) == Entry(
+        session=DIGEST, command_id=2**40, finished=finished, ordered_id=2**39
+    )
     assert not is_blank(data)
 
 
@@ -38,7 +40,13 @@ def test_a_blank_journal_is_known_to_be_blank() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", bytes([WRITING]) + BODY.pack(DIGEST, 1), b"\x07" * JOURNAL_BYTES, b"\x01", b"\x00" * 99],
+    [
+        b"",
+        bytes([WRITING]) + BODY.pack(DIGEST, 1, 1),
+        b"\x07" * JOURNAL_BYTES,
+        b"\x01",
+        b"\x00" * 99,
+    ],
 )
 def test_anything_else_tells_nothing(data: bytes) -> None:
     """Half-written, cut or foreign bytes are no entry, and no proof of a blank journal either."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from asyncbridge.errors import QueueFull
 from asyncbridge.protocol.client import ClientProtocol, size_of
 from asyncbridge.protocol.journal import Entry, session_digest
+from asyncbridge.protocol.levels import Levels
 from asyncbridge.protocol.limits import Bound
 from asyncbridge.protocol.messages import (
     Cancel,
@@ -26,8 +28,10 @@ from asyncbridge.protocol.messages import (
     Output,
     Ping,
     Pong,
+    Prioritize,
     Started,
 )
+from asyncbridge.protocol.states import CommandState
 from asyncbridge.protocol.worker import WorkerProtocol
 from asyncbridge.serialization.codec import decode, encode
 from asyncbridge.serialization.frames import pack, unpack
@@ -36,6 +40,13 @@ WINDOW = Bound(count=3, size=60)
 BACKLOG = Bound(count=5, size=90)
 FAULT = Fault(type="ValueError", message="no")
 OUTCOMES = (Completed, Failed, Cancelled)
+
+
+@dataclass(eq=False)
+class Waiting:
+    """A command in the worker's queue."""
+
+    command: Command
 
 
 class Pair:
@@ -47,7 +58,10 @@ class Pair:
         self.to_worker: deque[bytes] = deque()
         self.to_client: deque[bytes] = deque()
         self.arrived: list[int] = []
-        self.queue: list[int] = []
+        self.waiting: Levels[Waiting] = Levels()
+        self.plain: set[int] = set()
+        self.afters: dict[int, tuple[int, ...]] = {}
+        self.ordered_id = 0
         self.running: int | None = None
         self.began: list[int] = []
         self.sizes: dict[int, int] = {}
@@ -58,9 +72,21 @@ class Pair:
 
     # --- the client's caller ---
 
-    def submit(self, number: int, code: str, values: list[int]) -> None:
+    def submit(
+        self,
+        number: int,
+        code: str,
+        values: list[int],
+        priority: int = 0,
+        after: tuple[int, ...] = (),
+    ) -> None:
         bindings = encode({"values": values}, path="bindings")
-        self.client.submit(Command(id=number, code=code, bindings=bindings))
+        self.client.submit(
+            Command(id=number, code=code, bindings=bindings, priority=priority, after=after)
+        )
+        self.afters[number] = after
+        if priority == 0:
+            self.plain.add(number)
         self.sizes[number] = len(code) + bindings.size
 
     def cancel(self, number: int) -> None:
@@ -98,13 +124,27 @@ class Pair:
             wanted = self.worker.receive(message, worker_state="ready")
             if isinstance(wanted, Command):
                 self.arrived.append(wanted.id)
-                self.queue.append(wanted.id)
+                self.waiting.add(Waiting(wanted))
             elif isinstance(wanted, Cancel) and self.worker.is_queued(wanted.id):
-                self.queue.remove(wanted.id)
+                self.waiting.remove(self.find(wanted.id))
                 self.worker.cancelled(wanted.id)
+            elif isinstance(wanted, Prioritize) and self.worker.is_queued(wanted.id):
+                self.waiting.move(self.find(wanted.id), wanted.priority)
+
+    @property
+    def queue(self) -> list[int]:
+        return [item.command.id for item in self.waiting]
+
+    def find(self, number: int) -> Waiting:
+        return next(item for item in self.waiting if item.command.id == number)
 
     def start(self) -> None:
-        self.running = self.queue.pop(0)
+        first = self.waiting.first()
+        assert first is not None
+        self.waiting.remove(first)
+        self.running = first.command.id
+        if self.running in self.plain:
+            self.ordered_id = self.running
         self.began.append(self.running)
         self.worker.started(self.running)
 
@@ -229,13 +269,21 @@ class PairMachine(RuleBasedStateMachine):
         self.pings = 0
         self.printed: list[str] = []
 
-    @rule(code=st.text(max_size=25), values=st.lists(st.integers(0, 999), max_size=8))
-    def submit(self, code: str, values: list[int]) -> None:
+    @rule(
+        code=st.text(max_size=25),
+        values=st.lists(st.integers(0, 999), max_size=8),
+        priority=st.sampled_from([0, 0, 0, 1, 2, -1]),
+        data=st.data(),
+    )
+    def submit(self, code: str, values: list[int], priority: int, data: st.DataObject) -> None:
         """Send a command, or be told that the backlog is full."""
         number = self.newest + 1
         unfinished = self.pair.client.unfinished
         try:
-            self.pair.submit(number, code, values)
+            after = (
+                data.draw(st.sets(st.sampled_from(self.taken), max_size=2)) if self.taken else ()
+            )
+            self.pair.submit(number, code, values, priority, tuple(after))
         except QueueFull:
             assert self.pair.client.unfinished == unfinished
             assert self.pair.client.backlogged > 0
@@ -248,6 +296,14 @@ class PairMachine(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject) -> None:
         """Take any command back, also one that has finished."""
         self.pair.cancel(data.draw(st.sampled_from(self.taken)))
+
+    @precondition(lambda self: self.taken)
+    @rule(data=st.data(), priority=st.integers(-1, 2))
+    def prioritize(self, data: st.DataObject, priority: int) -> None:
+        """Give any command another priority."""
+        number = data.draw(st.sampled_from(self.taken))
+        if self.pair.client.prioritize(number, priority) and priority:
+            self.pair.plain.discard(number)
 
     @rule()
     def ping(self) -> None:
@@ -308,9 +364,23 @@ class PairMachine(RuleBasedStateMachine):
 
     @invariant()
     def order_holds(self) -> None:
-        """Commands arrive and start in the order of their submission; ids rise."""
-        for numbers in (self.pair.arrived, self.pair.began, self.pair.seen_started):
-            assert all(one < two for one, two in pairwise(numbers))
+        """Commands without a priority arrive and start in the order of their submission."""
+        pair = self.pair
+        for numbers in (pair.arrived, pair.began, pair.seen_started):
+            plain = [number for number in numbers if number in pair.plain]
+            assert all(one < two for one, two in pairwise(plain))
+
+    @invariant()
+    def dependencies_hold(self) -> None:
+        """No command starts while one that it depends on waits."""
+        pair = self.pair
+        if pair.running is not None:
+            assert not set(pair.afters[pair.running]) & {*pair.queue, *self.unsent()}
+
+    def unsent(self) -> set[int]:
+        """Return the commands in the backlog."""
+        client = self.pair.client
+        return {n for n in self.taken if client.command_state(n) is CommandState.BACKLOG}
 
     def teardown(self) -> None:
         """Every command has exactly one outcome, the worker's own, and nothing is left."""
@@ -346,6 +416,7 @@ class LossMachine(PairMachine):
             session=session_digest("s"),
             command_id=pair.began[-1],
             finished=pair.running is None,
+            ordered_id=pair.ordered_id,
         )
 
     def teardown(self) -> None:
@@ -364,7 +435,7 @@ class LossMachine(PairMachine):
                 assert number != pair.running
                 assert number not in pair.queue
             else:
-                assert not self.survives
+                assert not self.survives or number not in pair.plain
 
 
 TestLoss = LossMachine.TestCase

@@ -186,6 +186,12 @@ FRAMES: dict[str, list[m.Message]] = {
         m.Reuse(id="2-0"),
         m.Recall(id="", kept="1-0"),
     ],
+    "the queue": [
+        m.Command(id=3, code="c", priority=1, overtakes=2),
+        m.Prioritize(id=2, priority=-1),
+        m.QueueRequest(id=4),
+        m.QueueReport(id=4, ahead=(0, 2), others=2),
+    ],
     "inline and bulk buffers": [
         m.Completed(
             id=1,

@@ -22,9 +22,11 @@ def test_it_follows_the_commands(tmp_path: Path, mapped: bool) -> None:
     journal.started("s", 7)
     assert parse(journal.read()) == Entry(session=session_digest("s"), command_id=7, finished=False)
     journal.finished()
-    journal.started("t", 1)
+    journal.started("t", 5, 4)
     journal.finished()
-    assert parse(journal.read()) == Entry(session=session_digest("t"), command_id=1, finished=True)
+    assert parse(journal.read()) == Entry(
+        session=session_digest("t"), command_id=5, finished=True, ordered_id=4
+    )
 
 
 def test_another_process_reads_the_file(tmp_path: Path) -> None:

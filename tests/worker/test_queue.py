@@ -6,13 +6,15 @@ import asyncio
 from typing import cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from asyncbridge.protocol.limits import Bound
 from asyncbridge.protocol.messages import Command, Fault, Payload
 from asyncbridge.tasks import spawn
 from asyncbridge.worker.executor import StepExecutor
+from asyncbridge.worker.lines import Dropping, Line
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.queue import CommandQueue, FailureLog, Job, JobState
 
@@ -27,6 +29,12 @@ def fault(text: str = "no") -> Fault:
 def job(number: int = 1, size: int = 1) -> Job:
     """Return a job that counts for ``size`` bytes."""
     return Job(NOBODY, Command(id=number, code="x" * size), FailureLog())
+
+
+def ranked(line: Line, number: int, priority: int = 0, after: tuple[int, ...] = ()) -> Job:
+    """Return a job of a session."""
+    command = Command(id=number, code="x", priority=priority, after=after)
+    return Job(NOBODY, command, FailureLog(), line)
 
 
 async def turns() -> None:
@@ -303,6 +311,160 @@ def test_any_order(steps: list[str], data: st.DataObject) -> None:
         assert (bench.queue.count, bench.queue.size) == (0, 0)
 
     asyncio.run(scenario())
+
+
+# --- several sessions, with priorities ----------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_priorities_change_the_order_within_a_session() -> None:
+    """Its places stay: other sessions wait no longer, and no shorter."""
+    bench = Bench(count=10, size=1000)
+    mine, other = Line(), Line()
+    for number, line, priority in ((1, mine, 0), (2, mine, 0), (10, other, 0), (3, mine, 5)):
+        await bench.queue.put(ranked(line, number, priority))
+    assert bench.queue.ahead_of(mine) == ([0, 0, 1], 1)
+    assert bench.queue.ahead_of(other) == ([2], 3)
+    bench.executor.run_all()
+    assert bench.ran == [3, 1, 10, 2]
+
+
+@pytest.mark.asyncio
+async def test_given_another_priority() -> None:
+    """One that waits changes its place, one that runs does not, one on its way will have it."""
+    bench = Bench()
+    line = Line()
+    jobs = [ranked(line, number) for number in (1, 2, 3)]
+    for one in jobs[:2]:
+        await bench.queue.put(one)
+    bench.executor.step()
+    bench.queue.prioritize(jobs[0], 7)
+    bench.queue.prioritize(jobs[2], 1)
+    await bench.queue.put(jobs[2])
+    bench.executor.run_all()
+    assert bench.ran == [1, 3, 2]
+
+
+@pytest.mark.asyncio
+async def test_places_of_what_runs_and_of_what_was_cancelled() -> None:
+    """A running job counts for others until it has finished, a cancelled one does not."""
+    bench = Bench()
+    mine, other = Line(), Line()
+    jobs = [ranked(mine, 1), ranked(mine, 2), ranked(other, 1)]
+    for one in jobs:
+        await bench.queue.put(one)
+    bench.executor.step()
+    assert (bench.queue.ahead_of(mine), bench.queue.ahead_of(other)) == (([0], 1), ([2], 2))
+    bench.queue.cancel(jobs[1])
+    assert (bench.queue.ahead_of(mine), bench.queue.ahead_of(other)) == (([], 1), ([1], 1))
+    bench.queue.finished(jobs[0])
+    assert bench.queue.ahead_of(other) == ([0], 0)
+
+
+@pytest.mark.asyncio
+async def test_a_release_among_priorities() -> None:
+    """It waits for a low job that was sent before it, though others pass; then it is done."""
+    bench = Bench()
+    line, dropped = Line(), list[tuple[str, ...]]()
+    low = ranked(line, 1, -1)
+    await bench.queue.put(low)
+    bench.queue.release(line, Dropping(names=("x",), behind=1, drop=dropped.append))
+    await bench.queue.put(ranked(line, 2))
+    bench.executor.step()
+    bench.executor.step()
+    assert (bench.ran, dropped) == ([2], [])
+    bench.executor.step()
+    assert (bench.ran, dropped) == ([2, 1], [("x",)])
+
+
+@pytest.mark.asyncio
+async def test_a_release_whose_job_is_cancelled() -> None:
+    """It is done when the place comes up, empty as it is."""
+    bench = Bench()
+    line, dropped = Line(), list[tuple[str, ...]]()
+    low = ranked(line, 1, -1)
+    await bench.queue.put(low)
+    bench.queue.release(line, Dropping(names=("x",), behind=1, drop=dropped.append))
+    bench.queue.cancel(low)
+    bench.executor.run_all()
+    assert (bench.ran, dropped) == ([], [("x",)])
+
+
+class SessionsMachine(RuleBasedStateMachine):
+    """Two sessions put, cancel and move jobs of any priority, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench = Bench(count=1000, size=100_000)
+        self.lines = Line(), Line()
+        self.jobs: list[Job] = []
+
+    def waiting(self, line: Line) -> list[Job]:
+        """Return a session's jobs that wait, in the order of their sending."""
+        return [j for j in self.jobs if j.line is line and j.state is JobState.QUEUED]
+
+    @rule(whose=st.booleans(), priority=st.sampled_from([0, 0, 1, -1]), data=st.data())
+    def put(self, whose: bool, priority: int, data: st.DataObject) -> None:
+        """A session sends a job, which may depend on any of its own."""
+        line = self.lines[whose]
+        own = [j.command.id for j in self.jobs if j.line is line]
+        after = tuple(data.draw(st.sets(st.sampled_from(own), max_size=2))) if own else ()
+        one = ranked(line, len(self.jobs) + 1, priority, after)
+        self.jobs.append(one)
+        asyncio.run(self.bench.queue.put(one))
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """Any job is cancelled: it is when it waits."""
+        one = data.draw(st.sampled_from(self.jobs))
+        waits = one in self.waiting(one.line)
+        assert self.bench.queue.cancel(one) == waits
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data(), priority=st.integers(-1, 1))
+    def move(self, data: st.DataObject, priority: int) -> None:
+        """Any job is given another priority."""
+        self.bench.queue.prioritize(data.draw(st.sampled_from(self.jobs)), priority)
+
+    @rule()
+    def step(self) -> None:
+        """A place comes up: its session's first job is run, if it is not one left empty."""
+        before = {line: (self.waiting(line), self.bench.queue.ahead_of(line)[0])
+                  for line in self.lines}  # fmt: skip
+        ran = len(self.bench.ran)
+        self.bench.executor.step()
+        if len(self.bench.ran) == ran:
+            return
+        one = self.jobs[self.bench.ran[-1] - 1]
+        waiting, ahead = before[one.line]
+        assert ahead[0] == 0, "another session's turn had come"
+        ids = {job.command.id for job in waiting}
+        assert ids.isdisjoint(one.command.after)
+        assert next(job for job in waiting if job.command.priority == one.command.priority) is one
+        self.bench.queue.finished(one)
+
+    @invariant()
+    def places_are_as_many_as_jobs(self) -> None:
+        """Each session has a place for each of its jobs, and they lie in one row."""
+        counts = [len(self.waiting(line)) for line in self.lines]
+        rows = [self.bench.queue.ahead_of(line) for line in self.lines]
+        assert [len(ahead) for ahead, _ in rows] == counts
+        assert [others for _, others in rows] == counts[::-1]
+        taken = sorted(place + k for ahead, _ in rows for k, place in enumerate(ahead))
+        assert taken == list(range(sum(counts)))
+
+    def teardown(self) -> None:
+        """Each job is run or cancelled, once."""
+        while self.bench.executor.pending:
+            self.step()
+        finished = [j.command.id for j in self.jobs if j.state is JobState.FINISHED]
+        assert sorted(self.bench.ran) == finished
+        assert {j.state for j in self.jobs} <= {JobState.FINISHED, JobState.CANCELLED}
+
+
+TestSessions = SessionsMachine.TestCase
+TestSessions.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 # --- failures ----------------------------------------------------------------------------

@@ -1,0 +1,74 @@
+"""One session's commands in the queue, and the bindings to be dropped between them."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from asyncbridge.protocol.levels import Levels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from asyncbridge.worker.queue import Job
+
+__all__ = ["Dropping", "Line"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Dropping:
+    """Bindings that nothing in a client refers to any more.
+
+    Attributes:
+        behind: The newest command that had come by then: those up to it may still use them.
+        drop: Drops them, in the GPU thread.
+    """
+
+    names: tuple[str, ...]
+    behind: int
+    drop: Callable[[tuple[str, ...]], None]
+
+
+class Line:
+    """What a session has in the queue.
+
+    Attributes:
+        waiting: Its jobs, in their order; used under the queue's lock.
+        ordered_id: The newest job taken up of those that run in the order of their ids.
+        droppings: What the loop adds and the GPU thread takes, each in one step of a deque.
+    """
+
+    __slots__ = ("droppings", "ordered_id", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: Levels[Job] = Levels()
+        self.ordered_id = 0
+        self.droppings: deque[Dropping] = deque()
+
+    def take_up(self) -> Job:
+        """Take out the job that is to be run now, of those that wait."""
+        waiting = self.waiting
+        if waiting.ranks:
+            job = waiting.first()
+            assert job is not None, "one of them always may go"
+            waiting.remove(job)
+        else:
+            job = waiting.plain.popleft()
+        command = job.command
+        if not (job.moved or command.priority or command.aside):
+            self.ordered_id = command.id
+        return job
+
+    def keep(self, names: Container[str], command_id: int) -> None:
+        """Let names stand that a command has set, if it was sent after they were let go of."""
+        for dropping in tuple(self.droppings):
+            if command_id > dropping.behind:
+                dropping.names = tuple(name for name in dropping.names if name not in names)
+
+    def drop_up_to(self, lowest: int | None) -> None:
+        """Drop what no job may use any more, the lowest one that waits being this one."""
+        droppings = self.droppings
+        while droppings and (lowest is None or droppings[0].behind < lowest):
+            due = droppings.popleft()
+            due.drop(due.names)

@@ -47,6 +47,9 @@ GROUP_LIMIT: Final = 8
 """Members of an exception group that are shown, and ``GROUP_DEPTH`` levels of groups."""
 GROUP_DEPTH: Final = 2
 
+Locals = tuple[tuple[tuple[str, str], ...], ...]
+
+_NO_LOCALS: Final[Locals] = ()
 _LEFT_OUT: Final = "[earlier exceptions left out]\n"
 _DIRECT: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
 _DURING: Final = "\nDuring handling of the above exception, another exception occurred:\n\n"
@@ -175,7 +178,7 @@ def _read(
     steps = steps_of(exc)
     shown, left_out = shown_steps(steps)
     stack = [summary(step) for step in shown]
-    told = () if wish.variables is None or depth else _locals(wish.variables, shown, stack)
+    told = () if depth else attempt(lambda: _locals(wish.variables, shown, stack), _NO_LOCALS)
     name, message = type_name(type(exc)), _message(exc, wish.limit)
     notes = _notes(exc, wish.limit)
     lines = attempt(lambda: _syntax_lines(exc, name, wish.limit), None)
@@ -200,9 +203,13 @@ def _read(
 
 
 def _locals(
-    variables: Variables, steps: Sequence[TracebackType], stack: Sequence[traceback.FrameSummary]
-) -> tuple[tuple[tuple[str, str], ...], ...]:
+    variables: Variables | None,
+    steps: Sequence[TracebackType],
+    stack: Sequence[traceback.FrameSummary],
+) -> Locals:
     """Return the variables of each frame, and have Python's text show them below its line."""
+    if variables is None:
+        return _NO_LOCALS
     found = variables.of([step.tb_frame for step in steps])
     for frame, values in zip(stack, found, strict=True):
         frame.locals = values or None

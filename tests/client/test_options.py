@@ -83,6 +83,13 @@ def test_keras_own_variable_names_the_backend_too(monkeypatch: pytest.MonkeyPatc
     assert resolved(backend=None).backend is None
 
 
+def test_variables_of_frames_are_asked_for_by_the_argument_alone() -> None:
+    """They may be secrets: nothing in the environment asks for them."""
+    assert resolved(locals=True) == Options(locals=True)
+    with pytest.raises(TypeError, match="locals= is True or False, not 1"):
+        resolved(locals=1)
+
+
 @pytest.mark.parametrize("given", [0, -1, float("nan")])
 def test_a_time_limit_is_positive(given: float) -> None:
     """Zero would be no time at all."""

@@ -242,20 +242,32 @@ async def test_hostile_errors(variables: bool) -> None:
             assert await bridge.send("import os\nos.getpid()") == pid, what
 
 
-async def test_code_that_steers_its_process(connected: Callable[[], Bridge]) -> None:
-    """No handler of signals, no fork and no closed output is felt by another client."""
-    acts = (
-        "import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)",
-        "os.close(0); os.close(1); os.close(2)",
-        "import faulthandler\nfaulthandler.disable()",
-        "pid = os.fork()\nif not pid: os._exit(3)\nos.waitpid(pid, 0)[1] >> 8",
-        "import sys\nsys.excepthook = sys.unraisablehook = None\nsys.stderr = sys.stdout = None",
-        "import threading\nthreading.excepthook = None\nthreading.Thread(target=leave).start()",
-        "import gc, linecache\nlinecache.getline = None\n1 / 0",
-    )
-    async with connected() as bridge:
-        await asyncio.gather(*(bridge.send(code) for code in acts), return_exceptions=True)
-        assert await bridge.send("1 + 1") == 2
+ACTS: tuple[tuple[str, object], ...] = (
+    ("import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)", ValueError),
+    ("os.close(0); os.close(1); os.close(2)\n'closed'", "closed"),
+    ("import faulthandler\nfaulthandler.disable()\n'disabled'", "disabled"),
+    ("pid = os.fork()\nif not pid: os._exit(3)\nos.waitpid(pid, 0)[1] >> 8", 3),
+    (
+        "import sys\nsys.unraisablehook = None\nsys.stderr = sys.stdout = None",
+        None,
+    ),
+    ("import threading\nt = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()", None),
+    ("threading.excepthook = None\nthreading.Thread(target=lambda: 1 / 0).start()", RuntimeError),
+    ("import linecache\nlinecache.getline = None\n{}['k']", KeyError),
+)
+
+
+async def test_code_that_steers_its_process() -> None:
+    """Signals, forks, closed output and broken hooks: each outcome is told, and the next."""
+    async with connect(backend=None, locals=True) as bridge:
+        pid = (await bridge.info()).pid
+        for code, expected in ACTS:
+            outcome = (await asyncio.gather(bridge.send(code), return_exceptions=True))[0]
+            if isinstance(expected, type):
+                assert isinstance(outcome, expected), code
+            else:
+                assert outcome == expected, code
+            assert await bridge.send("import os\nos.getpid()") == pid, code
 
 
 async def test_code_that_closes_all_descriptors_ends_its_worker_alone(
@@ -268,3 +280,32 @@ async def test_code_that_closes_all_descriptors_ends_its_worker_alone(
             await asyncio.wait_for(bridge.send("import os\nos.closerange(0, 4096)\n1 / 0"), 60)
         assert await other.send("1 + 1") == 2
         assert len([*DESCRIPTORS.iterdir()]) <= before
+
+
+IN_A_CALLBACK = """
+import keras, numpy
+class Leave(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        raise SystemExit("enough")
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+model.compile(loss="mse")
+model.fit(numpy.ones((8, 4)), numpy.ones((8, 3)), callbacks=[Leave()], verbose=0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+async def test_an_exit_in_a_callback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the training alone; the text has the callback's line between Keras's frames."""
+    monkeypatch.delenv("ASYNCBRIDGE_FULL_TRACEBACK", raising=False)
+    async with connect() as bridge:
+        with pytest.raises(RemoteError, match="SystemExit: enough") as caught:
+            await bridge.send(IN_A_CALLBACK)
+        assert type(caught.value) is RemoteError
+        text = str(caught.value)
+        assert " frames in keras" in text
+        assert 'raise SystemExit("enough")' in text
+        assert "site-packages" not in text
+        with pytest.raises(ValueError, match="rellu"):
+            await bridge.send("keras.layers.Dense(3, activation='rellu')")
+        assert await bridge.send("1 + 1") == 2

@@ -174,6 +174,22 @@ FRAMES: dict[str, list[m.Message]] = {
         m.Progress(id=1, value=encode({"loss": 0.5}), transient=True),
         m.Goodbye(reason="done"),
     ],
+    "an error in full": [
+        m.Hello(oldest=1, newest=1, session="s-1", locals=True),
+        m.Failed(
+            id=2,
+            fault=m.Fault(
+                type="own.Gone",
+                message="[Errno 2] gone",
+                frames=(("<command 2>", 1, "<module>", "f()"), ("k.py", 3, "f", "g()")),
+                text="Traceback:\n  f()\n  g()\nown.Gone: [Errno 2] gone",
+                base="OSError",
+                details=(("errno", "2"),),
+                folds=((1, 2, "  ... 2 frames in keras"),),
+                locals=((("x", "1"),), ()),
+            ),
+        ),
+    ],
     "in shared memory": [
         m.Placed(id="1-0", segment="0123456789abcdef0123456789abcdef", offset=0, size=65536),
         m.Returned(ids=("1-0",)),

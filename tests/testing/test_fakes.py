@@ -137,6 +137,15 @@ async def test_a_planned_failure_is_a_remote_error() -> None:
         assert await bridge.send("[name for name in dir() if name[:2] != '__']") == []
 
 
+async def test_a_planned_failure_is_of_python_s_own_type() -> None:
+    """As one of a real worker is."""
+    worker = FakeWorker()
+    worker.fail(KeyError, "k")
+    async with worker.connect() as bridge:
+        with pytest.raises(KeyError):
+            await bridge.send("1")
+
+
 async def test_a_failure_meets_whom_it_is_meant_for() -> None:
     """By the name, else by the code; as often as it says, and one that is not run takes none."""
     worker = FakeWorker()

@@ -22,8 +22,9 @@ __all__ = ["kill_worker"]
 def kill_worker(bridge: Bridge, number: signal.Signals = signal.SIGKILL) -> Promise[WorkerLost]:
     """Kill the worker behind a bridge, whatever it is doing; SIGKILL is what the kernel sends.
 
-    The promise is fulfilled when the bridge has seen the end: from then on every promise of an
-    unfinished command is rejected with ``WorkerLost``, and ``bridge.state`` is ``lost``.
+    The promise is fulfilled when the bridge has seen the end: from then on the promise of each
+    command that had begun is rejected with ``WorkerLost``. If the worker has a successor,
+    ``bridge.state`` is ``reconnecting`` then, else ``lost``.
 
     Args:
         bridge: An open bridge, to a worker that it or the suite has started, or to a fake one.

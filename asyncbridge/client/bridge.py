@@ -110,7 +110,8 @@ class Bridge(Queueing, Scripting):
             raise ValueError("collected bindings need an object here to be tied to: use put()")
         check_name(name)
         check_timeout(timeout)
-        check_priority(priority)
+        if type(priority) is not int or priority:
+            check_priority(priority)
         check_flags(writable=writable, copy=copy, one_hot=one_hot)
         tools = self._tools()
         if isinstance(code, Promise):

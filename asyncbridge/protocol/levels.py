@@ -142,5 +142,5 @@ def _holds(level: Sequence[Ranked], command_id: int) -> bool:
     return place < len(level) and level[place].command.id == command_id
 
 
-def _waits_for(item: RankedT, waiting: set[int]) -> bool:
+def _waits_for(item: Ranked, waiting: set[int]) -> bool:
     return any(other < item.command.id and other in waiting for other in item.command.after)

@@ -68,8 +68,7 @@ class Command:
         streams: Names among the bindings that stand for streams; their values describe these.
         parts: Whether its value is wanted in parts, as far as its code gives them.
         priority: Higher ones of the session are run first; equal ones, in the order of ids.
-        overtakes: The lowest id that may still come, though this one is higher; 0 when no
-            lower one will.
+        overtakes: The lowest id that may still come, though this one is higher; else 0.
     """
 
     id: int

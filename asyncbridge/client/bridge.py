@@ -120,7 +120,8 @@ class Bridge(Queueing, Scripting):
         check_timeout(timeout)
         check_timeout(run_timeout, "run_timeout")
         check_flags(writable=writable, copy=copy, one_hot=one_hot, requeue=requeue)
-        check_priority(priority)
+        if type(priority) is not int or priority:
+            check_priority(priority)
         tools = self._tools()
         if isinstance(code, Promise):
             raise TypeError("send() takes code, not a promise: await that for its value")

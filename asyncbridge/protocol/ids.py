@@ -23,6 +23,9 @@ class Ids:
             number: The id.
             overtakes: The lowest id that may still come, 0 when that is the next one.
         """
+        if number == self.newest + 1 and not self._gaps:
+            self.newest = number
+            return True
         if number > self.newest:
             if number > self.newest + 1:
                 self._gaps.append(range(self.newest + 1, number))

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from asyncbridge.protocol.messages import Command
 
@@ -133,14 +133,14 @@ class Levels(Generic[RankedT]):
         )
 
 
-def _place(level: deque[RankedT], command_id: int) -> int:
+def _place(level: Sequence[Ranked], command_id: int) -> int:
     return bisect_left(level, command_id, key=lambda item: item.command.id)
 
 
-def _holds(level: deque[RankedT], command_id: int) -> bool:
+def _holds(level: Sequence[Ranked], command_id: int) -> bool:
     place = _place(level, command_id)
     return place < len(level) and level[place].command.id == command_id
 
 
-def _waits_for(item: RankedT, waiting: set[int]) -> bool:
+def _waits_for(item: Ranked, waiting: set[int]) -> bool:
     return any(other < item.command.id and other in waiting for other in item.command.after)

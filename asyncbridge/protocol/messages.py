@@ -71,8 +71,7 @@ class Command:
         parts: Whether its value is wanted in parts, as far as its code gives them.
         run_ms: Milliseconds that it may run; 0 for any.
         priority: Higher ones of the session are run first; equal ones, in the order of ids.
-        overtakes: The lowest id that may still come, though this one is higher; 0 when no
-            lower one will.
+        overtakes: The lowest id that may still come, though this one is higher; else 0.
     """
 
     id: int

@@ -100,7 +100,6 @@ class Peer:
         self._failures = FailureLog()
         self._jobs: dict[int, Job] = {}
         self._line = Line()
-        self._newest = 0
         self._lane: deque[Job | tuple[Release, int]] = deque()
         self._lane_ready = asyncio.Event()
         self._asides: dict[int, asyncio.Task[None]] = {}
@@ -234,7 +233,7 @@ class Peer:
                 figures = {"transfers": self.buffers.figures()}
                 self.notify(Info(id=message.id, info={**self._engine.info(), **figures}))
             case Release():
-                self._into_lane((message, self._newest))
+                self._into_lane((message, max(self._jobs, default=0)))
             case QueueRequest():
                 ahead, others = self._engine.queue.ahead_of(self._line)
                 self.notify(QueueReport(id=message.id, ahead=tuple(ahead), others=others))
@@ -289,7 +288,6 @@ class Peer:
 
     def _enqueue(self, command: Command) -> None:
         job = self._jobs[command.id] = Job(self, command, self._failures, self._line)
-        self._newest = max(self._newest, command.id)
         job.flows = flows_of(command, self, self.buffers.store, self._broken)
         if job.flows is not None:
             self._flows[command.id] = job.flows

@@ -10,7 +10,7 @@ import asyncbridge
 PUBLIC = {
     "__version__",
     # opening a bridge, and what it tells
-    "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
+    "AUTO", "Bridge", "HeldCommand", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
     # promises, progress and lifetimes
     "Binding", "LogReader", "ProgressReader", "Promise", "WatchedPromise",
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
@@ -25,6 +25,7 @@ PUBLIC = {
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
     "RemoteProtocolError", "SerializationError", "SocketPermissionError", "SourceError", "TooLarge",
     "TransferError", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+    "Detached", "IdConflict", "ResultExpired", "SessionTaken", "UnknownCommand",
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.options import AUTO, Auto, Options
 from asyncbridge.client.output import OutputReader
 from asyncbridge.promise import OutputLine
+from asyncbridge.protocol.holdings import HeldCommand
 
 __all__ = [  # noqa: RUF022 - grouped by what they are
     # opening
@@ -20,6 +21,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "Bridge",
     "current_bridge",
     # what it tells
+    "HeldCommand",
     "OutputLine",
     "OutputReader",
     "WorkerInfo",

@@ -9,6 +9,7 @@ from asyncbridge.client.checks import check_flags, check_name, check_source, che
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import in_thread_of
 from asyncbridge.client.scripting import Scripting
+from asyncbridge.client.sessions import Sessions
 from asyncbridge.client.sources import take_streams
 from asyncbridge.lifetime import Binding, check_lifetime
 from asyncbridge.promise import Promise
@@ -29,7 +30,7 @@ __all__ = ["Bridge"]
 T = TypeVar("T")
 
 
-class Bridge(Scripting):
+class Bridge(Scripting, Sessions):
     """A worker's namespace, seen from the client.
 
     Enter it with ``async with`` in a coroutine, or with ``with`` in a script that has no event

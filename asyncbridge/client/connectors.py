@@ -78,7 +78,8 @@ class AttachedWorker(Worker):
 
     kind = "attached"
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, *, name: str = "") -> None:
+        self._name = name
         parts = urlsplit(url)
         if parts.scheme == "unix" and parts.path and not parts.netloc:
             self._socket: Path | None = Path(parts.path)
@@ -111,7 +112,9 @@ class AttachedWorker(Worker):
         """Connect to the address."""
         self._http = http_session(self._socket)
         try:
-            return await open_link(self._http, self._base, self._token, session, self._url)
+            return await open_link(
+                self._http, self._base, self._token, session, self._url, name=self._name
+            )
         except aiohttp.ClientConnectorCertificateError as error:
             told = untrusted(self._url, error.certificate_error)
             raise ConnectError(told) from error.certificate_error
@@ -230,7 +233,7 @@ def http_session(socket: Path | None) -> aiohttp.ClientSession:
 
 
 async def open_link(
-    http: aiohttp.ClientSession, base: str, token: str, session: str, what: str
+    http: aiohttp.ClientSession, base: str, token: str, session: str, what: str, *, name: str = ""
 ) -> Link:
     """Open a session's channel and its bulk lane.
 
@@ -240,7 +243,7 @@ async def open_link(
         aiohttp.ClientConnectionError: Nothing answers there.
     """
     headers = {"Authorization": f"Bearer {token}"}
-    channel = Dialled(session, partial(open_again, http, base, headers, what))
+    channel = Dialled(session, partial(open_again, http, base, headers, what), name=name)
     try:
         await channel.open(await open_wire(http, base, headers, what))
     except ChannelClosed as error:

@@ -9,9 +9,13 @@ from asyncbridge.errors import (
     AsyncBridgeError,
     DecodeError,
     DependencyError,
+    IdConflict,
     ProtocolError,
     RemoteError,
+    ResultExpired,
+    SessionTaken,
     TooLarge,
+    UnknownCommand,
     WorkerLost,
     WorkerStartError,
 )
@@ -19,15 +23,24 @@ from asyncbridge.errors import (
 if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
     from asyncbridge.errors import Phase
-    from asyncbridge.protocol.messages import Failed, Fault
+    from asyncbridge.protocol.messages import Failed, Fault, Withheld
 
-__all__ = ["broken_by", "dependency_error", "remote_error", "start_error", "with_phase"]
+__all__ = [
+    "broken_by",
+    "dependency_error",
+    "remote_error",
+    "start_error",
+    "with_phase",
+    "withheld_error",
+]
 
 log = logging.getLogger(__name__)
 
 
-def broken_by(error: BaseException) -> WorkerLost:
+def broken_by(error: BaseException) -> AsyncBridgeError:
     """Build the exception for a connection that a task of ours has ended by."""
+    if isinstance(error, SessionTaken):
+        return error
     if isinstance(error, DecodeError | ProtocolError | TooLarge):
         return WorkerLost(f"the worker broke the protocol: {error}")
     log.critical("a fault of asyncbridge's own", exc_info=error)
@@ -79,6 +92,15 @@ def dependency_error(item: Pending, failed: Pending) -> DependencyError:
     )
     error.__cause__ = reason
     return error
+
+
+def withheld_error(message: Withheld) -> AsyncBridgeError:
+    """Build the exception for a command whose outcome will not come."""
+    if message.code == "unused":
+        return UnknownCommand(message.message)
+    if message.code == "conflict":
+        return IdConflict(message.message)
+    return ResultExpired(message.message, command=message.id, reason=message.code)
 
 
 def with_phase(error: AsyncBridgeError, phase: Phase) -> AsyncBridgeError:

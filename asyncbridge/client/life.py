@@ -14,7 +14,7 @@ from asyncbridge.client.current import enter, leave
 from asyncbridge.client.loop_thread import LoopThread
 from asyncbridge.client.output import OutputRouter
 from asyncbridge.client.rejections import Rejections
-from asyncbridge.errors import BridgeClosed, WorkerLost, WrongLoopError
+from asyncbridge.errors import BridgeClosed, SessionTaken, WorkerLost, WrongLoopError
 from asyncbridge.lifetime import Finalizers
 from asyncbridge.promise import Promise
 from asyncbridge.promise.callbacks import CallbackQueue
@@ -242,6 +242,7 @@ class BridgeLife:
             ended=self._ended,
             kill=None if worker.kind == "attached" else worker.kill_process,
             limits=self._options.limits,
+            shared_name=self._options.session,
         )
         try:
             await session.open()
@@ -281,11 +282,14 @@ class BridgeLife:
             try:
                 await session.close(quietly=limit == 0)
             finally:
-                if self._finalizer is not None:
-                    self._finalizer.detach()
-                self._state = "closed"
-                self._backlog.close()
-                await worker.close()
+                await self._let_go(worker)
+
+    async def _let_go(self, worker: Worker) -> None:
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        self._state = "closed"
+        self._backlog.close()
+        await worker.close()
 
     def _ended(self) -> None:
         if self._state in ("open", "closing"):
@@ -331,6 +335,8 @@ class BridgeLife:
             error = self._session.closed.result()
             if isinstance(error, WorkerLost):
                 raise error.at_phase("not_started")
+            if isinstance(error, SessionTaken):
+                raise SessionTaken(*error.args)
         raise BridgeClosed(f"the bridge is {self._state}")
 
     def _tools(self) -> ModuleType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ __all__ = ["AUTO", "Auto", "Options", "check_socket", "read_token", "resolve"]
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 """The file beside a worker's socket that holds its token."""
+SESSION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 class Auto:
@@ -62,6 +64,7 @@ class Options:
         in_flight: Bytes of large arrays that may be on the way at once, in each direction.
         one_hot: Whether large one-hot matrices are sent as the columns of their ones.
         copy: Whether large arrays are copied by the call that sends them.
+        session: The name of the session in a worker that is attached to; empty for none.
     """
 
     url: str | None = None
@@ -88,6 +91,7 @@ class Options:
 
     one_hot: bool = True
     copy: bool = False
+    session: str = ""
 
 
 def resolve(
@@ -107,6 +111,7 @@ def resolve(
     in_flight: int | None = None,
     one_hot: bool = True,
     copy: bool = False,
+    session: str | None = None,
 ) -> Options:
     """Fill in what was not given.
 
@@ -144,7 +149,36 @@ def resolve(
         in_flight=in_flight or bytes_of_environment(IN_FLIGHT_VARIABLE) or DEFAULT_IN_FLIGHT,
         one_hot=one_hot,
         copy=copy,
+        session=session_of(session, url),
     )
+
+
+def session_of(given: str | None, url: str | None) -> str:
+    """Return the session's name: the argument, else, for a worker that runs, the variable's.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It is no name, or there is no worker that it could be of.
+    """
+    if given is None:
+        where, name = "ASYNCBRIDGE_SESSION=", os.environ.get("ASYNCBRIDGE_SESSION", "")
+        if not name or url is None:
+            return ""
+    else:
+        where, name = "session=", given
+    if not isinstance(name, str):
+        raise TypeError(f"session= is the name of a session, not {name!r:.80}")
+    if SESSION_NAME.fullmatch(name) is None:
+        raise ValueError(
+            f"{where}{name!r:.100}: a session's name is 1 to 64 letters, digits, '.', '_' or '-' "
+            "of ASCII, and begins with a letter or a digit"
+        )
+    if url is None:
+        raise ValueError(
+            f"session={name!r} is of a worker that goes on without this process: start one by "
+            "`asyncbridge worker`, and pass its address as url="
+        )
+    return name
 
 
 def check_bytes(name: str, given: int | None, *, least: int) -> None:

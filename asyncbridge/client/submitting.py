@@ -57,6 +57,7 @@ class Submitting(ABC):
         kill: Kills the worker; None where that is not ours to do.
         arena: This side's shared memory, if there is any; the session closes it.
         limits: How much it moves.
+        shared_name: Under which other clients may take over the commands; empty for none.
     """
 
     def __init__(
@@ -74,7 +75,9 @@ class Submitting(ABC):
         kill: Callable[[], None] | None = None,
         arena: Arena | None = None,
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
+        shared_name: str = "",
     ) -> None:
+        self.shared_name = shared_name
         self._transfers = Transfers(
             link.bulk,
             self._broken,

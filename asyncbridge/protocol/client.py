@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import (
@@ -12,8 +12,10 @@ from asyncbridge.errors import (
     ProtocolVersionError,
     QueueFull,
     RemoteProtocolError,
+    SessionTaken,
 )
 from asyncbridge.protocol import messages as m
+from asyncbridge.protocol.claims import Claims, Tracked
 from asyncbridge.protocol.journal import session_digest
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, Gauge
 from asyncbridge.protocol.phases import phase_of
@@ -38,15 +40,7 @@ ACKNOWLEDGE_COUNT = 256
 """Outcomes seen before they are acknowledged in a frame of their own."""
 
 
-@dataclass(slots=True)
-class _Entry:
-    command: m.Command
-    size: int
-    state: CommandState = CommandState.BACKLOG
-    ready: bool = True
-
-
-class ClientProtocol:
+class ClientProtocol(Claims):
     """One session's commands, from the backlog to their outcome.
 
     It does no I/O: ``receive`` takes what came in, ``outgoing`` gives what is to be written
@@ -62,21 +56,19 @@ class ClientProtocol:
         largest: int = 0,
         backlog: Bound = DEFAULT_BACKLOG,
     ) -> None:
+        super().__init__()
         self.session = session
         self.client = client
         self.arena = arena
         self.largest = largest
         self.state = ConnectionState.IDLE
         self.worker_state: m.WorkerState = "importing"
+        # One at once where another process would be told again what this one has seen.
+        self.acknowledge_count = ACKNOWLEDGE_COUNT
         self.welcome: m.Welcome | None = None
-        self._backlog: deque[_Entry] = deque()
+        self._backlog: deque[Tracked] = deque()
         self._backlog_gauge = Gauge(backlog)
-        self._window: Gauge | None = None
-        self._entries: dict[int, _Entry] = {}
-        self._control: list[m.Message] = []
-        self._newest = 0
         self._releases: deque[tuple[int, tuple[str, ...]]] = deque()
-        self._seen: list[int] = []
         self._asides: set[int] = set()
 
     @property
@@ -143,7 +135,7 @@ class ClientProtocol:
                 "sending more"
             )
         self._newest = command.id
-        entry = _Entry(command, size, ready=ready)
+        entry = Tracked(command, size, ready=ready)
         self._backlog_gauge.take(size)
         self._entries[command.id] = entry
         if command.aside:
@@ -266,7 +258,7 @@ class ClientProtocol:
         if self._window is not None and self.state is ConnectionState.OPEN:
             messages.extend(self._admit(self._window))
             messages.extend(self._due_releases())
-        if self._seen and (messages or len(self._seen) >= ACKNOWLEDGE_COUNT):
+        if self._seen and (messages or len(self._seen) >= self.acknowledge_count):
             messages.insert(0, m.Acknowledge(ids=tuple(self._seen)))  # ahead of a goodbye
             self._seen.clear()
         return messages
@@ -291,6 +283,9 @@ class ClientProtocol:
         return due
 
     def _refused(self, message: m.Refused) -> None:
+        if message.code == "taken":
+            self.state = advance_connection(self.state, ConnectionEvent.LOST)
+            raise SessionTaken(message.message)
         if self.state is not ConnectionState.GREETING:
             raise RemoteProtocolError("the worker refused a session that it had welcomed")
         self.state = advance_connection(self.state, ConnectionEvent.REFUSED)
@@ -322,7 +317,10 @@ class ClientProtocol:
         return None
 
     def _started(self, message: m.Started) -> m.Message | None:
-        return message if self._advance(message.id, CommandEvent.START) else None
+        if self._advance(message.id, CommandEvent.START):
+            return message
+        self.held.started(message.id)
+        return None
 
     def _outcome(self, message: m.Completed | m.Failed | m.Cancelled) -> m.Message | None:
         entry = self._entries.get(message.id)
@@ -347,14 +345,6 @@ class ClientProtocol:
             raise RemoteProtocolError(f"command {command_id}: {error}") from None
         return True
 
-    def _finish(self, command_id: int, *, acknowledge: bool, answered: bool) -> None:
-        entry = self._entries.pop(command_id)
-        if answered:
-            assert self._window is not None
-            self._window.give(entry.size)
-        if acknowledge:
-            self._seen.append(command_id)
-
     def _state_changed(self, message: m.StateChanged) -> m.Message:
         self.worker_state = message.state
         return message
@@ -375,6 +365,8 @@ _HANDLERS: dict[type, Callable[[ClientProtocol, Any], m.Message | None]] = {
     m.Cancelled: ClientProtocol._outcome,
     m.StateChanged: ClientProtocol._state_changed,
     m.Goodbye: ClientProtocol._goodbye,
+    m.Withheld: ClientProtocol._withheld,
+    m.Holding: ClientProtocol._holding,
     m.Output: ClientProtocol._pass,
     m.Info: ClientProtocol._pass,
     m.Pong: ClientProtocol._pass,

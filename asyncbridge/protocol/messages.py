@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asyncbridge.protocol import joining, payloads
+from asyncbridge.protocol import holding, joining, payloads
 
 Buffer = payloads.Buffer
 BulkRef = payloads.BulkRef
@@ -18,6 +18,10 @@ Fault = payloads.Fault
 Payload = payloads.Payload
 Join = joining.Join
 Joined = joining.Joined
+Claim = holding.Claim
+Detach = holding.Detach
+Holding = holding.Holding
+Withheld = holding.Withheld
 
 PROTOCOL_VERSION = 1
 """The newest protocol version that this code speaks."""
@@ -176,9 +180,9 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The worker's other answer to ``Hello``: why not."""
+    """The worker's other answer to ``Hello``: why not; or that the session is another's now."""
 
-    code: Literal["version", "session", "protocol"]
+    code: Literal["version", "session", "protocol", "taken"]
     message: str
 
 
@@ -381,11 +385,11 @@ class Goodbye:
 
 ClientMessage = (
     Join | Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Recall | Reuse
-    | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Goodbye
+    | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Goodbye | Claim | Detach
 )  # fmt: skip
 WorkerMessage = (
     Joined | Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
     | Completed | Failed | Cancelled | Info | Pong | Digest | Placed | Returned | StreamTaken
-    | StreamItem | Goodbye
+    | StreamItem | Goodbye | Withheld | Holding
 )  # fmt: skip
 Message = ClientMessage | WorkerMessage

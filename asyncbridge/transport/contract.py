@@ -22,6 +22,10 @@ class ChannelClosed(AsyncBridgeError):
     """The channel has ended; the text says how. It stays inside: users meet other errors."""
 
 
+class Taken(ChannelClosed):
+    """The channel has ended because its session is another client's now."""
+
+
 class Channel(ABC):
     """Messages, both ways, in order; what is written together travels together."""
 

@@ -117,6 +117,9 @@ class CommandQueue:
         """Bytes that they hold."""
         return self._gate.size
 
+    def __contains__(self, job: Job) -> bool:
+        return job in self._tickets
+
     async def put(self, job: Job) -> None:
         """Add a job at the end, waiting for room; nobody pushes in."""
         await self._gate.enter(job.size)

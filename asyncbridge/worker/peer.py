@@ -365,7 +365,7 @@ class Peer(Legacy):
 
     async def _forward(self, job: Job) -> None:
         bindings = job.command.bindings
-        if bindings is not None and bulk_of(job):
+        if bindings is not None and job.bindings is bindings and bulk_of(job):
             try:
                 job.bindings = join(bindings, await arrivals(self.buffers.store, bindings))
             except NotComing:

@@ -214,7 +214,7 @@ class Shelf:
                 if outcome.stored is None and not outcome.lent:
                     work.outcomes[command_id] = outcome
                     size += outcome.size
-                if size >= BATCH_BYTES:
+                if size >= min(BATCH_BYTES, self._limit // FILES):
                     break
             if work.outcomes:
                 return work

@@ -173,7 +173,8 @@ class WorkerProtocol:
         raise RemoteProtocolError(f"a client does not send {type(message).__name__}")
 
     def lose(self) -> None:
-        """Note that the connection is gone."""
+        """Note that the connection is gone; what was still to be written is nobody's."""
+        self._outgoing.clear()
         self.state = advance_connection(self.state, ConnectionEvent.LOST)
 
     # --- what became of the commands ---

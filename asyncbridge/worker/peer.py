@@ -225,6 +225,8 @@ class Peer(Legacy):
     async def _read(self) -> None:
         while self._protocol.state is not ConnectionState.CLOSED:
             for message in await self._channel.read():
+                if self._relieved.done():  # another client has all that there was
+                    return
                 if isinstance(message, Hello):
                     self._meet(message)
                 wanted = self._protocol.receive(

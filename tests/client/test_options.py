@@ -36,7 +36,7 @@ SIZES = ("SHARED_MEMORY", "CACHE", "LARGEST_VALUE", "IN_FLIGHT")
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with none of the variables set."""
-    for name in (*VARIABLES, *SIZES, "SESSION"):
+    for name in (*VARIABLES, *SIZES):
         monkeypatch.delenv(f"ASYNCBRIDGE_{name}", raising=False)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
 
@@ -75,11 +75,11 @@ def test_arguments_come_before_variables(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setenv(f"ASYNCBRIDGE_{name}", "9")
     options = resolved(
         "unix:///mine", token="t", backend="torch", python="/mine", env={"A": "1", "B": None},
-        connect_timeout=1, close_timeout=2, backlog=Bound(count=3, size=4),
+        connect_timeout=1, close_timeout=2, backlog=Bound(count=3, size=4), session="mine",
     )  # fmt: skip
     assert options == Options(
         url="unix:///mine", token="t", backend="torch", python="/mine", env={"A": "1", "B": None},
-        connect_timeout=1, close_timeout=2, backlog=Bound(count=3, size=4),
+        connect_timeout=1, close_timeout=2, backlog=Bound(count=3, size=4), session="mine",
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asyncbridge.client import AUTO as AUTO
     from asyncbridge.client import Bridge as Bridge
     from asyncbridge.client import CommandInfo as CommandInfo
+    from asyncbridge.client import HeldCommand as HeldCommand
     from asyncbridge.client import OutputLine as OutputLine
     from asyncbridge.client import OutputReader as OutputReader
     from asyncbridge.client import Restart as Restart
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from asyncbridge.errors import DeadlockError as DeadlockError
     from asyncbridge.errors import DecodeError as DecodeError
     from asyncbridge.errors import DependencyError as DependencyError
+    from asyncbridge.errors import Detached as Detached
+    from asyncbridge.errors import IdConflict as IdConflict
     from asyncbridge.errors import IdentifierError as IdentifierError
     from asyncbridge.errors import LocalProtocolError as LocalProtocolError
     from asyncbridge.errors import ProtocolError as ProtocolError
@@ -38,13 +41,16 @@ if TYPE_CHECKING:
     from asyncbridge.errors import QueueFull as QueueFull
     from asyncbridge.errors import RemoteError as RemoteError
     from asyncbridge.errors import RemoteProtocolError as RemoteProtocolError
+    from asyncbridge.errors import ResultExpired as ResultExpired
     from asyncbridge.errors import SentCommand as SentCommand
     from asyncbridge.errors import SerializationError as SerializationError
+    from asyncbridge.errors import SessionTaken as SessionTaken
     from asyncbridge.errors import SocketPermissionError as SocketPermissionError
     from asyncbridge.errors import SourceError as SourceError
     from asyncbridge.errors import StateLost as StateLost
     from asyncbridge.errors import TooLarge as TooLarge
     from asyncbridge.errors import TransferError as TransferError
+    from asyncbridge.errors import UnknownCommand as UnknownCommand
     from asyncbridge.errors import WorkerError as WorkerError
     from asyncbridge.errors import WorkerLost as WorkerLost
     from asyncbridge.errors import WorkerStartError as WorkerStartError
@@ -71,16 +77,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "asyncbridge.client": (
-        "AUTO", "Bridge", "CommandInfo", "OutputLine", "OutputReader", "Restart", "StateReader",
-        "WorkerInfo", "connect", "current_bridge",
+        "AUTO", "Bridge", "CommandInfo", "HeldCommand", "OutputLine", "OutputReader", "Restart",
+        "StateReader", "WorkerInfo", "connect", "current_bridge",
     ),
     "asyncbridge.errors": (
         "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
-        "ConnectError", "DeadlockError", "DecodeError", "DependencyError", "IdentifierError",
-        "LocalProtocolError", "ProtocolError", "ProtocolVersionError", "QueueFull",
-        "RemoteError", "RemoteProtocolError", "SentCommand", "SerializationError",
+        "ConnectError", "DeadlockError", "DecodeError", "DependencyError", "Detached",
+        "IdConflict", "IdentifierError", "LocalProtocolError", "ProtocolError",
+        "ProtocolVersionError", "QueueFull", "RemoteError", "RemoteProtocolError",
+        "ResultExpired", "SentCommand", "SerializationError", "SessionTaken",
         "SocketPermissionError", "SourceError", "StateLost", "TooLarge", "TransferError",
-        "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+        "UnknownCommand", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
     ),
     "asyncbridge.lifetime": ("Binding",),
     "asyncbridge.models.mirrors.events": (
@@ -98,8 +105,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022 - grouped by what they are
     "__version__",
     # opening a bridge, and what it tells
-    "AUTO", "Bridge", "CommandInfo", "OutputLine", "OutputReader", "Restart", "StateReader",
-    "WorkerInfo", "connect", "current_bridge",
+    "AUTO", "Bridge", "CommandInfo", "HeldCommand", "OutputLine", "OutputReader", "Restart",
+    "StateReader", "WorkerInfo", "connect", "current_bridge",
     # promises, and what is told of the work that they wait for
     "Promise", "LogReader", "ProgressReader", "WatchedPromise",
     # what a training tells of itself
@@ -113,11 +120,12 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "Stream", "stream",
     # errors
     "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
-    "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
-    "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
-    "RemoteProtocolError", "SentCommand", "SerializationError",
-    "SocketPermissionError", "SourceError", "StateLost", "TooLarge", "TransferError",
-    "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+    "DeadlockError", "DecodeError", "DependencyError", "Detached", "IdConflict",
+    "IdentifierError", "LocalProtocolError", "ProtocolError", "ProtocolVersionError",
+    "QueueFull", "RemoteError", "RemoteProtocolError", "ResultExpired", "SentCommand",
+    "SerializationError", "SessionTaken", "SocketPermissionError", "SourceError", "StateLost",
+    "TooLarge", "TransferError", "UnknownCommand", "WorkerError", "WorkerLost",
+    "WorkerStartError", "WrongLoopError",
 ]
 # fmt: on
 

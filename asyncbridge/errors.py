@@ -5,6 +5,7 @@ peer's, ``Worker…`` is the process at the other end.
 
     AsyncBridgeError
     ├── BridgeClosed              the bridge was closed, or never opened
+    │   └── Detached              it has left its session, where commands go on
     ├── QueueFull                 the client's backlog is at its bound
     ├── WrongLoopError            called from another event loop or thread   (RuntimeError)
     ├── CodegenError              code that cannot be built                  (ValueError)
@@ -15,11 +16,15 @@ peer's, ``Worker…`` is the process at the other end.
     ├── DeadlockError             a wait that holds up what it waits for     (RuntimeError)
     ├── SourceError               what a stream's items come from failed
     ├── TransferError             large data could not be moved
+    ├── ResultExpired             an outcome that cannot be had any more
+    ├── UnknownCommand            an id that no command of the session had   (LookupError)
+    ├── IdConflict                an id that is another command's
     ├── ProtocolError
     │   ├── LocalProtocolError    this side broke the protocol
     │   ├── RemoteProtocolError   the peer broke the protocol
     │   └── ProtocolVersionError  the two sides share no version
     ├── ConnectError              no connection to a worker
+    │   ├── SessionTaken          another client has taken over the session
     │   ├── AuthenticationError   the token or the peer's user was refused
     │   └── SocketPermissionError the socket's folder is open to other users
     ├── WorkerError
@@ -48,6 +53,8 @@ __all__ = [
     "DeadlockError",
     "DecodeError",
     "DependencyError",
+    "Detached",
+    "IdConflict",
     "IdentifierError",
     "LocalProtocolError",
     "ProtocolError",
@@ -55,12 +62,15 @@ __all__ = [
     "QueueFull",
     "RemoteError",
     "RemoteProtocolError",
+    "ResultExpired",
     "SentCommand",
     "SerializationError",
+    "SessionTaken",
     "SocketPermissionError",
     "SourceError",
     "TooLarge",
     "TransferError",
+    "UnknownCommand",
     "WorkerError",
     "WorkerLost",
     "WorkerStartError",
@@ -76,6 +86,18 @@ class AsyncBridgeError(Exception):
 
 class BridgeClosed(AsyncBridgeError):
     """The bridge is closed, or was never opened."""
+
+
+class Detached(BridgeClosed):
+    """The bridge has left its session; the text says how to get the command's outcome.
+
+    Attributes:
+        command: The command's id there.
+    """
+
+    def __init__(self, message: str, *, command: int) -> None:
+        super().__init__(message)
+        self.command = command
 
 
 class QueueFull(AsyncBridgeError):
@@ -137,6 +159,31 @@ class TransferError(AsyncBridgeError):
     """
 
 
+class ResultExpired(AsyncBridgeError):
+    """A command's outcome that cannot be had any more; the command itself has run, or failed.
+
+    Attributes:
+        command: The command's id.
+        reason: ``"delivered"``: a client has had it. ``"dropped"``: the worker had no room for
+            it; the text says when.
+    """
+
+    def __init__(
+        self, message: str, *, command: int, reason: Literal["delivered", "dropped"]
+    ) -> None:
+        super().__init__(message)
+        self.command = command
+        self.reason = reason
+
+
+class UnknownCommand(AsyncBridgeError, LookupError):
+    """An id that no command of the session has had."""
+
+
+class IdConflict(AsyncBridgeError):
+    """An id that belongs to another command of the session; the command that was sent is not run."""
+
+
 class ProtocolError(AsyncBridgeError):
     """A break of the protocol, by either side."""
 
@@ -155,6 +202,10 @@ class ProtocolVersionError(ProtocolError):
 
 class ConnectError(AsyncBridgeError, ConnectionError):
     """No connection to a worker."""
+
+
+class SessionTaken(ConnectError):
+    """Another client has taken over the session of that name; this one has no part in it now."""
 
 
 class AuthenticationError(ConnectError):

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from asyncbridge.models.layers import InputSpec
     from asyncbridge.models.mirrors.checks import KerasDataWarning
     from asyncbridge.models.mirrors.history import TrainingHistory
+    from asyncbridge.models.mirrors.recovered import history_of
     from asyncbridge.models.mirrors.training import Training
     from asyncbridge.models.quantizers import Quantizer
     from asyncbridge.models.regularizers import Regularizer
@@ -145,6 +146,7 @@ __all__ = [  # noqa: RUF022 - grouped
     "Mirror",
     "Training",
     "TrainingHistory",
+    "history_of",
 ]
 
 _HOMES = {
@@ -166,6 +168,7 @@ _HOMES = {
     "TrainingHistory": "mirrors.history",
     "Variable": "toplevel",
     "device": "toplevel",
+    "history_of": "mirrors.recovered",
     "name_scope": "toplevel",
     "remat": "toplevel",
     "version": "toplevel",

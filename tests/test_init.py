@@ -10,8 +10,8 @@ import asyncbridge
 PUBLIC = {
     "__version__",
     # opening a bridge, and what it tells
-    "AUTO", "Bridge", "CommandInfo", "OutputLine", "OutputReader", "Restart", "StateReader",
-    "WorkerInfo", "connect", "current_bridge",
+    "AUTO", "Bridge", "CommandInfo", "HeldCommand", "OutputLine", "OutputReader", "Restart",
+    "StateReader", "WorkerInfo", "connect", "current_bridge",
     # promises, progress and lifetimes
     "Binding", "LogReader", "ProgressReader", "Promise", "WatchedPromise",
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
@@ -27,6 +27,7 @@ PUBLIC = {
     "RemoteProtocolError", "SentCommand", "SerializationError", "SocketPermissionError",
     "SourceError", "StateLost", "TooLarge", "TransferError", "WorkerError", "WorkerLost",
     "WorkerStartError", "WrongLoopError",
+    "Detached", "IdConflict", "ResultExpired", "SessionTaken", "UnknownCommand",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from asyncbridge.client.restarts import Restart
 from asyncbridge.client.standing import CommandInfo
 from asyncbridge.client.states import StateReader
 from asyncbridge.promise import OutputLine
+from asyncbridge.protocol.holdings import HeldCommand
 
 __all__ = [  # noqa: RUF022 - grouped by what they are
     # opening
@@ -25,6 +26,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "current_bridge",
     # what it tells
     "CommandInfo",
+    "HeldCommand",
     "OutputLine",
     "OutputReader",
     "StateReader",

@@ -16,6 +16,7 @@ from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import in_thread_of
 from asyncbridge.client.queueing import Queueing
 from asyncbridge.client.scripting import Scripting
+from asyncbridge.client.sessions import Sessions
 from asyncbridge.client.sources import take_streams
 from asyncbridge.lifetime import Binding, check_lifetime
 from asyncbridge.promise import Promise
@@ -36,7 +37,7 @@ __all__ = ["Bridge"]
 T = TypeVar("T")
 
 
-class Bridge(Queueing, Scripting):
+class Bridge(Queueing, Sessions, Scripting):
     """A worker's namespace, seen from the client.
 
     Enter it with ``async with`` in a coroutine, or with ``with`` in a script that has no event

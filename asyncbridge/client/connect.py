@@ -35,6 +35,7 @@ def connect(
     copy: bool = False,
     restart: RestartWhen | Restart = "on-failure",
     locals: bool = False,  # noqa: A002 - as Python's tracebacks say
+    session: str | None = None,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -82,11 +83,15 @@ def connect(
             that was lost.
         locals: Whether a ``RemoteError`` tells the variables of its frames, each by a short
             ``repr``. Never by default: they may hold data and secrets, which then stand in logs.
+        session: A name, for a worker that runs: its commands go on when this process is gone,
+            and their outcomes wait for the next one that connects by the name, which takes the
+            session over. (``ASYNCBRIDGE_SESSION``)
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
         TypeError: A size that is no number of bytes, or a choice that is no bool.
-        ValueError: A time limit that is no positive number, or a size that is none.
+        ValueError: A time limit that is no positive number, a size that is none, or a session's
+            name that is none, or is given without ``url``.
 
     Entering raises ``WorkerStartError`` when a worker does not start, and ``ConnectError`` when
     there is none to attach to.
@@ -110,5 +115,6 @@ def connect(
             copy=copy,
             restart=restart,
             locals=locals,
+            session=session,
         )
     )

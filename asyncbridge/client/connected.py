@@ -135,6 +135,7 @@ class Connected:
             newest=0 if self._session is None else self._session.newest,
             limits=self._options.limits,
             locals=self._options.locals,
+            shared_name=self._options.session,
         )
         try:
             await session.open()

@@ -87,8 +87,9 @@ class AttachedWorker(Worker):
 
     kind = "attached"
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, *, name: str = "") -> None:
         super().__init__()
+        self._name = name
         parts = urlsplit(url)
         if parts.scheme == "unix" and parts.path and not parts.netloc:
             self._socket: Path | None = Path(parts.path)
@@ -122,7 +123,13 @@ class AttachedWorker(Worker):
         self._http = http_session(self._socket)
         try:
             return await open_link(
-                self._http, self._base, self._token, session, self._url, self.connected
+                self._http,
+                self._base,
+                self._token,
+                session,
+                self._url,
+                self.connected,
+                name=self._name,
             )
         except aiohttp.ClientConnectorCertificateError as error:
             told = untrusted(self._url, error.certificate_error)
@@ -255,6 +262,8 @@ async def open_link(
     session: str,
     what: str,
     connected: Callable[[bool], None] = lambda connected: None,
+    *,
+    name: str = "",
 ) -> Link:
     """Open a session's channel and its bulk lane.
 
@@ -265,7 +274,7 @@ async def open_link(
     """
     headers = {"Authorization": f"Bearer {token}"}
     dial = partial(open_again, http, base, headers, what)
-    channel = Dialled(session, dial, changed=connected)
+    channel = Dialled(session, dial, changed=connected, name=name)
     try:
         await channel.open(await open_wire(http, base, headers, what))
     except ChannelClosed as error:

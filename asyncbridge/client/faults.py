@@ -10,10 +10,14 @@ from asyncbridge.errors import (
     AsyncBridgeError,
     DecodeError,
     DependencyError,
+    IdConflict,
     ProtocolError,
     RemoteError,
+    ResultExpired,
     SentCommand,
+    SessionTaken,
     TooLarge,
+    UnknownCommand,
     WorkerLost,
     WorkerStartError,
 )
@@ -22,7 +26,7 @@ from asyncbridge.remote_errors import known_details, remote_class
 if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
     from asyncbridge.errors import Phase
-    from asyncbridge.protocol.messages import Failed, Fault
+    from asyncbridge.protocol.messages import Failed, Fault, Withheld
 
 __all__ = [
     "broken_by",
@@ -31,6 +35,7 @@ __all__ = [
     "remote_error",
     "start_error",
     "with_phase",
+    "withheld_error",
 ]
 
 log = logging.getLogger(__name__)
@@ -39,8 +44,10 @@ OVERDUE = "Timeout ("
 """What faulthandler begins with when it ends a process for its time."""
 
 
-def broken_by(error: BaseException) -> WorkerLost:
+def broken_by(error: BaseException) -> AsyncBridgeError:
     """Build the exception for a connection that a task of ours has ended by."""
+    if isinstance(error, SessionTaken):
+        return error
     if isinstance(error, DecodeError | ProtocolError | TooLarge):
         return WorkerLost(f"the worker broke the protocol: {error}")
     log.critical("a fault of asyncbridge's own", exc_info=error)
@@ -96,6 +103,15 @@ def dependency_error(item: Pending, failed: Pending) -> DependencyError:
     )
     error.__cause__ = reason
     return error
+
+
+def withheld_error(message: Withheld) -> AsyncBridgeError:
+    """Build the exception for a command whose outcome will not come."""
+    if message.code == "unused":
+        return UnknownCommand(message.message)
+    if message.code == "conflict":
+        return IdConflict(message.message)
+    return ResultExpired(message.message, command=message.id, reason=message.code)
 
 
 def with_phase(error: AsyncBridgeError, phase: Phase) -> AsyncBridgeError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from asyncbridge.client.connected import UNOPENED, Connected
 from asyncbridge.client.current import enter, leave
 from asyncbridge.client.loop_thread import LoopThread
-from asyncbridge.errors import BridgeClosed, WorkerLost, WrongLoopError
+from asyncbridge.errors import BridgeClosed, SessionTaken, WorkerLost, WrongLoopError
 from asyncbridge.promise import Promise
 from asyncbridge.promise.callbacks import CallbackQueue
 from asyncbridge.tasks import spawn
@@ -203,12 +203,15 @@ class BridgeLife(Connected):
             await self._stop_succeeding()
             await self._opened().close(quietly=quietly)
         finally:
-            if self._finalizer is not None:
-                self._finalizer.detach()
-            self._states.become("closed")
-            self._backlog.close()
-            if self._worker is not None:
-                await self._worker.close()
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        self._states.become("closed")
+        self._backlog.close()
+        if self._worker is not None:
+            await self._worker.close()
 
     def _promise_of(self, work: Callable[[], Coroutine[Any, Any, T]], name: str) -> Promise[T]:
         """Start work on the bridge's loop and return its promise."""
@@ -249,6 +252,8 @@ class BridgeLife(Connected):
             error = self._last or self._session.closed.result()
             if isinstance(error, WorkerLost):
                 raise error.at_phase("not_started")
+            if isinstance(error, SessionTaken):
+                raise SessionTaken(*error.args)
         raise BridgeClosed(f"the bridge is {self.state}")
 
 

@@ -32,7 +32,9 @@ async def start_worker(options: Options) -> Worker:
     """
     if options.url is not None:
         connectors = await import_off_loop("asyncbridge.client.connectors")
-        attached: Worker = connectors.AttachedWorker(options.url, options.token)
+        attached: Worker = connectors.AttachedWorker(
+            options.url, options.token, name=options.session
+        )
         return attached
     # Launched first: the worker starts while this process imports what it needs to reach it.
     process = await launch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ __all__ = ["AUTO", "Auto", "Options", "check_socket", "read_token", "resolve"]
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 """The file beside a worker's socket that holds its token."""
+SESSION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 class Auto:
@@ -65,6 +67,7 @@ class Options:
         copy: Whether large arrays are copied by the call that sends them.
         restart: What becomes of the bridge when a worker that was started for it ends.
         locals: Whether errors tell the variables of their frames.
+        session: The name of the session in a worker that is attached to; empty for none.
     """
 
     url: str | None = None
@@ -93,6 +96,7 @@ class Options:
     copy: bool = False
     restart: Restart = field(default_factory=Restart)
     locals: bool = False
+    session: str = ""
 
 
 def resolve(
@@ -114,6 +118,7 @@ def resolve(
     copy: bool = False,
     restart: object = "on-failure",
     locals: bool = False,  # noqa: A002 - as ``connect`` has it
+    session: str | None = None,
 ) -> Options:
     """Fill in what was not given.
 
@@ -154,7 +159,36 @@ def resolve(
         copy=copy,
         restart=restart_of(restart),
         locals=locals,
+        session=session_of(session, url),
     )
+
+
+def session_of(given: str | None, url: str | None) -> str:
+    """Return the session's name: the argument, else, for a worker that runs, the variable's.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It is no name, or there is no worker that it could be of.
+    """
+    if given is None:
+        where, name = "ASYNCBRIDGE_SESSION=", os.environ.get("ASYNCBRIDGE_SESSION", "")
+        if not name or url is None:
+            return ""
+    else:
+        where, name = "session=", given
+    if not isinstance(name, str):
+        raise TypeError(f"session= is the name of a session, not {name!r:.80}")
+    if SESSION_NAME.fullmatch(name) is None:
+        raise ValueError(
+            f"{where}{name!r:.100}: a session's name is 1 to 64 letters, digits, '.', '_' or '-' "
+            "of ASCII, and begins with a letter or a digit"
+        )
+    if url is None:
+        raise ValueError(
+            f"session={name!r} is of a worker that goes on without this process: start one by "
+            "`asyncbridge worker`, and pass its address as url="
+        )
+    return name
 
 
 def check_bytes(name: str, given: int | None, *, least: int) -> None:

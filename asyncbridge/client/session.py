@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client import faults
 from asyncbridge.client.standing import standing
-from asyncbridge.client.submitting import Submitting
+from asyncbridge.client.taking_over import TakingOver
 from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,
     ConnectError,
+    SessionTaken,
     WorkerLost,
 )
 from asyncbridge.protocol import messages as m
@@ -20,7 +21,7 @@ from asyncbridge.protocol.client import size_of
 from asyncbridge.protocol.journal import is_blank, parse
 from asyncbridge.protocol.states import CommandState, ConnectionState
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.contract import ChannelClosed
+from asyncbridge.transport.contract import ChannelClosed, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +36,7 @@ __all__ = ["Session"]
 log = logging.getLogger(__name__)
 
 
-class Session(Submitting):
+class Session(TakingOver):
     """Sends commands and settles their promises; everything here runs on one loop."""
 
     # --- its life ---
@@ -50,11 +51,14 @@ class Session(Submitting):
         self.protocol.greet()
         try:
             await self._writer.flush()
-            while self.protocol.state is ConnectionState.GREETING:
+            while self.protocol.state is ConnectionState.GREETING or self._awaits_list():
                 for message in await self._link.channel.read():
                     self._receive(message)
         except ChannelClosed as error:
             raise ConnectError(f"the worker closed the connection: {error}") from error
+        self._newest = self.protocol.held.newest
+        if self.shared_name:
+            self.protocol.acknowledge_count = 1
         await self._transfers.meet(self.protocol.welcome)
         self._tasks = [
             spawn(self._read(), name="asyncbridge-read", on_error=self._broken),
@@ -190,7 +194,7 @@ class Session(Submitting):
             for message in await self._link.channel.read():
                 self._receive(message)
             self._heart.heard()
-            if self.protocol.backlogged:
+            if self.protocol.backlogged or self.shared_name:
                 self._writer.wake()
 
     def _receive(self, message: Message) -> None:
@@ -224,7 +228,9 @@ class Session(Submitting):
 
     def _broken(self, error: BaseException) -> None:
         """Take the end of a task: the channel's, or the peer's breach of the protocol."""
-        if isinstance(error, ChannelClosed):
+        if isinstance(error, Taken):
+            self.end(SessionTaken(str(error)))
+        elif isinstance(error, ChannelClosed):
             spawn(self._await_verdict(str(error)), name="asyncbridge-verdict")
         else:
             self.end(faults.broken_by(error))
@@ -248,5 +254,6 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     m.Returned: lambda self, message: self._transfers.returned(message),
     m.StreamItem: lambda self, message: self.streams.arrived(message),
     m.StreamTaken: lambda self, message: self.streams.taken(message),
-    m.Goodbye: lambda self, message: self.end(WorkerLost(f"the worker left: {message.reason}")),
+    m.Withheld: lambda self, message: self._withheld(message),
+    m.Goodbye: lambda self, message: self.end(self._parting_error(message)),
 }

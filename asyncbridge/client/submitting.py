@@ -64,6 +64,7 @@ class Submitting(ABC):
         arena: This side's shared memory, if there is any; the session closes it.
         limits: How much it moves.
         locals: Whether errors tell the variables of their frames.
+        shared_name: Under which other clients may take over the commands; empty for none.
     """
 
     def __init__(
@@ -84,7 +85,9 @@ class Submitting(ABC):
         arena: Arena | None = None,
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
         locals: bool = False,  # noqa: A002 - as ``connect`` has it
+        shared_name: str = "",
     ) -> None:
+        self.shared_name = shared_name
         self._transfers = Transfers(
             link.bulk,
             self._broken,

@@ -96,6 +96,7 @@ class Transfers:
         self._largest_there = 0
         self._lent_again = Tally()
         self._resender = Resender(lane, post)
+        self._moving: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -145,7 +146,14 @@ class Transfers:
         for buffer_id, buffer in buffers.items():
             name = f"asyncbridge-upload-{buffer_id}"
             on_error = partial(self._not_sent, buffer_id)
-            spawn(self._send(buffer_id, buffer), name=name, on_error=on_error)
+            moving = spawn(self._send(buffer_id, buffer), name=name, on_error=on_error)
+            self._moving.add(moving)
+            moving.add_done_callback(self._moving.discard)
+
+    async def uploaded(self) -> None:
+        """Wait until nothing is on its way to the worker."""
+        while self._moving:
+            await asyncio.wait(self._moving)
 
     def _not_sent(self, buffer_id: str, error: BaseException) -> None:
         if isinstance(error, TransferError):

@@ -12,13 +12,15 @@ from asyncbridge.errors import (
     ProtocolVersionError,
     QueueFull,
     RemoteProtocolError,
+    SessionTaken,
 )
 from asyncbridge.protocol import messages as m
+from asyncbridge.protocol.claims import Claims
 from asyncbridge.protocol.journal import session_digest
 from asyncbridge.protocol.levels import Levels
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, Gauge
 from asyncbridge.protocol.phases import phase_of
-from asyncbridge.protocol.standing import Entry, Standing, is_ready
+from asyncbridge.protocol.standing import Entry, is_ready
 from asyncbridge.protocol.states import (
     CommandEvent,
     CommandState,
@@ -40,7 +42,7 @@ ACKNOWLEDGE_COUNT = 256
 """Outcomes seen before they are acknowledged in a frame of their own."""
 
 
-class ClientProtocol(Standing):
+class ClientProtocol(Claims):
     """One session's commands, from the backlog to their outcome.
 
     It does no I/O: ``receive`` takes what came in, ``outgoing`` gives what is to be written
@@ -66,11 +68,10 @@ class ClientProtocol(Standing):
         self.locals = locals
         self.state = ConnectionState.IDLE
         self.worker_state: m.WorkerState = "importing"
+        # One at once where another process would be told again what this one has seen.
+        self.acknowledge_count = ACKNOWLEDGE_COUNT
         self.welcome: m.Welcome | None = None
-        self._window: Gauge | None = None
-        self._newest = 0
         self._releases: deque[tuple[int, tuple[str, ...]]] = deque()
-        self._seen: list[int] = []
 
     # --- what the caller asks for ---
 
@@ -240,7 +241,7 @@ class ClientProtocol(Standing):
         if self._window is not None and self.state is ConnectionState.OPEN:
             messages.extend(self._admit(self._window))
             messages.extend(self._due_releases())
-        if self._seen and (messages or len(self._seen) >= ACKNOWLEDGE_COUNT):
+        if self._seen and (messages or len(self._seen) >= self.acknowledge_count):
             messages.insert(0, m.Acknowledge(ids=tuple(self._seen)))  # ahead of a goodbye
             self._seen.clear()
         return messages
@@ -278,6 +279,9 @@ class ClientProtocol(Standing):
         return due
 
     def _refused(self, message: m.Refused) -> None:
+        if message.code == "taken":
+            self.state = advance_connection(self.state, ConnectionEvent.LOST)
+            raise SessionTaken(message.message)
         if self.state is not ConnectionState.GREETING:
             raise RemoteProtocolError("the worker refused a session that it had welcomed")
         self.state = advance_connection(self.state, ConnectionEvent.REFUSED)
@@ -309,7 +313,10 @@ class ClientProtocol(Standing):
         return None
 
     def _started(self, message: m.Started) -> m.Message | None:
-        return message if self._advance(message.id, CommandEvent.START) else None
+        if self._advance(message.id, CommandEvent.START):
+            return message
+        self.held.started(message.id)
+        return None
 
     def _outcome(self, message: m.Completed | m.Failed | m.Cancelled) -> m.Message | None:
         entry = self._entries.get(message.id)
@@ -334,14 +341,6 @@ class ClientProtocol(Standing):
             raise RemoteProtocolError(f"command {command_id}: {error}") from None
         return True
 
-    def _finish(self, command_id: int, *, acknowledge: bool, answered: bool) -> None:
-        entry = self._entries.pop(command_id)
-        if answered:
-            assert self._window is not None
-            self._window.give(entry.size)
-        if acknowledge:
-            self._seen.append(command_id)
-
     def _state_changed(self, message: m.StateChanged) -> m.Message:
         self.worker_state = message.state
         return message
@@ -362,6 +361,8 @@ _HANDLERS: dict[type, Callable[[ClientProtocol, Any], m.Message | None]] = {
     m.Cancelled: ClientProtocol._outcome,
     m.StateChanged: ClientProtocol._state_changed,
     m.Goodbye: ClientProtocol._goodbye,
+    m.Withheld: ClientProtocol._withheld,
+    m.Holding: ClientProtocol._holding,
     m.Output: ClientProtocol._pass,
     m.Info: ClientProtocol._pass,
     m.QueueReport: ClientProtocol._pass,

@@ -15,11 +15,14 @@ class Join:
         session: The session's id.
         incarnation: The worker's that it began with; empty for one that begins.
         received: How many of the worker's messages have come.
+        name: Of the commands and outcomes that the session takes over, and leaves to the next;
+            empty for one whose end is theirs, too.
     """
 
     session: str
     incarnation: str = ""
     received: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

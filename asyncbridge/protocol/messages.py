@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asyncbridge.protocol import joining, payloads, queueing
+from asyncbridge.protocol import holding, joining, payloads, queueing
 
 Buffer = payloads.Buffer
 BulkRef = payloads.BulkRef
@@ -21,6 +21,10 @@ Joined = joining.Joined
 Prioritize = queueing.Prioritize
 QueueReport = queueing.QueueReport
 QueueRequest = queueing.QueueRequest
+Claim = holding.Claim
+Detach = holding.Detach
+Holding = holding.Holding
+Withheld = holding.Withheld
 
 PROTOCOL_VERSION = 1
 """The newest protocol version that this code speaks."""
@@ -187,9 +191,9 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The worker's other answer to ``Hello``: why not."""
+    """The worker's other answer to ``Hello``: why not; or that the session is another's now."""
 
-    code: Literal["version", "session", "protocol"]
+    code: Literal["version", "session", "protocol", "taken"]
     message: str
 
 
@@ -392,12 +396,12 @@ class Goodbye:
 
 ClientMessage = (
     Join | Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Recall | Reuse
-    | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Goodbye | QueueRequest
-    | Prioritize
+    | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Goodbye | Claim | Detach
+    | QueueRequest | Prioritize
 )  # fmt: skip
 WorkerMessage = (
     Joined | Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
     | Completed | Failed | Cancelled | Info | Pong | Digest | Placed | Returned | StreamTaken
-    | StreamItem | Goodbye | QueueReport
+    | StreamItem | Goodbye | Withheld | Holding | QueueReport
 )  # fmt: skip
 Message = ClientMessage | WorkerMessage

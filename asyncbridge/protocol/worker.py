@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from asyncbridge.errors import LocalProtocolError, RemoteProtocolError
 from asyncbridge.protocol.client import size_of
-from asyncbridge.protocol.ids import Ids
+from asyncbridge.protocol.holding import Claim, Detach, Holding
+from asyncbridge.protocol.ledger import Ledger
 from asyncbridge.protocol.limits import DEFAULT_WINDOW, FRAME_BYTES, Bound, Gauge
 from asyncbridge.protocol.messages import (
     OLDEST_VERSION,
@@ -54,6 +54,8 @@ from asyncbridge.protocol.states import (
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from asyncbridge.protocol.holding import HeldState
+    from asyncbridge.protocol.ledger import Ending, HeldRow
     from asyncbridge.protocol.messages import Fault, Payload
 
 __all__ = ["WorkerProtocol"]
@@ -63,16 +65,14 @@ OUTPUT_KEPT = 1024 * 1024
 PROGRESS_KEPT = 100_000
 """Reports held for a client that does not read, before they are dropped: some 50 MB."""
 _PASSED = (
-    Cancel, InfoRequest, Release, Acknowledge, Placed, Returned, Recall, Reuse, StreamTaken,
+    Cancel, InfoRequest, Release, Placed, Returned, Recall, Reuse, StreamTaken,
     StreamItem, StreamEnd, QueueRequest, Prioritize,
 )  # fmt: skip
 """What the client sends and the caller handles."""
-
-
-@dataclass(slots=True)
-class _Entry:
-    size: int
-    state: CommandState = CommandState.QUEUED
+READ_BYTES = 4 * 1024 * 1024
+"""Bytes of outcomes that are read back at once which lie where they take no memory."""
+HELD_ROWS = 2000
+"""Commands in one message of those that a session holds."""
 
 
 class WorkerProtocol:
@@ -88,7 +88,10 @@ class WorkerProtocol:
         incarnation: str,
         window: Bound = DEFAULT_WINDOW,
         frame_bytes: int = FRAME_BYTES,
+        named: bool = False,
     ) -> None:
+        self.named = named
+        self.detached = False
         self.incarnation = incarnation
         self.frame_bytes = frame_bytes
         self.state = ConnectionState.IDLE
@@ -99,9 +102,11 @@ class WorkerProtocol:
         self.keeps = 0
         self.largest = 0
         self._gauge = Gauge(window)
-        self._entries: dict[int, _Entry] = {}
-        self._ids = Ids()
-        self._outgoing: list[Message] = []
+        self.ledger = Ledger()
+        self._entries = self.ledger.unfinished
+        # A number stands for the outcome of that command, which lies elsewhere meanwhile.
+        self._outgoing: list[Message | int] = []
+        self._elsewhere = False
         self._accepted: list[int] = []
         self._held_output = 0
         self._dropped_output = 0
@@ -112,6 +117,13 @@ class WorkerProtocol:
     def unfinished(self) -> int:
         """Commands queued or running."""
         return self._gauge.count
+
+    def inherit(self, ledger: Ledger) -> None:
+        """Go on with the commands of a client that is gone; ahead of the hello."""
+        ledger.disclaim()
+        self.ledger, self._entries = ledger, ledger.unfinished
+        for entry in self._entries.values():
+            self._gauge.take(entry.size)
 
     # --- what the client says ---
 
@@ -144,16 +156,27 @@ class WorkerProtocol:
             return self._command(message)
         if isinstance(message, _PASSED):
             return message
+        if isinstance(message, Acknowledge):
+            self.ledger.acknowledge(message.ids)
+            return message
         if isinstance(message, Ping):
             self._outgoing.append(Pong(nonce=message.nonce))
             return None
+        if isinstance(message, Claim):
+            return self._claim(message)
+        if isinstance(message, Detach):
+            self.detached = True
+            self._outgoing = [Goodbye(reason="it has left its session")]
+            self.state = advance_connection(self.state, ConnectionEvent.LOST)
+            return message
         if isinstance(message, Goodbye):
             self.state = advance_connection(self.state, ConnectionEvent.GOODBYE)
             return message
         raise RemoteProtocolError(f"a client does not send {type(message).__name__}")
 
     def lose(self) -> None:
-        """Note that the connection is gone."""
+        """Note that the connection is gone; what was still to be written is nobody's."""
+        self._outgoing.clear()
         self.state = advance_connection(self.state, ConnectionEvent.LOST)
 
     # --- what became of the commands ---
@@ -163,6 +186,11 @@ class WorkerProtocol:
         entry = self._entries.get(command_id)
         return entry is not None and entry.state is CommandState.QUEUED
 
+    def is_waited_for(self, command_id: int) -> bool:
+        """Tell whether the client is to be told of a command's end when it comes."""
+        entry = self._entries.get(command_id)
+        return entry is not None and entry.claimed and self.state is ConnectionState.OPEN
+
     def started(self, command_id: int) -> None:
         """Note that the GPU thread took the command up."""
         entry = self._entries[command_id]
@@ -171,25 +199,42 @@ class WorkerProtocol:
 
     def completed(self, command_id: int, value: Payload, *, stopped: bool = False) -> None:
         """Note the command's value, and whether its code was told to stop meanwhile."""
-        self._finish(command_id)
-        self.notify(Completed(id=command_id, value=value, stopped=stopped))
+        message = Completed(id=command_id, value=value, stopped=stopped)
+        self._finish(message, "completed", value.size)
 
     def failed(self, command_id: int, fault: Fault, *, because: int | None = None) -> None:
         """Note the command's failure, its own or that of one it depends on."""
-        self._finish(command_id)
-        self.notify(Failed(id=command_id, fault=fault, because=because))
+        message = Failed(id=command_id, fault=fault, because=because)
+        self._finish(message, "failed", len(fault.text) + len(fault.message))
 
     def cancelled(self, command_id: int) -> None:
         """Note that the command was taken out of the queue, or brought to its end."""
-        self._finish(command_id)
-        self.notify(Cancelled(id=command_id))
+        self._finish(Cancelled(id=command_id), "cancelled", 0)
+
+    def tell_again(self, command_id: int) -> None:
+        """Tell an outcome that somebody has asked for."""
+        outcome = self.ledger.outcomes[command_id]
+        outcome.claimed = True
+        self.notify(outcome.told())
+
+    def put_away(self, ids: set[int]) -> None:
+        """Note that outcomes lie elsewhere; those that wait here are read back when it is time."""
+        if self.state is not ConnectionState.OPEN:
+            return
+        self._outgoing = [
+            message.id
+            if isinstance(message, Completed | Failed | Cancelled) and message.id in ids
+            else message
+            for message in self._outgoing
+        ]
+        self._elsewhere = True
 
     def notify(self, message: Message) -> None:
         """Queue any notification; nothing is queued for a client that is gone."""
         if self.state is not ConnectionState.OPEN:
             return
         if isinstance(message, Output):
-            message = self._hold(message)
+            message = self._hold_output(message)
         elif isinstance(message, Progress):
             # One that passes waits apart, for the next one takes its place.
             self._passing.pop(message.id, None)
@@ -201,7 +246,7 @@ class WorkerProtocol:
 
     def outgoing(self) -> list[Message]:
         """Return what is to be written now."""
-        messages, self._outgoing = self._outgoing, []
+        messages = self._due()
         if self._accepted:
             behind = 1 if messages and isinstance(messages[0], Welcome) else 0
             messages.insert(behind, Accepted(ids=tuple(self._accepted)))
@@ -212,6 +257,45 @@ class WorkerProtocol:
         return messages
 
     # --- inner steps ---
+
+    def _due(self) -> list[Message]:
+        """Take out what is to be written; of what has to be read back, some at a time."""
+        waiting, self._outgoing = self._outgoing, []
+        if not self._elsewhere:
+            return cast("list[Message]", waiting)
+        due: list[Message] = []
+        size = 0
+        for place, item in enumerate(waiting):
+            if size > READ_BYTES:
+                self._outgoing = waiting[place:]
+                return due
+            if not isinstance(item, int):
+                due.append(item)
+            elif (outcome := self.ledger.outcomes.get(item)) is not None:
+                due.append(outcome.told())
+                size += outcome.size
+            else:
+                due.append(self.ledger.gone(item))
+        self._elsewhere = False
+        return due
+
+    def _claim(self, message: Claim) -> Claim | None:
+        """Have an outcome told, now or when it is there; return the claim in the first case."""
+        if (entry := self._entries.get(message.id)) is not None:
+            entry.claimed = True
+            return None
+        if message.id in self.ledger.outcomes:
+            return message
+        self._outgoing.append(self.ledger.gone(message.id))
+        return None
+
+    def _hold(self, rows: list[HeldRow]) -> None:
+        """Tell what the session holds, or that nothing is held."""
+        newest = self.ledger.used.newest
+        for start in range(0, len(rows) or 1, HELD_ROWS):
+            some = tuple(rows[start : start + HELD_ROWS])
+            more = start + HELD_ROWS < len(rows)
+            self._outgoing.append(Holding(newest=newest, commands=some, more=more))
 
     def _hello(self, message: Hello, worker_state: WorkerState, taken: Container[str]) -> None:
         try:
@@ -246,12 +330,16 @@ class WorkerProtocol:
                 largest=self.largest,
             )
         )
+        if self.named:
+            self._hold(self.ledger.rows())
 
     def _refuse(self, code: Literal["version", "session"], message: str) -> None:
         self.state = advance_connection(self.state, ConnectionEvent.REFUSED)
         self._outgoing.append(Refused(code=code, message=message))
 
-    def _command(self, command: Command) -> Command:
+    def _command(self, command: Command) -> Message | None:
+        if command.id in self.ledger.used:
+            return self._repeated(command)
         size = size_of(command)
         if self.largest and command.bindings is not None and command.bindings.size > self.largest:
             raise RemoteProtocolError(
@@ -262,31 +350,39 @@ class WorkerProtocol:
             raise RemoteProtocolError(
                 f"command {command.id} of {size} bytes is beyond the window: {self._gauge!r}"
             )
-        if not self._ids.take(command.id, command.overtakes):  # a repetition or a forgery
-            raise RemoteProtocolError(
-                f"command id {command.id} after {self._ids.newest}: ids rise within a session, "
-                "but for those that another one says it has overtaken"
-            )
         self._gauge.take(size)
-        self._entries[command.id] = _Entry(size)
+        self.ledger.take(command, size)
         self._accepted.append(command.id)
         return command
 
-    def _finish(self, command_id: int) -> None:
-        entry = self._entries.pop(command_id)
-        self._passing.pop(command_id, None)
-        advance_command(entry.state, CommandEvent.FINISH)
+    def _repeated(self, command: Command) -> Claim | None:
+        """Take a command whose id was used: it does not run, but its outcome is told."""
+        if command.id < 1:
+            raise RemoteProtocolError(f"command id {command.id}: they count from 1")
+        withheld = self.ledger.judge(command)
+        if withheld is None:
+            return self._claim(Claim(id=command.id))
+        self._outgoing.append(withheld)
+        return None
+
+    def _finish(self, message: Ending, state: HeldState, size: int) -> None:
+        self._passing.pop(message.id, None)
+        entry = self.ledger.finish(message, state, size)
         self._gauge.give(entry.size)
+        if entry.claimed:
+            self.notify(message)
+        elif self.named and self.state is ConnectionState.OPEN:
+            self._hold([self.ledger.row(message.id)])
 
     def _hold_progress(self) -> None:
         self._held_progress += 1
         if self._held_progress > PROGRESS_KEPT:
-            kept: list[Message] = [
+            kept: list[Message | int] = [
                 message for message in self._outgoing if not isinstance(message, Progress)
             ]
             self._outgoing, self._held_progress = kept, 1
 
-    def _hold(self, message: Output) -> Output:
+    def _hold_output(self, message: Output) -> Output:
         if self._held_output + len(message.text) > OUTPUT_KEPT:
             self._drop_output()
         self._held_output += len(message.text)
@@ -296,7 +392,7 @@ class WorkerProtocol:
         return Output(id=message.id, stream=message.stream, text=message.text, dropped=dropped)
 
     def _drop_output(self) -> None:
-        kept: list[Message] = []
+        kept: list[Message | int] = []
         for message in self._outgoing:
             if isinstance(message, Output):
                 self._dropped_output += len(message.text) + message.dropped

@@ -60,6 +60,7 @@ class Segment:
         mapping: Where they are.
         used: Bytes of it that the present buffer has.
         origin: Where the present buffer was copied from, if that may be sent again.
+        discarded: Whether the arena has forgotten it.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Segment:
     mapping: Mapping = field(repr=False)
     used: int = 0
     origin: Origin | None = None
+    discarded: bool = False
 
     @property
     def is_remembered(self) -> bool:
@@ -199,6 +201,9 @@ class Arena:
     def discard(self, segment: Segment) -> None:
         """Forget a segment that somebody may look at for ever: its file goes."""
         with self._lock:
+            if segment.discarded:
+                return
+            segment.discarded = True
             self._total -= segment.size
         self._unlink([segment])
 

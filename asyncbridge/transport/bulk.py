@@ -139,6 +139,22 @@ class BulkStore:
         self._offers.update(buffers)
         self._offers_of[command_id] = tuple(buffers)
 
+    def holds(self, command_id: int) -> bool:
+        """Tell whether a command's buffers wait to be fetched."""
+        return command_id in self._offers_of
+
+    def here(self, refs: Iterable[BulkRef]) -> dict[str, Buffer] | None:
+        """Return buffers that have arrived; None if one of them has not, as it should."""
+        found = {}
+        for ref in refs:
+            future = self._arrivals.get(ref.id)
+            if future is None or not future.done() or future.cancelled() or future.exception():
+                return None
+            found[ref.id] = future.result()
+            if len(found[ref.id]) != ref.size:
+                return None
+        return found
+
     def take(self, buffer_id: str) -> Buffer | None:
         """Return an offered buffer; it stays until its command is acknowledged."""
         return self._offers.get(buffer_id)

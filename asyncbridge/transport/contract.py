@@ -26,6 +26,10 @@ class NobodyThere(ConnectError):
     """No process has the address: whoever had it has ended. It stays inside, too."""
 
 
+class Taken(ChannelClosed):
+    """The channel has ended because its session is another client's now."""
+
+
 class Channel(ABC):
     """Messages, both ways, in order; what is written together travels together."""
 

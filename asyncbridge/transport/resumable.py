@@ -17,7 +17,7 @@ from asyncbridge.protocol.messages import Payload, Refused
 from asyncbridge.protocol.replay import Gap, Replay
 from asyncbridge.serialization.frames import ORIGIN, DamagedFrame, Place
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.contract import Channel, ChannelClosed, NobodyThere
+from asyncbridge.transport.contract import Channel, ChannelClosed, NobodyThere, Taken
 from asyncbridge.transport.retries import Patience
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class Resumable(Channel):
     def is_connected(self) -> bool:
         """Whether there is a connection, as far as is known."""
         return self._wire is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there will be no connection any more."""
+        return self._ended is not None
 
     async def write(self, messages: Sequence[Message]) -> None:
         """Write messages; waits for a connection."""
@@ -161,7 +166,7 @@ class Resumable(Channel):
 
     def _check(self) -> None:
         if self._ended is not None:
-            raise ChannelClosed(str(self._ended))
+            raise type(self._ended)(str(self._ended))
 
 
 class Served(Resumable):
@@ -225,6 +230,7 @@ class Dialled(Resumable):
 
     Args:
         session: The session's id.
+        name: Of what the session takes over and leaves to others; empty for nothing.
         dial: Opens another one; a ``ConnectError`` says that it cannot now.
         changed: Called when a connection has been lost, and when there is one again.
         patience: When to try again, and for how long.
@@ -235,11 +241,13 @@ class Dialled(Resumable):
         session: str,
         dial: Callable[[], Awaitable[Wire]],
         *,
+        name: str = "",
         changed: Callable[[bool], None] = lambda connected: None,
         patience: Patience | None = None,
     ) -> None:
         super().__init__()
         self._session = session
+        self._name = name
         self._dial = dial
         self._changed = changed
         self._patience = patience or Patience()
@@ -252,7 +260,7 @@ class Dialled(Resumable):
         Raises:
             ChannelClosed: It has ended.
         """
-        await wire.send([Join(session=self._session)], ORIGIN)
+        await wire.send([Join(session=self._session, name=self._name)], ORIGIN)
         self._use(wire)
 
     def probe(self) -> None:
@@ -312,12 +320,14 @@ class Dialled(Resumable):
                 session=self._session,
                 incarnation=joined.incarnation,
                 received=self._replay.received,
+                name=self._name,
             )
             await wire.send([join], ORIGIN)
             messages, _ = await wire.receive()
             answer = messages[0] if messages else None
             if isinstance(answer, Refused):
-                self._end(ChannelClosed(answer.message))
+                kind = Taken if answer.code == "taken" else ChannelClosed
+                self._end(kind(answer.message))
             if not isinstance(answer, Joined):
                 raise ChannelClosed(f"the worker answers a join by {type(answer).__name__}")
             self._replay.acknowledge(answer.received)

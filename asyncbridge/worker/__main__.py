@@ -25,6 +25,7 @@ TOKEN_FILE = "token"  # noqa: S105 - a file's name
 DEFAULT_PORT = 8750
 POLL_SECONDS = 0.02
 NAME_HELP = "a host name that clients use for this worker, beside its address; may be repeated"
+RESULTS_HELP = "bytes of results that may wait in files for clients that are away; 4 GiB by default"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
     parser.add_argument("--token-file", type=Path, help="of mode 0600; made if it is not there")
     parser.add_argument("--backend", default="tensorflow", help="tensorflow, jax, torch or none")
+    parser.add_argument("--results-limit", type=int, help=RESULTS_HELP)
     given = parser.parse_args(arguments)
     try:
         return run(**vars(given))
@@ -58,13 +60,17 @@ def run(
     tls_key: Path | None = None,
     token_file: Path | None = None,
     backend: str = "tensorflow",
+    results_limit: int | None = None,
 ) -> int:
     """Run a worker until SIGINT or SIGTERM; return its exit status.
 
     Raises:
         OSError: The folder or the token file cannot be used.
-        ValueError: An address beyond loopback without TLS, or half of what TLS needs.
+        ValueError: An address beyond loopback without TLS, half of what TLS needs, or a limit that
+            is none.
     """
+    if results_limit is not None and results_limit < 1:
+        raise ValueError(f"--results-limit is a number of bytes from 1 up, got {results_limit}")
     check_certificate(host, tls_cert, tls_key)
     if host is not None:
         check_address(host, tls=tls_cert is not None and tls_key is not None)
@@ -83,6 +89,7 @@ def run(
         "names": list(names),
         "tls_cert": None if tls_cert is None else str(tls_cert),
         "tls_key": None if tls_key is None else str(tls_key),
+        "results_limit": results_limit,
     }
     greeting = f"asyncbridge worker: {url(folder, host, port, tls_cert)}, token in {token_path}"
     where = (host, port) if host is not None else str(folder.resolve() / "worker.sock")

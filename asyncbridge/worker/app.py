@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from aiohttp import web
 
@@ -20,6 +20,8 @@ from asyncbridge.worker.bulk import StreamServer
 from asyncbridge.worker.keeping import Room
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.security import guard
+from asyncbridge.worker.shelf import Shelf
+from asyncbridge.worker.succession import Names
 
 if TYPE_CHECKING:
     from asyncbridge.transport.arena import Arena
@@ -44,6 +46,7 @@ class WorkerApp:
         cache: Bytes that it keeps of what was streamed.
         largest: Bytes of the largest value that a client may send, 0 for any.
         lease: Seconds for which a session stays whose connection has ended.
+        shelf: Where outcomes wait whose client is away.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class WorkerApp:
         cache: int = 0,
         largest: int = 0,
         lease: float = LEASE_S,
+        shelf: Shelf | None = None,
     ) -> None:
         self._engine = engine
         self._arena = arena
@@ -66,6 +70,8 @@ class WorkerApp:
         self._lease = lease
         self._channels: dict[str, Served] = {}
         self._peers: set[Peer] = set()
+        self._names = Names()
+        self._shelf = shelf or Shelf()
         self._serving: set[asyncio.Task[None]] = set()
         self.app = web.Application(middlewares=[guard(token, hosts)])
         self.app.add_routes([
@@ -81,6 +87,7 @@ class WorkerApp:
         for peer in self._peers:
             await peer.hang_up()
         await asyncio.gather(*self._serving)
+        self._shelf.close()
 
     async def _session(self, request: web.Request) -> web.WebSocketResponse:
         response = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES)
@@ -96,24 +103,28 @@ class WorkerApp:
     async def _channel_for(self, join: Join, wire: Wire) -> Served | None:
         """Return the channel that goes on, or begins, with a connection; None if none may."""
         known = self._channels.get(join.session)
-        if join.incarnation and known is not None and join.incarnation == self._engine.incarnation:
+        ours = join.incarnation == self._engine.incarnation
+        if ours and known is not None and not known.has_ended:
             return known
-        if join.incarnation:
+        code: Literal["session", "taken"] = "session"
+        if told := self._names.why_fenced(join.session):
+            code = "taken"
+        elif join.incarnation:
             reason = (
                 "another worker has taken the place of the one that it began with"
-                if join.incarnation != self._engine.incarnation
+                if not ours
                 else f"it was away for more than {self._lease:g} s"
             )
             told = f"session {join.session} cannot go on: {reason}"
         elif known is not None:
             told = f"session {join.session!r} is connected already"
         else:
-            return self._begin(join.session)
+            return self._begin(join.session, join.name)
         with contextlib.suppress(ChannelClosed):
-            await wire.send([Refused(code="session", message=told)], ORIGIN)
+            await wire.send([Refused(code=code, message=told)], ORIGIN)
         return None
 
-    def _begin(self, session: str) -> Served:
+    def _begin(self, session: str, name: str) -> Served:
         channel = Served(incarnation=self._engine.incarnation, lease=self._lease)
         peer = Peer(
             self._engine,
@@ -122,7 +133,11 @@ class WorkerApp:
             arena=self._arena,
             room=self._room,
             largest=self._largest,
+            name=name,
+            shelf=self._shelf,
         )
+        if name:
+            self._names.succeed(name, session, peer)
         self._channels[session] = channel
         self._peers.add(peer)
         task = spawn(peer.serve(), name=f"asyncbridge-session-{session}")
@@ -131,6 +146,7 @@ class WorkerApp:
         def ended(task: asyncio.Task[None]) -> None:
             self._serving.discard(task)
             self._peers.discard(peer)
+            self._names.ended(name, peer)
             del self._channels[session]
 
         task.add_done_callback(ended)

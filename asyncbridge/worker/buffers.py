@@ -126,7 +126,8 @@ class Buffers:
 
     def place(self, buffer: Outgoing) -> Held:
         """Copy a large buffer to where it leaves from; in the GPU thread."""
-        segment = None if self._shared is None else self._shared.place(buffer)
+        shared = self._shared  # the loop may close it meanwhile
+        segment = None if shared is None else shared.place(buffer)
         if segment is not None:
             return segment
         # By numpy, which lets go of the GIL meanwhile.
@@ -151,13 +152,17 @@ class Buffers:
         spent: list[Buffer] = []
         while bulk:
             name, held = bulk.popitem()
-            if isinstance(held, Segment):
-                self._tell(name, held)
-            elif self._shared is not None and (
-                (segment := await self._shared.lend(name, held)) is not None
-            ):
-                spent.append(held)
-                held = segment
+            shared = self._shared
+            if shared is None:
+                pass
+            elif isinstance(held, Segment):
+                shared.tell(name, held)
+            else:
+                segment = await shared.lend(name, held)
+                # Of one that was closed meanwhile, the segment is another buffer's already.
+                if segment is not None and shared is self._shared:
+                    spent.append(held)
+                    held = segment
             offers[name] = held
         return offers, spent
 
@@ -166,10 +171,19 @@ class Buffers:
         while spent and self._shared is not None:
             await self._shared.let_go(spent.pop())
 
-    def offer(self, command_id: int, bulk: dict[str, Held]) -> None:
-        """Hold a value's buffers until they are acknowledged."""
-        if bulk:
-            self.store.offer(command_id, {name: memory_of(held) for name, held in bulk.items()})
+    def offer(self, command_id: int, bulk: dict[str, Held]) -> tuple[dict[str, Buffer], int]:
+        """Hold a value's buffers until they are acknowledged.
+
+        Returns:
+            They, and how many bytes of them lie in shared memory.
+        """
+        if not bulk:
+            return {}, 0
+        segments = [held.used for held in bulk.values() if isinstance(held, Segment)]
+        shared = self._shared is not None
+        offers = {n: memory_of(held) for n, held in bulk.items()} if shared else self.owned(bulk)
+        self.store.offer(command_id, offers)
+        return offers, sum(segments) if shared else 0
 
     def offer_part(self, bulk: dict[str, Held]) -> int:
         """Hold the buffers of a part until ``drop_part`` of the number that this returns."""
@@ -186,6 +200,13 @@ class Buffers:
             if self._arena is not None and isinstance(held, Segment):
                 self._arena.give_back(held)
 
+    def owned(self, bulk: dict[str, Held]) -> dict[str, Buffer]:
+        """Return a value's buffers as memory that is nobody else's any more."""
+        for held in bulk.values():
+            if self._arena is not None and isinstance(held, Segment):
+                self._arena.discard(held)
+        return {name: memory_of(held) for name, held in bulk.items()}
+
     def figures(self) -> dict[str, Any]:
         """Describe how large arrays travel, in plain JSON data."""
         memory = None if self._arena is None else asdict(self._arena.figures())
@@ -197,6 +218,7 @@ class Buffers:
         self._kept.close()
         if self._shared is not None and self._arena is not None:
             self._shared.close()
+            self._shared = None
             with contextlib.suppress(RuntimeError):  # the worker ends
                 # The client may be dead, and its arena nobody's.
                 self._arena.copiers.submit(sweep, self._arena.lease.root)

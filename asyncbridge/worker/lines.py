@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from asyncbridge.protocol.levels import Levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
+    from asyncbridge.protocol.messages import Release
     from asyncbridge.worker.queue import Job
 
-__all__ = ["Dropping", "Line"]
+__all__ = ["Dropping", "LaneItem", "Line"]
+
+LaneItem: TypeAlias = "Job | tuple[Release, int]"
+"""What a session is to bring into the queue: a release comes with the newest command before it."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from asyncbridge.protocol.messages import (
     Acknowledge,
     BulkRef,
     Cancel,
+    Claim,
     Command,
     Goodbye,
     Hello,
@@ -40,8 +41,10 @@ from asyncbridge.transport.writer import Writer
 from asyncbridge.worker.buffers import Buffers
 from asyncbridge.worker.faults import describe
 from asyncbridge.worker.flows import flows_of
+from asyncbridge.worker.legacy import Legacy
 from asyncbridge.worker.lines import Line
 from asyncbridge.worker.queue import CANCELLED, FailureLog, Job, JobState
+from asyncbridge.worker.shelf import Shelf
 from asyncbridge.worker.streams import arrivals
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from asyncbridge.worker.engine import Engine
     from asyncbridge.worker.flows import Flows
     from asyncbridge.worker.keeping import Room
+    from asyncbridge.worker.lines import LaneItem
     from asyncbridge.worker.results import Held
 
 __all__ = ["Peer"]
@@ -61,8 +65,8 @@ __all__ = ["Peer"]
 log = logging.getLogger(__name__)
 
 
-class Peer:
-    """Serves one session until it ends; its queued commands end with it.
+class Peer(Legacy):
+    """Serves one session until it ends; its queued commands end with it, unless it has a name.
 
     Args:
         engine: Executes the commands.
@@ -71,6 +75,8 @@ class Peer:
         arena: The worker's shared memory, if there is any.
         room: For what the worker keeps of what was streamed.
         largest: Bytes of the largest value that a client may send, 0 for any.
+        name: Under which others may take over its commands and outcomes; empty for none.
+        shelf: Where outcomes wait that are too many for memory.
 
     Attributes:
         largest: Bytes of the largest value that the client takes, 0 for any.
@@ -86,24 +92,31 @@ class Peer:
         arena: Arena | None = None,
         room: Room | None = None,
         largest: int = 0,
+        name: str = "",
+        shelf: Shelf | None = None,
     ) -> None:
+        self.name = name
         self.largest = 0
         self.locals = False
         self.buffers = Buffers(self.notify, arena=arena, room=room, largest=largest)
         self._engine = engine
         self._channel = channel
         self._registry = registry
-        self._protocol = WorkerProtocol(incarnation=engine.incarnation)
+        self._shelf = shelf or Shelf()
+        self._protocol = WorkerProtocol(incarnation=engine.incarnation, named=bool(name))
         self._protocol.keeps = 0 if room is None else room.limit
         self._protocol.largest = largest
         self._writer = Writer(channel, self._protocol.outgoing)
         self._failures = FailureLog()
         self._jobs: dict[int, Job] = {}
         self._line = Line()
-        self._lane: deque[Job | tuple[Release, int]] = deque()
+        self._lane: deque[LaneItem] = deque()
         self._lane_ready = asyncio.Event()
         self._asides: dict[int, asyncio.Task[None]] = {}
         self._flows: dict[int, Flows] = {}
+        self._background = []
+        self._heir = None
+        self._relieved = asyncio.get_running_loop().create_future()
 
     @property
     def session(self) -> str:
@@ -114,12 +127,11 @@ class Peer:
         """Serve the connection until either side ends it."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                background = [tasks.create_task(self._writer.run()),
-                              tasks.create_task(self._feed(tasks))]  # fmt: skip
+                self._background = [tasks.create_task(self._writer.run()),
+                                    tasks.create_task(self._feed(tasks))]  # fmt: skip
                 await self._read()
                 await self._writer.flush()
-                for task in (*background, *self._asides.values()):
-                    task.cancel()
+                self._stop_feeding()
         except* ChannelClosed as group:
             log.debug("session %s: %s", self.session, group.exceptions[0])
         except* (DecodeError, RemoteProtocolError) as group:
@@ -128,6 +140,7 @@ class Peer:
         finally:
             self._close()
             await self._channel.close()
+        await self._outlive()
 
     async def goodbye(self, reason: str) -> None:
         """Tell the client why its session ends now, if it still listens."""
@@ -137,6 +150,7 @@ class Peer:
 
     async def hang_up(self) -> None:
         """End the session."""
+        self._relieve()
         await self._channel.close()
 
     # --- what became of the commands; called by the engine, on the loop ---
@@ -165,6 +179,8 @@ class Peer:
         """Tell the client a command's value, whose large buffers wait to be fetched."""
         if not self._forget(command_id):
             self.buffers.give_up(bulk)
+        elif not self._protocol.is_waited_for(command_id):
+            self._shelve(command_id, value, bulk, stopped=stopped)
         elif bulk and self.buffers.are_shared:
             telling = self._complete(command_id, value, bulk, stopped=stopped)
             spawn(telling, name=f"asyncbridge-result-{command_id}")
@@ -182,9 +198,14 @@ class Peer:
     def _tell_value(
         self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
     ) -> None:
-        if self._protocol.state is ConnectionState.OPEN:
-            self.buffers.offer(command_id, bulk)
+        if self._heir is not None or self._protocol.state is not ConnectionState.OPEN:
+            self._shelve(command_id, value, bulk, stopped=stopped)
+            return
+        offers, lent = self.buffers.offer(command_id, bulk)
         self._protocol.completed(command_id, value, stopped=stopped)
+        if offers:
+            self._protocol.ledger.hold(command_id, offers, lent=lent)
+        self._shelf.look(self._protocol)
         self._writer.wake()
 
     def failed(self, command_id: int, fault: Fault, because: int | None) -> None:
@@ -192,6 +213,7 @@ class Peer:
         if not self._forget(command_id):
             return
         self._protocol.failed(command_id, fault, because=because)
+        self._shelf.look(self._protocol)
         self._writer.wake()
 
     def cancelled(self, command_id: int) -> None:
@@ -211,6 +233,8 @@ class Peer:
     async def _read(self) -> None:
         while self._protocol.state is not ConnectionState.CLOSED:
             for message in await self._channel.read():
+                if self._relieved.done():  # another client has all that there was
+                    return
                 if isinstance(message, Hello):
                     self._meet(message)
                 wanted = self._protocol.receive(
@@ -243,7 +267,10 @@ class Peer:
             case Placed():
                 self.buffers.placed(message)
             case Returned():
+                self._protocol.ledger.returned(message.ids)
                 self.buffers.returned(message.ids)
+            case Claim():
+                self._claim(message.id)
             case Recall(id=""):
                 self.buffers.drop(message.kept)
             case Recall():
@@ -254,6 +281,7 @@ class Peer:
                 self._flow(message)
             case Hello() if self._protocol.state is ConnectionState.OPEN:
                 self._registry[self.session] = self
+                self._shelf.add(self._protocol, self.buffers.store)
                 self._engine.join(self)
 
     def _flow(self, message: StreamTaken | StreamItem | StreamEnd) -> None:
@@ -293,7 +321,10 @@ class Peer:
             self._flows[command.id] = job.flows
         self._into_lane(job)
 
-    def _into_lane(self, item: Job | tuple[Release, int]) -> None:
+    def _peer(self) -> Peer:
+        return self
+
+    def _into_lane(self, item: LaneItem) -> None:
         self._lane.append(item)
         self._lane_ready.set()
 
@@ -351,30 +382,28 @@ class Peer:
 
     async def _forward(self, job: Job) -> None:
         bindings = job.command.bindings
-        if bindings is not None and bulk_of(job):
+        if bindings is not None and job.bindings is bindings and bulk_of(job):
             try:
                 job.bindings = join(bindings, await arrivals(self.buffers.store, bindings))
             except NotComing:
                 return
             except OSError as error:
-                fault = describe(error)
-                self._failures.add(job.command.id, fault)
-                self._engine.queue.cancel(job)
-                self.failed(job.command.id, fault, None)
+                self._fail_unrun(job, describe(error))
                 return
         if job.state is JobState.QUEUED:
             await self._engine.queue.put(job)
 
     def _close(self) -> None:
-        if self._protocol.state is not ConnectionState.CLOSED:
+        """Let go of the client, and of all that it leaves to nobody."""
+        gone = self._protocol.state is not ConnectionState.CLOSED
+        if gone:
             self._protocol.lose()
-        for job in self._jobs.values():
-            self._engine.queue.cancel(job)
-        for flows in self._flows.values():
-            flows.close(lost=True)
-        self._jobs.clear()
-        self._lane.clear()
-        self.buffers.close()
+        if self._heir is None:
+            self._give_up(self._left_by_client(gone=gone))
+            self._keep()
+            if self._protocol.ledger.is_empty:
+                self._shelf.remove(self._protocol)
+                self._relieve()
         self._engine.leave(self)
         if self._registry.get(self.session) is self:
             del self._registry[self.session]

@@ -155,6 +155,9 @@ class CommandQueue:
                 ahead.append(others)
         return ahead, others
 
+    def __contains__(self, job: Job) -> bool:
+        return job.place is not None and job.place in self._places
+
     async def put(self, job: Job) -> None:
         """Add a job at the end, waiting for room; nobody pushes in."""
         await self._gate.enter(job.size)

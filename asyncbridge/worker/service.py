@@ -24,6 +24,7 @@ from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.output import Capture
 from asyncbridge.worker.process import SOCKET_FILE
 from asyncbridge.worker.security import DEFAULT_PORTS, UNIX_HOST, authority
+from asyncbridge.worker.shelf import DEFAULT_RESULTS, Shelf
 
 if TYPE_CHECKING:
     import socket
@@ -72,6 +73,7 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
         arena=arena,
         cache=cache_bytes(config.get("cache")),
         largest=largest_value(config.get("largest_value")),
+        shelf=Shelf(limit=config.get("results_limit") or DEFAULT_RESULTS),
     )
     runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()

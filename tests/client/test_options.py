@@ -20,7 +20,16 @@ from asyncbridge.errors import AuthenticationError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound
 from asyncbridge.transport.sizes import memory_of_machine
 
-VARIABLES = ("URL", "BACKEND", "PYTHON", "CONNECT_TIMEOUT", "CLOSE_TIMEOUT", "TOKEN_FILE")
+VARIABLES = (
+    "URL",
+    "BACKEND",
+    "PYTHON",
+    "CONNECT_TIMEOUT",
+    "CLOSE_TIMEOUT",
+    "TOKEN_FILE",
+    "SESSION",
+)
+URL = "unix:///w/worker.sock"
 SIZES = ("SHARED_MEMORY", "CACHE", "LARGEST_VALUE", "IN_FLIGHT")
 
 
@@ -66,11 +75,11 @@ def test_arguments_come_before_variables(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setenv(f"ASYNCBRIDGE_{name}", "9")
     options = resolved(
         "unix:///mine", token="t", backend="torch", python="/mine", env={"A": "1", "B": None},
-        connect_timeout=1, close_timeout=2, backlog=Bound(count=3, size=4),
+        connect_timeout=1, close_timeout=2, backlog=Bound(count=3, size=4), session="mine",
     )  # fmt: skip
     assert options == Options(
         url="unix:///mine", token="t", backend="torch", python="/mine", env={"A": "1", "B": None},
-        connect_timeout=1, close_timeout=2, backlog=Bound(count=3, size=4),
+        connect_timeout=1, close_timeout=2, backlog=Bound(count=3, size=4), session="mine",
     )  # fmt: skip
 
 
@@ -229,6 +238,35 @@ def test_a_choice_is_a_bool(name: str) -> None:
     """A text such as "no" would pass for true."""
     with pytest.raises(TypeError, match=f"^{name}= is True or False, not 'no'"):
         resolved(**{name: "no"})
+
+
+def test_a_sessions_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The argument, else the variable; the latter is for workers that run alone."""
+    assert resolved(URL).session == ""
+    assert resolved(URL, session="nightly-1.b_c").session == "nightly-1.b_c"
+    monkeypatch.setenv("ASYNCBRIDGE_SESSION", "mine")
+    assert resolved(URL).session == "mine"
+    assert resolved(URL, session="other").session == "other"
+    assert resolved().session == ""
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "-a", "a/b", "ä", "a" * 65, "a\n"])
+def test_what_is_no_sessions_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text says what one is, and where this one came from."""
+    with pytest.raises(ValueError, match="session=.*: a session's name is 1 to 64 letters"):
+        resolved(URL, session=name)
+    if name:
+        monkeypatch.setenv("ASYNCBRIDGE_SESSION", name)
+        with pytest.raises(ValueError, match="^ASYNCBRIDGE_SESSION="):
+            resolved(URL)
+
+
+def test_a_session_without_a_worker() -> None:
+    """A worker that ends with its bridge has no sessions that go on."""
+    with pytest.raises(ValueError, match="pass its address as url="):
+        resolved(session="a")
+    with pytest.raises(TypeError, match="the name of a session, not 3"):
+        resolved(URL, session=3)
 
 
 def test_how_much_may_wait() -> None:

@@ -22,7 +22,7 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-OWN = ["KERAS_VERSION", "KerasDataWarning", "Mirror", "Training", "TrainingHistory"]
+OWN = ["KERAS_VERSION", "KerasDataWarning", "Mirror", "Training", "TrainingHistory", "history_of"]
 ROOT_NAMES = """
     DTypePolicy FloatDTypePolicy Function Initializer Input InputSpec KerasTensor Layer Loss Metric
     Model Operation Optimizer Quantizer Regularizer RematScope Sequential StatelessScope

@@ -38,7 +38,11 @@ SAMPLES: list[m.Message] = [
     m.Release(names=("a", "b")),
     m.InfoRequest(id=3),
     m.Ping(nonce=2**63),
-    m.Join(session="s", incarnation="i", received=3),
+    m.Join(session="s", incarnation="i", received=3, name="n"),
+    m.Claim(id=4),
+    m.Detach(reason="r"),
+    m.Withheld(id=4, code="dropped", message="why"),
+    m.Holding(newest=4, commands=((3, "fit", "running", 20), (4, "", "failed", 0)), more=True),
     m.Joined(incarnation="i", received=2**40, lease_ms=30_000),
     m.Welcome(
         version=1,
@@ -160,7 +164,7 @@ def fits(message: m.Message, name: str, wrong: object) -> bool:
     """Whether one of the wrong values is a right one after all."""
     if name == "info":
         return isinstance(wrong, dict)
-    if name in ("transient", "aside", "parts", "lacking"):
+    if name in ("transient", "aside", "parts", "lacking", "more"):
         return isinstance(wrong, bool)
     # A payload's tree may be anything, so a list of one is a payload.
     return name in ("value", "bindings") and isinstance(wrong, list) and wrong != [None, None]

@@ -233,6 +233,13 @@ FRAMES: dict[str, list[m.Message]] = {
         m.StreamTaken(id=3, stream=0, turn=0, count=1, waits="item"),
     ],
     "a command that does not come whole": [m.Cancel(id=4, lacking=True)],
+    "a session with a name": [
+        m.Join(session="s-2", name="nightly"),
+        m.Holding(newest=8, commands=((7, "fit", "running", 20), (8, "", "completed", 0))),
+        m.Claim(id=8),
+        m.Withheld(id=6, code="delivered", message="it is told once"),
+        m.Detach(),
+    ],
 }
 
 

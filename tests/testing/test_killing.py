@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 
 MAKERS = [
-    pytest.param(lambda: connect(backend=None, restart="never"), id="local", marks=pytest.mark.slow),
+    pytest.param(
+        lambda: connect(backend=None, restart="never"), id="local", marks=pytest.mark.slow
+    ),
     pytest.param(lambda: FakeWorker().connect(), id="fake"),
 ]
 

@@ -17,10 +17,12 @@ from asyncbridge.protocol.messages import (
     Accepted,
     Acknowledge,
     BulkRef,
+    Claim,
     Command,
     Completed,
     Goodbye,
     Hello,
+    Holding,
     Ping,
     Pong,
     Refused,
@@ -28,7 +30,7 @@ from asyncbridge.protocol.messages import (
 )
 from asyncbridge.serialization.codec import decode, encode
 from asyncbridge.serialization.split import join, split
-from asyncbridge.transport.contract import ChannelClosed
+from asyncbridge.transport.contract import ChannelClosed, Taken
 from asyncbridge.transport.records import CHUNK_BYTES
 from asyncbridge.transport.resumable import Dialled
 from asyncbridge.transport.streams import StreamBulk
@@ -77,9 +79,9 @@ class Worker:
         self.lanes.append(StreamBulk(self.http, url, HEADERS, sound=True))
         return self.lanes[-1]
 
-    async def dial(self, session: str = "s") -> Dialled:
+    async def dial(self, session: str = "s", *, name: str = "") -> Dialled:
         socket = await self.http.ws_connect(f"{BASE}/v1/session", headers=HEADERS, compress=0)
-        channel = Dialled(session, self.redial)
+        channel = Dialled(session, self.redial, name=name)
         await channel.open(WebSocketWire(socket))
         await channel.write(
             [Hello(oldest=OLDEST_VERSION, newest=PROTOCOL_VERSION, session=session)]
@@ -105,7 +107,7 @@ class Worker:
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncGenerator[Worker, None]:
+async def serving(folder: Path, *, lease: float = 30.0) -> AsyncGenerator[Worker, None]:
     """Serve a worker on a Unix socket."""
     executor = Executor()
     engine = Engine(loop=asyncio.get_running_loop(), executor=executor, backend=Backend(None))
@@ -115,7 +117,9 @@ async def serving(folder: Path) -> AsyncGenerator[Worker, None]:
     for _ in range(3):  # the word that the import is over takes a turn of the loop
         await asyncio.sleep(0)
     assert engine.state == "ready"
-    app = WorkerApp(engine, token=TOKEN, hosts=frozenset({UNIX_HOST}), largest=8 * CHUNK_BYTES)
+    app = WorkerApp(
+        engine, token=TOKEN, hosts=frozenset({UNIX_HOST}), largest=8 * CHUNK_BYTES, lease=lease
+    )
     runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     path = folder / "s"
@@ -175,6 +179,71 @@ async def test_a_session_that_is_taken(tmp_path: Path) -> None:
             await second.read()
         await first.write([Ping(nonce=4)])
         assert await first.read() == [Pong(nonce=4)]
+
+
+async def held_by(channel: Dialled) -> list[tuple[int, str]]:
+    """Return the list that a client of a name hears first: ids and states."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            for message in await channel.read():
+                if isinstance(message, Holding):
+                    return [(row[0], row[2]) for row in message.commands]
+
+
+async def gone(worker: Worker, session: str) -> None:
+    """Wait until a client's lease is over."""
+    async with asyncio.timeout(LIMIT_S):
+        while session in worker.app._sessions:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_named_session_outlives_its_lease(tmp_path: Path) -> None:
+    """While it holds anything; its client cannot come back, but the next one goes on."""
+    async with serving(tmp_path, lease=0.05) as worker:
+        first = await worker.dial("one", name="n")
+        await first.write([Command(id=1, code="'kept'")])
+        assert await held_by(first) == []
+        wire = first._wire
+        assert wire is not None
+        first._drop(wire, ChannelClosed("cut"))
+        await gone(worker, "one")
+        with pytest.raises(ChannelClosed, match=r"it was away for more than 0\.05 s"):
+            while True:
+                await first.read()
+        await worker.step()
+        second = await worker.dial("two", name="n")
+        assert await held_by(second) == [(1, "completed")]
+        await second.write([Claim(id=1)])
+        assert decode((await completed(second)).value) == "kept"
+        await second.write([Acknowledge(ids=(1,))])
+        await second.close()
+        await first.close()
+        await gone(worker, "two")
+        third = await worker.dial("three", name="n")
+        assert await held_by(third) == []
+        assert worker.app._names._peers["n"].session == "three"
+        await third.close()
+        await worker.app.close()
+
+
+async def test_a_client_that_was_put_out_stays_out(tmp_path: Path) -> None:
+    """It hears why, also when its connection was gone at that time."""
+    async with serving(tmp_path) as worker:
+        first = await worker.dial("one", name="n")
+        assert await held_by(first) == []
+        wire = first._wire
+        assert wire is not None
+        first._drop(wire, ChannelClosed("cut"))
+        second = await worker.dial("two", name="n")
+        assert await held_by(second) == []
+        with pytest.raises(Taken, match="another client has taken over session 'n'"):
+            while True:
+                await first.read()
+        await second.write([Ping(nonce=4)])
+        assert await second.read() == [Pong(nonce=4)]
+        await first.close()
+        await second.close()
+        await worker.app.close()
 
 
 async def test_close(tmp_path: Path) -> None:

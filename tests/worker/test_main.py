@@ -155,7 +155,18 @@ def test_on_tcp(tmp_path: Path, started: list[dict[str, Any]]) -> None:
     assert (worker["host"], worker["port"]) == ("gpu.example", 99)
     assert (worker["tls_cert"], worker["tls_key"]) == ("c.pem", "k.pem")
     assert worker["backend"] == "tensorflow"
+    assert worker["results_limit"] is None
     assert worker["token"] == token.read_text().strip()
+
+
+def test_a_limit_of_results(
+    tmp_path: Path, started: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It reaches the worker; one that is no size is an error of use."""
+    assert main(["--folder", str(tmp_path), "--results-limit", "99"]) == 7
+    assert started[0]["worker_config"]["results_limit"] == 99
+    assert main(["--folder", str(tmp_path), "--results-limit", "0"]) == 2
+    assert "--results-limit is a number of bytes from 1 up, got 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

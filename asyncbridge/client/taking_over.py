@@ -1,0 +1,119 @@
+"""A session that has a name: its commands may be of an earlier process, and outlive this one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from asyncbridge.client import faults
+from asyncbridge.client.submitting import Submitting
+from asyncbridge.errors import AsyncBridgeError, BridgeClosed, Detached, UnknownCommand, WorkerLost
+from asyncbridge.protocol.messages import Detach
+from asyncbridge.protocol.states import CommandState, ConnectionState
+from asyncbridge.transport.contract import ChannelClosed
+
+if TYPE_CHECKING:
+    from asyncbridge.client.pending import Pending
+    from asyncbridge.protocol.messages import Goodbye, Withheld
+
+__all__ = ["TakingOver"]
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 5.0
+"""How long the worker may take to let a client go."""
+
+
+class TakingOver(Submitting):
+    """What commands have that are not only this client's."""
+
+    _detaching = False
+
+    def claim(self, item: Pending) -> None:
+        """Wait for the outcome of a command of the session, given by the item's id."""
+        if self.closed.done() or self.protocol.state is ConnectionState.CLOSED:
+            self.outcomes.reject(item, BridgeClosed("the bridge is closed"))
+            return
+        if (known := self._pending.get(item.id)) is not None:
+            self._follow(item, known)
+            return
+        label = self.protocol.claim(item.id)
+        if label is None:
+            told = f"session {self.shared_name!r} has had no command {item.id}"
+            self.outcomes.reject(item, UnknownCommand(told))
+            return
+        item.label, item.session = label, self
+        self._pending[item.id] = item
+        self._writer.wake()
+
+    def _follow(self, item: Pending, known: Pending) -> None:
+        """Settle a second promise of a command as the first."""
+        promise = item.promise
+
+        def settle(first: asyncio.Future[object]) -> None:
+            if promise.done():
+                return
+            if first.cancelled():
+                promise._settle_cancelled()
+            elif (error := first.exception()) is not None:
+                promise.set_exception(error)
+            else:
+                promise._settle(first.result())
+
+        known.promise.add_done_callback(settle)
+
+    async def sent(self) -> None:
+        """Wait until all commands, and their large arrays, are the worker's."""
+        await self.drain()
+        await self._transfers.uploaded()
+
+    async def detach(self) -> None:
+        """End the connection, and not the commands."""
+        if self.closed.done():
+            return
+        self._detaching = True
+        for item in list(self._pending.values()):
+            promise = item.promise
+            self.outcomes.reject(item, self._left_there(item))
+            promise._log_traceback = False
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._writer.flush()
+                self.protocol.control(Detach(reason="the client leaves"))
+                await self._writer.flush()
+                await asyncio.shield(self.closed)
+        except (ChannelClosed, TimeoutError):
+            log.debug("the worker has not answered the leave-taking")
+        self.end(BridgeClosed("the bridge has left its session"))
+        await self._link.channel.close()
+        await self.streams.closed()
+        await self._transfers.closed()
+
+    def _left_there(self, item: Pending) -> AsyncBridgeError:
+        what = item.label or "the command"
+        if self.protocol.command_state(item.id) is CommandState.BACKLOG:
+            return BridgeClosed(f"the bridge left its session before {what} could be sent")
+        return Detached(
+            f"{what} goes on in session {self.shared_name!r} as command {item.id}: connect("
+            f"url, session={self.shared_name!r}) and bridge.promise({item.id}) give its outcome",
+            command=item.id,
+        )
+
+    def _awaits_list(self) -> bool:
+        """Tell whether the worker has yet to say what the session holds."""
+        return bool(self.shared_name) and not self.protocol.held.complete
+
+    def _withheld(self, message: Withheld) -> None:
+        if (item := self._pending.get(message.id)) is not None:
+            self.outcomes.reject(item, faults.withheld_error(message))
+
+    def _parting_error(self, message: Goodbye) -> AsyncBridgeError:
+        if self._detaching:
+            return BridgeClosed("the bridge has left its session")
+        return WorkerLost(f"the worker left: {message.reason}")
+
+    @abstractmethod
+    def end(self, error: AsyncBridgeError) -> None:
+        """Reject all that is unfinished."""

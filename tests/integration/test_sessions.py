@@ -1,0 +1,358 @@
+"""Sessions by name in a real worker: client processes are killed, and others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from asyncbridge import models as keras
+from asyncbridge.client import connect
+from asyncbridge.errors import (
+    BridgeClosed,
+    Detached,
+    RemoteError,
+    ResultExpired,
+    SessionTaken,
+    UnknownCommand,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.usefixtures("no_leaks")]
+
+REPOSITORY = str(Path(__file__).resolve().parents[2])
+LIMIT_S = 60
+CLIENT = """
+import asyncio, sys
+import numpy as np
+import asyncbridge
+
+LEDGER = '''
+import os
+def ran(number):
+    with open({path!r}, "a") as file:
+        file.write(f"{{number}}\\\\n"); file.flush(); os.fsync(file.fileno())
+    return number
+'''
+
+async def main(url, ledger):
+    async with asyncbridge.connect(url, session="nightly") as bridge:
+        {work}
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            print(bridge.state, flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.fixture(params=["none"])
+def folder(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Start a worker; return its folder."""
+    with tempfile.TemporaryDirectory(prefix="ab-") as name:
+        path = Path(name, "w")
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "asyncbridge.worker",
+                "--backend",
+                request.param,
+                "--folder",
+                path,
+            ],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+        )
+        while not (path / "worker.sock").exists():
+            os.sched_yield()
+        yield path
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def environment() -> dict[str, str]:
+    """Return a child's environment."""
+    return {**os.environ, "PYTHONPATH": REPOSITORY}
+
+
+def url_of(folder: Path) -> str:
+    """Return the worker's address."""
+    return f"unix://{folder}/worker.sock"
+
+
+@contextlib.contextmanager
+def client(folder: Path, work: str) -> Generator[subprocess.Popen[str], None, None]:
+    """Run a client's process, which does some work and then waits; it is killed at the end."""
+    code = CLIENT.replace("{work}", work.replace("\n", "\n        "))
+    with subprocess.Popen(
+        [sys.executable, "-c", code, url_of(folder), str(folder.parent / "ledger")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+async def said(process: subprocess.Popen[str]) -> str:
+    """Return the next line that a client prints."""
+    assert process.stdout is not None
+    async with asyncio.timeout(LIMIT_S):
+        return (await asyncio.to_thread(process.stdout.readline)).strip()
+
+
+def ledger_of(folder: Path) -> list[str]:
+    """Return what ran."""
+    path = folder.parent / "ledger"
+    return path.read_text().split() if path.exists() else []
+
+
+async def outcomes(bridge: Any, ids: list[int]) -> list[object]:
+    """Claim commands, and return their values."""
+    async with asyncio.timeout(LIMIT_S):
+        return list(await asyncio.gather(*[bridge.promise(number) for number in ids]))
+
+
+SEND = """
+bridge.send(LEDGER.format(path=ledger))
+gate = ledger + ".gate"
+running = bridge.send("import os, time\\nwhile not os.path.exists(gate): time.sleep(0.01)\\nran(2)", {"gate": gate})
+last = [bridge.send(f"ran({number})") for number in range(3, 53)][-1]
+"""
+POINTS = {
+    "queued": SEND + "await bridge.drain(); await bridge.info(); print('there', flush=True)",
+    "running": SEND
+    + """
+while running.state != "running": await asyncio.sleep(0.01)
+print("there", flush=True)""",
+    "finished": SEND
+    + """
+await bridge.drain()
+await bridge.info()
+print("there", flush=True)
+open(gate, "w").close()
+import time; time.sleep(60)""",
+    "acknowledged": SEND
+    + """
+open(gate, "w").close()
+await last
+await bridge.info()
+print("there", flush=True)""",
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_killed_client(folder: Path, point: str) -> None:
+    """Wherever its commands were: each has run once, and each outcome is had once."""
+    with client(folder, POINTS[point]) as first:
+        assert await said(first) == "there"
+        while point == "finished" and len(ledger_of(folder)) < 51:
+            await asyncio.sleep(0.01)
+        first.kill()
+        first.wait()
+    (folder.parent / "ledger.gate").touch()
+    async with connect(url_of(folder), session="nightly") as bridge:
+        ids = [held.id for held in bridge.held() if 1 < held.id < 53]
+        if point == "acknowledged":
+            assert ids == []
+            with pytest.raises(ResultExpired) as caught:
+                await bridge.promise(52)
+            assert (caught.value.command, caught.value.reason) == (52, "delivered")
+        else:
+            assert ids == list(range(2, 53))
+            assert await outcomes(bridge, ids) == ids
+            with pytest.raises(ResultExpired, match="delivered before"):
+                await bridge.promise(2)
+        assert await bridge.send("ran(99)") == 99
+    assert ledger_of(folder) == [*map(str, range(2, 53)), "99"]
+
+
+@pytest.mark.parametrize("memory", [0, None])
+async def test_a_large_result_after_a_kill(folder: Path, memory: int | None) -> None:
+    """Ten megabytes that lay in memory which the dead client shared, or that it was fetching."""
+    work = """
+value = bridge.send("import numpy; numpy.arange(1_250_000.0)")
+bridge.send("2")
+await value
+bridge.send("import numpy; numpy.arange(1_250_000.0) + 1")
+await bridge.send("'done'")
+print("there", flush=True)
+import time; time.sleep(60)"""
+    with client(folder, work) as first:
+        assert await said(first) == "there"
+        first.kill()
+        first.wait()
+    async with connect(url_of(folder), session="nightly", shared_memory=memory) as bridge:
+        held = {command.id for command in bridge.held()}
+        assert 3 in held or 1 not in held
+        for number in sorted(held & {1, 3}):
+            value = await bridge.promise(number)
+            assert np.array_equal(value, np.arange(1_250_000.0) + (number == 3))
+
+
+async def test_results_of_before_and_after_the_kill(folder: Path) -> None:
+    """A large one that came about while nobody was there comes through shared memory's absence."""
+    work = """
+bridge.send("import time; time.sleep(0.5)")
+bridge.send("import numpy; numpy.arange(1_250_000.0)", name="large")
+await bridge.info()
+print("there", flush=True)"""
+    with client(folder, work) as first:
+        assert await said(first) == "there"
+        first.kill()
+        first.wait()
+    async with connect(url_of(folder), session="nightly") as bridge:
+        (large,) = [held for held in bridge.held() if held.label == "large"]
+        async with asyncio.timeout(LIMIT_S):
+            value = await bridge.promise(large.id, transform=np.sum)
+        assert value == np.arange(1_250_000.0).sum()
+
+
+async def test_who_comes_last_has_the_session(folder: Path) -> None:
+    """The other's promises are rejected and it stays away; commands and ids go on."""
+    url = url_of(folder)
+    async with connect(url, session="n") as first:
+        waiting = first.send("import time; time.sleep(0.5); 'told'")
+        while waiting.state != "running":
+            await asyncio.sleep(0.01)
+        async with connect(url, session="n") as second:
+            with pytest.raises(SessionTaken, match="taken over session 'n'"):
+                await waiting
+            assert first.state == "lost"
+            with pytest.raises(SessionTaken):
+                first.send("1")
+            assert await second.promise(1) == "told"
+            promise = second.send("2")
+            assert (await promise, promise.command_id) == (2, 2)
+            assert second.held() == ()
+
+
+async def test_one_that_was_stopped_does_not_come_back(folder: Path) -> None:
+    """A process that hangs while another takes over hears so when it goes on."""
+    with client(folder, "await bridge.info(); print('there', flush=True)\n"
+                        "while bridge.state == 'open': await asyncio.sleep(0.01)\n"
+                        "print(bridge.state, flush=True)") as first:  # fmt: skip
+        assert await said(first) == "there"
+        first.send_signal(signal.SIGSTOP)
+        async with connect(url_of(folder), session="nightly") as bridge:
+            first.send_signal(signal.SIGCONT)
+            assert await said(first) == "lost"
+            assert await bridge.send("1") == 1
+            assert bridge.state == "open"
+
+
+async def test_detach(folder: Path) -> None:
+    """Promises say how to get the outcome, large arrays have come, and closing does no more."""
+    url = url_of(folder)
+    async with connect(url, session="n", shared_memory=0) as bridge:
+        assert bridge.session == "n"
+        bridge.send("import time; time.sleep(0.3)")
+        promise = bridge.send("x.sum()", {"x": np.ones(3_000_000)}, name="the sum")
+        await bridge.detach()
+        with pytest.raises(
+            Detached, match=r"the sum goes on in session 'n' as command 2"
+        ) as caught:
+            await promise
+        assert caught.value.command == 2
+        assert bridge.state == "closed"
+        with pytest.raises(BridgeClosed):
+            bridge.send("1")
+    async with connect(url, session="n") as bridge:
+        assert [held.label for held in bridge.held()] == ["", "the sum"]
+        assert await bridge.promise(2) == 3_000_000
+
+
+async def test_closing_ends_what_is_ones_own(folder: Path) -> None:
+    """And nothing that was only looked at."""
+    url = url_of(folder)
+    async with connect(url, session="n") as bridge:
+        bridge.send("import time; time.sleep(0.5); 'old'")
+        await bridge.detach()
+    with pytest.warns(ResourceWarning, match="unfinished commands"):
+        async with connect(url, session="n", close_timeout=0.05) as bridge:
+            own = bridge.send("'own'")
+    with pytest.raises(BridgeClosed):
+        await own
+    async with connect(url, session="n") as bridge:
+        assert [held.id for held in bridge.held()] == [1]
+        assert await bridge.promise(1) == "old"
+        with pytest.raises(ResultExpired):
+            await bridge.promise(2)
+
+
+async def test_promises_of_a_session(folder: Path) -> None:
+    """Also those of commands that this process has sent; errors come as errors."""
+    async with connect(url_of(folder), session="n") as bridge:
+        sent = bridge.send("import time; time.sleep(0.1); 20")
+        again = bridge.promise(1, transform=lambda value: value + 1)
+        assert (await sent, await again) == (20, 21)
+        failing = bridge.send("1 / 0")
+        second = bridge.promise(2)
+        for promise in (failing, second):
+            with pytest.raises(RemoteError, match="ZeroDivisionError"):
+                await promise
+        with pytest.raises(UnknownCommand, match="no command 3"):
+            await bridge.promise(3)
+        with pytest.raises(TypeError, match="a command's id is a number"):
+            bridge.promise("1")  # type: ignore[arg-type]  # that is the test
+
+
+async def test_a_script(folder: Path) -> None:
+    """Without a loop it is the same."""
+
+    def script() -> object:
+        with connect(url_of(folder), session="n") as bridge:
+            bridge.send("40 + 2")
+            bridge.detach().wait_for_value(timeout=LIMIT_S)
+        with connect(url_of(folder), session="n") as bridge:
+            return bridge.promise(1).wait_for_value(timeout=LIMIT_S)
+
+    assert await asyncio.to_thread(script) == 42
+
+
+async def test_without_a_name(folder: Path) -> None:
+    """There is nothing to detach from, and nothing is held."""
+    async with connect(url_of(folder)) as bridge:
+        assert (bridge.session, bridge.held()) == ("", ())
+        with pytest.raises(ValueError, match="a session with a name"):
+            bridge.detach()
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("folder", ["tensorflow"], indirect=True)
+async def test_a_fit_outlives_its_client(folder: Path) -> None:
+    """The process is killed in the middle; the next one gets the history, whole."""
+    work = """
+from asyncbridge import models as keras
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+model.compile(optimizer="adam", loss="mse")
+x, y = np.zeros((64, 4), "float32"), np.zeros((64, 3), "float32")
+fit = model.fit(x, y, epochs=40, batch_size=1, verbose=0)
+while fit.state != "running": await asyncio.sleep(0.01)
+print(fit.command_id, flush=True)"""
+    with client(folder, work) as first:
+        number = int(await said(first))
+        first.kill()
+        first.wait()
+    async with connect(url_of(folder), session="nightly") as bridge:
+        (held,) = [command for command in bridge.held() if command.id == number]
+        assert held.state == "running"
+        async with asyncio.timeout(LIMIT_S):
+            history = await bridge.promise(number, transform=keras.history_of)
+    assert len(history["loss"]) == 40

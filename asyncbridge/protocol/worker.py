@@ -90,8 +90,7 @@ class WorkerProtocol:
         frame_bytes: int = FRAME_BYTES,
         named: bool = False,
     ) -> None:
-        self.named = named
-        self.detached = False
+        self.named, self.detached = named, False
         self.incarnation = incarnation
         self.frame_bytes = frame_bytes
         self.state = ConnectionState.IDLE

@@ -114,8 +114,7 @@ class Peer(Legacy):
         self._lane_ready = asyncio.Event()
         self._asides: dict[int, asyncio.Task[None]] = {}
         self._flows: dict[int, Flows] = {}
-        self._background = []
-        self._heir = None
+        self._background, self._heir = [], None
         self._relieved = asyncio.get_running_loop().create_future()
 
     @property

@@ -195,8 +195,8 @@ class Shelf:
 
     async def _tidy_up(self) -> None:
         while self.memory > self._memory and (work := self._next()) is not None:
-            file = self._file()
             try:
+                file = self._file()
                 places = await asyncio.to_thread(store, file, work.outcomes)
             except (OSError, AsyncBridgeError) as error:
                 log.warning("outcomes that wait cannot be put away: %s", error)

@@ -170,7 +170,10 @@ class Ledger:
             return Withheld(id=command_id, code="unused", message=text)
         if (why := self._dropped.get(command_id)) is not None:
             return Withheld(id=command_id, code="dropped", message=why)
-        text = f"the outcome of command {command_id} was delivered before: it is told once"
+        text = (
+            f"the outcome of command {command_id} was delivered before, for it is told once; or "
+            "the command was cancelled before it was sent"
+        )
         return Withheld(id=command_id, code="delivered", message=text)
 
     def acknowledge(self, ids: Iterable[int]) -> None:

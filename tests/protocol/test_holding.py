@@ -242,10 +242,10 @@ def test_a_conflict_is_one_commands_matter() -> None:
 
 
 def test_an_id_that_was_left_out_may_come_later() -> None:
-    """It was not used: the command is new."""
+    """It was overtaken, and not used: the command is new."""
     worker = Pair().worker
-    for number in (3, 1):
-        command = Command(id=number, code="x")
+    for number, overtakes in ((3, 1), (1, 0)):
+        command = Command(id=number, code="x", overtakes=overtakes)
         assert worker.receive(command, worker_state="ready") is command
 
 

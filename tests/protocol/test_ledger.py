@@ -118,7 +118,7 @@ def test_why_there_is_nothing() -> None:
     """Unused, delivered and dropped are told apart, with the reason for the last."""
     ledger = Ledger()
     for number in (2, 3):
-        ledger.take(Command(id=number, code=""), 1)
+        ledger.take(Command(id=number, code="", overtakes=1), 1)
         finished(ledger, number)
     ledger.acknowledge([2])
     ledger.drop(3, "no room at noon")

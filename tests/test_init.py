@@ -11,6 +11,8 @@ PUBLIC = {
     "__version__",
     # opening a bridge, and what it tells
     "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
+    # what is decided about commands that fail
+    "DropQueue", "Halt", "Ignore", "Raise", "Replace", "Retry",
     # promises, progress and lifetimes
     "Binding", "LogReader", "ProgressReader", "Promise", "WatchedPromise",
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
@@ -20,8 +22,8 @@ PUBLIC = {
     # data that flows
     "Stream", "stream",
     # errors
-    "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
-    "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
+    "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
+    "CommandDropped", "ConnectError", "DeadlockError", "DecisionError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
     "RemoteProtocolError", "SerializationError", "SocketPermissionError", "SourceError", "TooLarge",
     "TransferError", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.client.arguments import check_arguments, check_bindings, named_as
 from asyncbridge.client.checks import check_flags, check_name, check_source, check_timeout
+from asyncbridge.client.deciding import Deciding
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import in_thread_of
 from asyncbridge.client.scripting import Scripting
@@ -29,7 +30,7 @@ __all__ = ["Bridge"]
 T = TypeVar("T")
 
 
-class Bridge(Scripting):
+class Bridge(Scripting, Deciding):
     """A worker's namespace, seen from the client.
 
     Enter it with ``async with`` in a coroutine, or with ``with`` in a script that has no event

@@ -32,6 +32,8 @@ def connect(
     in_flight: int | None = None,
     one_hot: bool = True,
     copy: bool = False,
+    halt_on_error: bool = False,
+    halt_timeout: float | None = None,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -74,6 +76,11 @@ def connect(
             may be changed right after it. It holds up the caller: by default they must not be
             changed until their command has started. ``send`` and ``put`` take it for one command.
 
+        halt_on_error: Whether a command that fails halts this bridge's others until
+            ``bridge.decide`` says what becomes of it. ``bridge.on_error`` sets a handler for that.
+        halt_timeout: How long a halt lasts at most; then the error stands. 300 by default.
+            (``ASYNCBRIDGE_HALT_TIMEOUT``)
+
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
         TypeError: A size that is no number of bytes, or a choice that is no bool.
@@ -99,5 +106,7 @@ def connect(
             in_flight=in_flight,
             one_hot=one_hot,
             copy=copy,
+            halt_on_error=halt_on_error,
+            halt_timeout=halt_timeout,
         )
     )

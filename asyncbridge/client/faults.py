@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from asyncbridge.errors import (
     AsyncBridgeError,
+    CommandDropped,
     DecodeError,
     DependencyError,
     ProtocolError,
@@ -19,9 +20,16 @@ from asyncbridge.errors import (
 if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
     from asyncbridge.errors import Phase
-    from asyncbridge.protocol.messages import Failed, Fault
+    from asyncbridge.protocol.messages import Dropped, Failed, Fault
 
-__all__ = ["broken_by", "dependency_error", "remote_error", "start_error", "with_phase"]
+__all__ = [
+    "broken_by",
+    "dependency_error",
+    "dropped_error",
+    "remote_error",
+    "start_error",
+    "with_phase",
+]
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +87,17 @@ def dependency_error(item: Pending, failed: Pending) -> DependencyError:
     )
     error.__cause__ = reason
     return error
+
+
+def dropped_error(item: Pending, message: Dropped) -> CommandDropped:
+    """Build the exception for a command that a decision took out of the queue."""
+    return CommandDropped(
+        f"{item.label or f'command {item.id}'} was not run: it was queued behind command "
+        f"{message.because}, which failed, and DropQueue() was decided about that error "
+        f"({message.error})",
+        error_id=message.error,
+        because=message.because,
+    )
 
 
 def with_phase(error: AsyncBridgeError, phase: Phase) -> AsyncBridgeError:

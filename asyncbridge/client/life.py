@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from asyncbridge.client.backlog import Backlog
 from asyncbridge.client.current import enter, leave
+from asyncbridge.client.halts import Halts
 from asyncbridge.client.loop_thread import LoopThread
 from asyncbridge.client.output import OutputRouter
 from asyncbridge.client.rejections import Rejections
@@ -70,6 +71,7 @@ class BridgeLife:
         self._sealed = False
         self._output = OutputRouter()
         self._rejections = Rejections()
+        self._halts = Halts(always=options.halt_on_error, timeout=options.halt_timeout)
         self._finalizers = Finalizers(self._wake_finalizers)
         self._backlog = Backlog(options.backlog)
         self._finalizer: weakref.finalize[Any, Any] | None = None
@@ -242,6 +244,7 @@ class BridgeLife:
             ended=self._ended,
             kill=None if worker.kind == "attached" else worker.kill_process,
             limits=self._options.limits,
+            halts=self._halts,
         )
         try:
             await session.open()
@@ -266,6 +269,7 @@ class BridgeLife:
             return
         if self._state == "open":
             self._state = "closing"
+            self._halts.close()
         try:
             if limit > 0:
                 async with asyncio.timeout(limit):

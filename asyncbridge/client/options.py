@@ -28,6 +28,7 @@ __all__ = ["AUTO", "Auto", "Options", "check_socket", "read_token", "resolve"]
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 """The file beside a worker's socket that holds its token."""
+HALT_SECONDS: Final = 300.0
 
 
 class Auto:
@@ -62,6 +63,8 @@ class Options:
         in_flight: Bytes of large arrays that may be on the way at once, in each direction.
         one_hot: Whether large one-hot matrices are sent as the columns of their ones.
         copy: Whether large arrays are copied by the call that sends them.
+        halt_on_error: Whether commands halt at one that fails, without a handler, too.
+        halt_timeout: How long a halt lasts at most.
     """
 
     url: str | None = None
@@ -88,6 +91,8 @@ class Options:
 
     one_hot: bool = True
     copy: bool = False
+    halt_on_error: bool = False
+    halt_timeout: float = HALT_SECONDS
 
 
 def resolve(
@@ -107,6 +112,8 @@ def resolve(
     in_flight: int | None = None,
     one_hot: bool = True,
     copy: bool = False,
+    halt_on_error: bool = False,
+    halt_timeout: float | None = None,
 ) -> Options:
     """Fill in what was not given.
 
@@ -121,6 +128,7 @@ def resolve(
     check_flag("writable", writable)
     check_flag("one_hot", one_hot)
     check_flag("copy", copy)
+    check_flag("halt_on_error", halt_on_error)
     environ = os.environ
     url = url or environ.get("ASYNCBRIDGE_URL") or None
     if isinstance(backend, Auto):
@@ -144,6 +152,8 @@ def resolve(
         in_flight=in_flight or bytes_of_environment(IN_FLIGHT_VARIABLE) or DEFAULT_IN_FLIGHT,
         one_hot=one_hot,
         copy=copy,
+        halt_on_error=halt_on_error,
+        halt_timeout=seconds(halt_timeout, "ASYNCBRIDGE_HALT_TIMEOUT", HALT_SECONDS),
     )
 
 

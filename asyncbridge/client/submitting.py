@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from asyncbridge.client import faults
+from asyncbridge.client.decisions import write_decision
 from asyncbridge.client.drafts import decided, refusal, split_off
+from asyncbridge.client.halts import Halts
 from asyncbridge.client.info import Questions
 from asyncbridge.client.outcomes import Outcomes
 from asyncbridge.client.streams import Streams
@@ -23,6 +26,7 @@ from asyncbridge.errors import (
 from asyncbridge.protocol.client import ClientProtocol
 from asyncbridge.protocol.limits import TransferLimits
 from asyncbridge.protocol.states import CommandState, ConnectionState
+from asyncbridge.serialization.split import split
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.writer import Writer
 
@@ -30,11 +34,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from asyncbridge.client.drafts import Half
+    from asyncbridge.client.halts import Written
     from asyncbridge.client.output import OutputRouter
     from asyncbridge.client.pending import Pending
+    from asyncbridge.decisions import Decision
     from asyncbridge.lifetime import Finalizers
     from asyncbridge.protocol.limits import Bound
-    from asyncbridge.protocol.messages import Message, StopMode
+    from asyncbridge.protocol.messages import Buffer, Decide, Message, StopMode
     from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Link
 
@@ -57,6 +63,7 @@ class Submitting(ABC):
         kill: Kills the worker; None where that is not ours to do.
         arena: This side's shared memory, if there is any; the session closes it.
         limits: How much it moves.
+        halts: The bridge's; decides about commands that fail.
     """
 
     def __init__(
@@ -74,6 +81,7 @@ class Submitting(ABC):
         kill: Callable[[], None] | None = None,
         arena: Arena | None = None,
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
+        halts: Halts | None = None,
     ) -> None:
         self._transfers = Transfers(
             link.bulk,
@@ -102,6 +110,7 @@ class Submitting(ABC):
         self._verdict = verdict
         self._ended = ended
         self.kill = kill
+        self.halts = Halts() if halts is None else halts
         self._writer = Writer(link.channel, self._outgoing, self._written)
         self._newest = 0
         self._questions = Questions()
@@ -163,8 +172,10 @@ class Submitting(ABC):
 
     def _not_sent(self, buffer_id: str, error: TransferError) -> None:
         """Reject the command whose buffer will not come, and have the worker wait no longer."""
-        item = self._pending.get(int(buffer_id.partition("-")[0]))  # as `split_off` names them
-        if item is not None:
+        owner = buffer_id.partition("-")[0]  # as `split_off` names them
+        if not owner.isdigit():
+            self.halts.not_sent(buffer_id, error)
+        elif (item := self._pending.get(int(owner))) is not None:
             self._refuse(item, error, lacking=True)
 
     def _refuse(self, item: Pending, error: AsyncBridgeError, *, lacking: bool = False) -> None:
@@ -206,6 +217,35 @@ class Submitting(ABC):
                 self._take_back(item)
                 todo += [(dependent, item) for dependent in item.dependents]
                 self.outcomes.reject(item, faults.dependency_error(item, failed))
+
+    # --- decisions ---
+
+    @property
+    def newest(self) -> int:
+        """The newest command's number."""
+        return self._newest
+
+    def tell(self, message: Message) -> None:
+        """Tell the worker something that passes the commands, if it is still there."""
+        if self.protocol.state is ConnectionState.OPEN:
+            self._post(message)
+
+    def written(self, decision: Decision | None) -> Written:
+        """Return a decision in wire form."""
+        return write_decision(decision)
+
+    def decide(self, decision: Decide) -> None:
+        """Send a decision, and the large values in it by themselves.
+
+        Raises:
+            TooLarge: The JSON part of its values is over the limit of a message.
+        """
+        bulk: dict[str, Buffer] = {}
+        if decision.values is not None:
+            values, bulk = split(decision.values, prefix=f"d{decision.number}")
+            decision = replace(decision, values=values)
+        self.tell(decision)
+        self._transfers.upload(bulk)
 
     async def drain(self) -> None:
         """Wait until nothing is left in the backlog."""

@@ -44,6 +44,7 @@ class _Entry:
     size: int
     state: CommandState = CommandState.BACKLOG
     ready: bool = True
+    halted: bool = False
 
 
 class ClientProtocol:
@@ -244,7 +245,10 @@ class ClientProtocol:
         if journal is not None and journal.session != session_digest(self.session):
             journal, told = None, False
         lost: dict[int, Phase] = {
-            number: phase_of(
+            # The journal may speak of a run before the halt: that it has begun is certain.
+            number: "started"
+            if entry.halted
+            else phase_of(
                 number, entry.state, journal, told=told, ordered=self._is_ordered(number, journal)
             )
             for number, entry in self._entries.items()
@@ -321,8 +325,17 @@ class ClientProtocol:
             self._advance(command_id, CommandEvent.ACCEPT)
         return None
 
-    def _started(self, message: m.Started) -> m.Message | None:
-        return message if self._advance(message.id, CommandEvent.START) else None
+    def _moved(self, message: m.Started | m.Halted | m.Resumed) -> m.Message | None:
+        if not self._advance(message.id, _EVENTS[type(message)]):
+            return None
+        self._entries[message.id].halted |= isinstance(message, m.Halted)
+        return message
+
+    def _dropped(self, message: m.Dropped) -> m.Message:
+        known = tuple(number for number in message.ids if number in self._entries)
+        for number in known:
+            self._finish(number, acknowledge=True, answered=True)
+        return replace(message, ids=known)
 
     def _outcome(self, message: m.Completed | m.Failed | m.Cancelled) -> m.Message | None:
         entry = self._entries.get(message.id)
@@ -367,9 +380,18 @@ class ClientProtocol:
         return message
 
 
+_EVENTS = {
+    m.Started: CommandEvent.START,
+    m.Halted: CommandEvent.HALT,
+    m.Resumed: CommandEvent.RESUME,
+}
 _HANDLERS: dict[type, Callable[[ClientProtocol, Any], m.Message | None]] = {
     m.Accepted: ClientProtocol._accepted,
-    m.Started: ClientProtocol._started,
+    m.Started: ClientProtocol._moved,
+    m.Halted: ClientProtocol._moved,
+    m.Resumed: ClientProtocol._moved,
+    m.Decided: ClientProtocol._pass,
+    m.Dropped: ClientProtocol._dropped,
     m.Completed: ClientProtocol._outcome,
     m.Failed: ClientProtocol._outcome,
     m.Cancelled: ClientProtocol._outcome,

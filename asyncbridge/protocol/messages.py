@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asyncbridge.protocol import joining, payloads
+from asyncbridge.protocol import decisions, joining, payloads
 
 Buffer = payloads.Buffer
 BulkRef = payloads.BulkRef
@@ -18,6 +18,12 @@ Fault = payloads.Fault
 Payload = payloads.Payload
 Join = joining.Join
 Joined = joining.Joined
+Halting = decisions.Halting
+Decide = decisions.Decide
+Halted = decisions.Halted
+Resumed = decisions.Resumed
+Decided = decisions.Decided
+Dropped = decisions.Dropped
 
 PROTOCOL_VERSION = 1
 """The newest protocol version that this code speaks."""
@@ -381,11 +387,11 @@ class Goodbye:
 
 ClientMessage = (
     Join | Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Recall | Reuse
-    | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Goodbye
+    | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Halting | Decide | Goodbye
 )  # fmt: skip
 WorkerMessage = (
     Joined | Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
     | Completed | Failed | Cancelled | Info | Pong | Digest | Placed | Returned | StreamTaken
-    | StreamItem | Goodbye
+    | StreamItem | Halted | Resumed | Decided | Dropped | Goodbye
 )  # fmt: skip
 Message = ClientMessage | WorkerMessage

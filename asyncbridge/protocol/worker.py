@@ -17,8 +17,12 @@ from asyncbridge.protocol.messages import (
     Cancelled,
     Command,
     Completed,
+    Decide,
+    Dropped,
     Failed,
     Goodbye,
+    Halted,
+    Halting,
     Hello,
     InfoRequest,
     Message,
@@ -30,6 +34,7 @@ from asyncbridge.protocol.messages import (
     Recall,
     Refused,
     Release,
+    Resumed,
     Returned,
     Reuse,
     Started,
@@ -61,7 +66,7 @@ PROGRESS_KEPT = 100_000
 """Reports held for a client that does not read, before they are dropped: some 50 MB."""
 _PASSED = (
     Cancel, InfoRequest, Release, Acknowledge, Placed, Returned, Recall, Reuse, StreamTaken,
-    StreamItem, StreamEnd,
+    StreamItem, StreamEnd, Halting, Decide,
 )  # fmt: skip
 """What the client sends and the caller handles."""
 
@@ -162,8 +167,7 @@ class WorkerProtocol:
 
     def started(self, command_id: int) -> None:
         """Note that the GPU thread took the command up."""
-        entry = self._entries[command_id]
-        entry.state = advance_command(entry.state, CommandEvent.START)
+        self._move(command_id, CommandEvent.START)
         self.notify(Started(id=command_id))
 
     def completed(self, command_id: int, value: Payload, *, stopped: bool = False) -> None:
@@ -180,6 +184,22 @@ class WorkerProtocol:
         """Note that the command was taken out of the queue, or brought to its end."""
         self._finish(command_id)
         self.notify(Cancelled(id=command_id))
+
+    def halted(self, message: Halted) -> None:
+        """Note that the command has failed, and that its end waits for a decision."""
+        self._move(message.id, CommandEvent.HALT)
+        self.notify(message)
+
+    def resumed(self, message: Resumed) -> None:
+        """Note that a halted command is to run once more."""
+        self._move(message.id, CommandEvent.RESUME)
+        self.notify(message)
+
+    def dropped(self, message: Dropped) -> None:
+        """Note that commands will not run, by a decision about one before them."""
+        for command_id in message.ids:
+            self._finish(command_id)
+        self.notify(message)
 
     def notify(self, message: Message) -> None:
         """Queue any notification; nothing is queued for a client that is gone."""
@@ -269,6 +289,10 @@ class WorkerProtocol:
         self._entries[command.id] = _Entry(size)
         self._accepted.append(command.id)
         return command
+
+    def _move(self, command_id: int, event: CommandEvent) -> None:
+        entry = self._entries[command_id]
+        entry.state = advance_command(entry.state, event)
 
     def _finish(self, command_id: int) -> None:
         entry = self._entries.pop(command_id)

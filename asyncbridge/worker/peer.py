@@ -14,7 +14,9 @@ from asyncbridge.protocol.messages import (
     BulkRef,
     Cancel,
     Command,
+    Decide,
     Goodbye,
+    Halting,
     Hello,
     Info,
     InfoRequest,
@@ -35,6 +37,7 @@ from asyncbridge.transport.bulk import NotComing
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.writer import Writer
 from asyncbridge.worker.buffers import Buffers
+from asyncbridge.worker.deciding import Deciding
 from asyncbridge.worker.faults import describe
 from asyncbridge.worker.flows import flows_of
 from asyncbridge.worker.queue import CANCELLED, FailureLog, Job, JobState
@@ -57,7 +60,7 @@ __all__ = ["Peer"]
 log = logging.getLogger(__name__)
 
 
-class Peer:
+class Peer(Deciding):
     """Serves one session until it ends; its queued commands end with it.
 
     Args:
@@ -82,6 +85,7 @@ class Peer:
         room: Room | None = None,
         largest: int = 0,
     ) -> None:
+        super().__init__()
         self.largest = 0
         self.buffers = Buffers(self.notify, arena=arena, room=room, largest=largest)
         self._engine = engine
@@ -239,6 +243,8 @@ class Peer:
                 self.buffers.reuse(message)
             case StreamTaken() | StreamItem() | StreamEnd():
                 self._flow(message)
+            case Halting() | Decide():
+                self._decide(message)
             case Hello() if self._protocol.state is ConnectionState.OPEN:
                 self._registry[self.session] = self
                 self._engine.join(self)
@@ -273,11 +279,12 @@ class Peer:
             self._protocol.arena, self._protocol.proof = met
 
     def _enqueue(self, command: Command) -> None:
-        job = self._jobs[command.id] = Job(self, command, self._failures)
+        job = self._jobs[command.id] = Job(self, command, self._failures, self._hold)
         job.flows = flows_of(command, self, self.buffers.store, self._broken)
         if job.flows is not None:
             self._flows[command.id] = job.flows
         self._into_lane(job)
+        self._drop_late(command.id)
 
     def _into_lane(self, item: Job | Release) -> None:
         self._lane.append(item)
@@ -292,7 +299,7 @@ class Peer:
             self.cancelled(message.id)
             if message.lacking:  # the lane may be waiting for them
                 self.buffers.store.abandon(ref.id for ref in bulk_of(job))
-        else:
+        elif not self._engine.halts.cancel(job, message.mode):
             self._engine.stopper.ask(job.stop, message.mode)
             if job.flows is not None and message.mode != "dequeue":
                 job.flows.close()  # its code may be waiting for an item
@@ -324,13 +331,13 @@ class Peer:
     def _release(self, release: Release, tasks: asyncio.TaskGroup) -> None:
         """Drop bindings, behind the commands that may still set them."""
         if not self._asides:
-            self._engine.release(release.names)
+            self._engine.release(release.names, self._hold)
             return
         ahead = tuple(self._asides.values())
 
         async def later() -> None:
             await asyncio.wait(ahead)
-            self._engine.release(release.names)
+            self._engine.release(release.names, self._hold)
 
         # Negative, and so no command's: a later release waits for this one, too.
         self._put_aside(min(0, *self._asides) - 1, later(), tasks)
@@ -356,6 +363,7 @@ class Peer:
             self._protocol.lose()
         for job in self._jobs.values():
             self._engine.queue.cancel(job)
+        self._engine.halts.leave(self)
         for flows in self._flows.values():
             flows.close(lost=True)
         self._jobs.clear()

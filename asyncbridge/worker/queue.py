@@ -10,14 +10,16 @@ from asyncbridge.protocol.client import size_of
 from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound
 from asyncbridge.protocol.messages import Fault
 from asyncbridge.transport.gate import Gate
+from asyncbridge.worker.holding import Hold
 from asyncbridge.worker.stopping import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncbridge.protocol.messages import Command
+    from asyncbridge.protocol.messages import Command, Payload
     from asyncbridge.worker.executor import Executor
     from asyncbridge.worker.flows import Flows
+    from asyncbridge.worker.halting import Halt
     from asyncbridge.worker.peer import Peer
 
 __all__ = ["CANCELLED", "DEFAULT_QUEUE", "CommandQueue", "FailureLog", "Job", "JobState"]
@@ -75,10 +77,13 @@ class Job:
     """A command of one session on its way through the queue."""
 
     __slots__ = (
-        "bindings", "command", "failures", "flows", "peer", "size", "started_at", "state", "stop"
+        "bindings", "code", "command", "edits", "failures", "flows", "halt", "halts", "hold",
+        "lifetime", "peer", "size", "started_at", "state", "stop",
     )  # fmt: skip
 
-    def __init__(self, peer: Peer, command: Command, failures: FailureLog) -> None:
+    def __init__(
+        self, peer: Peer, command: Command, failures: FailureLog, hold: Hold | None = None
+    ) -> None:
         self.peer = peer
         self.command = command
         self.failures = failures
@@ -89,6 +94,28 @@ class Job:
         self.started_at = 0.0
         self.stop = Stop()
         self.flows: Flows | None = None
+        self.hold = Hold() if hold is None else hold
+        # What a decision about its error may change.
+        self.code = command.code
+        self.lifetime = command.lifetime
+        self.edits: tuple[Payload, ...] = ()
+        # Whether it halts if it fails; known when it is taken up, for its bindings must be kept.
+        self.halts = False
+        self.halt: Halt | None = None
+
+    def replace_by(self, code: str, bindings: Payload | None) -> None:
+        """Run something else in its place, the next time."""
+        self.code, self.bindings, self.edits = code, bindings, ()
+        self.lifetime = "command"
+
+    def edit(self, code: str | None, bindings: Payload | None) -> None:
+        """Run it with other code, or with some other bindings, the next time."""
+        self.code = self.code if code is None else code
+        self.edits += () if bindings is None else (bindings,)
+
+    def let_go(self) -> None:
+        """Let go of what it was given: it will not run again."""
+        self.bindings, self.edits = None, ()
 
 
 class CommandQueue:
@@ -124,7 +151,7 @@ class CommandQueue:
             self._gate.leave(job.size)
             return
         self._tickets[job] = [None]
-        self._executor.submit(lambda: self._take_up(job))
+        self._executor.submit(lambda: job.hold.take(self._take_up, job))
 
     def cancel(self, job: Job) -> bool:
         """Take a job out, unless the GPU thread has it; tells whether it did."""
@@ -144,6 +171,15 @@ class CommandQueue:
         """Make room: the GPU thread is through with this job."""
         job.state = JobState.FINISHED
         self._forget(job)
+
+    def go_on(self, job: Job, *, again: bool = False) -> None:
+        """Let a session go on that was held at this job, which may have to run again first."""
+        if not again:
+            job.hold.lift(self._executor)
+            return
+        job.state, job.stop, job.flows = JobState.QUEUED, Stop(), None
+        self._tickets[job] = [None]
+        job.hold.lift(self._executor, (self._take_up, job))
 
     def _take_up(self, job: Job) -> None:
         ticket = self._tickets.get(job)

@@ -30,6 +30,7 @@ from asyncbridge.serialization.frames import pack, unpack
 from asyncbridge.worker.backend import Backend
 from asyncbridge.worker.engine import Engine, resident_bytes
 from asyncbridge.worker.executor import StepExecutor
+from asyncbridge.worker.holding import Hold
 from asyncbridge.worker.output import Capture
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.progress import report
@@ -308,7 +309,7 @@ async def test_lifetimes() -> None:
     )
     assert bench.engine.namespace.names() == ("stays",)
     await bench.peer.put(Command(id=3, code="stays"))
-    bench.engine.release(("stays", "unknown"))
+    bench.engine.release(("stays", "unknown"), Hold())
     bench.executor.run_all()
     await turn()
     assert bench.peer.kinds() == ["started", "completed"]

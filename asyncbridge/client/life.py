@@ -269,9 +269,9 @@ class BridgeLife:
             return
         if self._state == "open":
             self._state = "closing"
-            self._halts.close()
         try:
             if limit > 0:
+                self._halts.close()
                 async with asyncio.timeout(limit):
                     await session.settled()
         except TimeoutError:

@@ -58,7 +58,8 @@ def worker(*numbers: int) -> WorkerProtocol:
     """Return a worker's side that has taken commands, of which the first runs."""
     protocol = WorkerProtocol(incarnation="i")
     hello = Hello(oldest=OLDEST_VERSION, newest=PROTOCOL_VERSION, session="s")
-    for message in (hello, *(Command(id=number, code="1") for number in numbers)):
+    sent: list[Message] = [hello, *(Command(id=number, code="1") for number in numbers)]
+    for message in sent:
         protocol.receive(message, worker_state="ready")
     protocol.started(numbers[0])
     protocol.outgoing()

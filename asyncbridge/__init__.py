@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from asyncbridge.client import WorkerInfo as WorkerInfo
     from asyncbridge.client import connect as connect
     from asyncbridge.client import current_bridge as current_bridge
+    from asyncbridge.decisions import Decision as Decision
     from asyncbridge.decisions import DropQueue as DropQueue
     from asyncbridge.decisions import Ignore as Ignore
     from asyncbridge.decisions import Raise as Raise
@@ -77,7 +78,7 @@ _HOMES = {
         "AUTO", "Bridge", "Halt", "OutputLine", "OutputReader", "WorkerInfo", "connect",
         "current_bridge",
     ),
-    "asyncbridge.decisions": ("DropQueue", "Ignore", "Raise", "Replace", "Retry"),
+    "asyncbridge.decisions": ("Decision", "DropQueue", "Ignore", "Raise", "Replace", "Retry"),
     "asyncbridge.errors": (
         "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
         "CommandDropped", "ConnectError", "DeadlockError", "DecisionError", "DecodeError",
@@ -109,7 +110,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
     "ValidationEnd",
     # what is decided about commands that fail
-    "DropQueue", "Halt", "Ignore", "Raise", "Replace", "Retry",
+    "Decision", "DropQueue", "Halt", "Ignore", "Raise", "Replace", "Retry",
     # lifetimes
     "Binding",
     # types of one's own, and arrays in files

@@ -12,7 +12,7 @@ PUBLIC = {
     # opening a bridge, and what it tells
     "AUTO", "Bridge", "OutputLine", "OutputReader", "WorkerInfo", "connect", "current_bridge",
     # what is decided about commands that fail
-    "DropQueue", "Halt", "Ignore", "Raise", "Replace", "Retry",
+    "Decision", "DropQueue", "Halt", "Ignore", "Raise", "Replace", "Retry",
     # promises, progress and lifetimes
     "Binding", "LogReader", "ProgressReader", "Promise", "WatchedPromise",
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",

@@ -15,8 +15,8 @@ from asyncbridge.errors import (
     WorkerLost,
 )
 from asyncbridge.protocol import messages as m
-from asyncbridge.protocol.client import size_of
 from asyncbridge.protocol.journal import is_blank, parse
+from asyncbridge.protocol.limits import size_of
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed

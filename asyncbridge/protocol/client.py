@@ -15,7 +15,7 @@ from asyncbridge.errors import (
 )
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.journal import session_digest
-from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, Gauge
+from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, Gauge, size_of
 from asyncbridge.protocol.phases import phase_of
 from asyncbridge.protocol.states import (
     CommandEvent,
@@ -245,12 +245,7 @@ class ClientProtocol:
         if journal is not None and journal.session != session_digest(self.session):
             journal, told = None, False
         lost: dict[int, Phase] = {
-            # The journal may speak of a run before the halt: that it has begun is certain.
-            number: "started"
-            if entry.halted
-            else phase_of(
-                number, entry.state, journal, told=told, ordered=self._is_ordered(number, journal)
-            )
+            number: self._phase(number, entry, journal, told=told)
             for number, entry in self._entries.items()
         }
         self._entries.clear()
@@ -258,9 +253,10 @@ class ClientProtocol:
         self._backlog_gauge = Gauge(self._backlog_gauge.bound)
         return lost
 
-    def _is_ordered(self, number: int, journal: Entry | None) -> bool:
-        """Tell whether a command and the one in the journal ran in the order of their ids."""
-        return journal is None or self._asides.isdisjoint((number, journal.command_id))
+    def _phase(self, number: int, entry: _Entry, journal: Entry | None, *, told: bool) -> Phase:
+        ordered = journal is None or self._asides.isdisjoint((number, journal.command_id))
+        state = CommandState.HALTED if entry.halted else entry.state
+        return phase_of(number, state, journal, told=told, ordered=ordered)
 
     # --- what is to be written ---
 
@@ -385,34 +381,19 @@ _EVENTS = {
     m.Halted: CommandEvent.HALT,
     m.Resumed: CommandEvent.RESUME,
 }
+_PASSED = (
+    m.Output, m.Info, m.Pong, m.Progress, m.Digest, m.Placed, m.Returned, m.StreamItem,
+    m.StreamTaken, m.Decided,
+)  # fmt: skip
+"""What the caller handles."""
 _HANDLERS: dict[type, Callable[[ClientProtocol, Any], m.Message | None]] = {
     m.Accepted: ClientProtocol._accepted,
-    m.Started: ClientProtocol._moved,
-    m.Halted: ClientProtocol._moved,
-    m.Resumed: ClientProtocol._moved,
-    m.Decided: ClientProtocol._pass,
+    **dict.fromkeys(_EVENTS, ClientProtocol._moved),
     m.Dropped: ClientProtocol._dropped,
     m.Completed: ClientProtocol._outcome,
     m.Failed: ClientProtocol._outcome,
     m.Cancelled: ClientProtocol._outcome,
     m.StateChanged: ClientProtocol._state_changed,
     m.Goodbye: ClientProtocol._goodbye,
-    m.Output: ClientProtocol._pass,
-    m.Info: ClientProtocol._pass,
-    m.Pong: ClientProtocol._pass,
-    m.Progress: ClientProtocol._pass,
-    m.Digest: ClientProtocol._pass,
-    m.Placed: ClientProtocol._pass,
-    m.Returned: ClientProtocol._pass,
-    m.StreamItem: ClientProtocol._pass,
-    m.StreamTaken: ClientProtocol._pass,
+    **dict.fromkeys(_PASSED, ClientProtocol._pass),
 }
-
-
-def size_of(command: m.Command) -> int:
-    """Return the bytes that a command counts for: its source and its bindings.
-
-    Those of one that others may overtake do not count: it holds no place that they need.
-    """
-    bindings = command.bindings
-    return len(command.code) + (0 if bindings is None or command.aside else bindings.size)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from asyncbridge.errors import LocalProtocolError, RemoteProtocolError
-from asyncbridge.protocol.client import size_of
-from asyncbridge.protocol.limits import DEFAULT_WINDOW, FRAME_BYTES, Bound, Gauge
+from asyncbridge.protocol.limits import DEFAULT_WINDOW, FRAME_BYTES, Bound, Gauge, size_of
 from asyncbridge.protocol.messages import (
     OLDEST_VERSION,
     PROTOCOL_VERSION,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
 
+from asyncbridge.errors import TooLarge
 from asyncbridge.protocol.messages import Buffer, Decide, Decided, Fault, Halted, Resumed
 from asyncbridge.serialization.codec import encode
 from asyncbridge.serialization.split import split
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from asyncbridge.protocol.messages import StopMode
+    from asyncbridge.protocol.messages import Payload, StopMode
     from asyncbridge.worker.deciding import Deciding
     from asyncbridge.worker.queue import CommandQueue, Job
 
@@ -35,6 +36,7 @@ WORDS: Final = {
     "retry": "Retry()",
     "drop": "DropQueue()",
 }
+NOTHING: Final = encode(None)
 RAISE: Final = Decide(number=0, error="", kind="raise")
 
 
@@ -157,8 +159,15 @@ class Halts:
                 f"command {command.id} cannot be retried: what has flowed into it, or out of it, "
                 "does not flow again. Replace() it, or Raise() and send it anew"
             )
+        try:
+            value, bulk = split(decision.values or NOTHING, prefix=f"{command.id}")
+        except TooLarge as error:
+            return str(error)
         self._end(halt, decision.kind, digest(decision))
-        self._apply(halt, decision, asker)
+        if decision.kind == "ignore":
+            self._ignore(halt.job, value, bulk)
+        else:
+            self._apply(halt, decision, asker)
         return ""
 
     def _judge_late(self, decision: Decide, halt: Halt | None) -> str:
@@ -184,8 +193,6 @@ class Halts:
             case "retry":
                 job.edit(decision.code, decision.values)
                 self._again(halt)
-            case "ignore":
-                self._ignore(job, decision)
             case "drop":
                 self._raise(
                     halt, dropping=True, newest=decision.newest if asker is job.peer else None
@@ -198,12 +205,9 @@ class Halts:
         job.peer.resumed(Resumed(id=job.command.id, error=halt.error, epoch=halt.epoch))
         self._queue.go_on(job, again=True)
 
-    def _ignore(self, job: Job, decision: Decide) -> None:
-        command_id = job.command.id
-        value = encode(None) if decision.values is None else decision.values
-        value, bulk = split(value, prefix=f"{command_id}")
+    def _ignore(self, job: Job, value: Payload, bulk: dict[str, Buffer]) -> None:
         self._queue.finished(job)
-        job.peer.completed(command_id, value, {**bulk}, stopped=False)
+        job.peer.completed(job.command.id, value, {**bulk}, stopped=False)
         self._queue.go_on(job)
 
     def _raise(self, halt: Halt, *, dropping: bool = False, newest: int | None = None) -> None:

@@ -6,8 +6,7 @@ from collections import OrderedDict
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from asyncbridge.protocol.client import size_of
-from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound
+from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound, size_of
 from asyncbridge.protocol.messages import Fault
 from asyncbridge.transport.gate import Gate
 from asyncbridge.worker.holding import Hold

@@ -300,6 +300,17 @@ async def test_failures_are_a_sessions_own() -> None:
     assert other.kinds() == ["started", "completed"]
 
 
+async def test_without_its_backend_nothing_halts() -> None:
+    """Every command fails then, and no decision would help."""
+    bench = Bench(backend=FailingBackend())
+    job = await bench.peer.put(Command(id=1, code="1"))
+    job.hold.wanted = True
+    bench.executor.run_all()
+    await turn()
+    assert ("failed", 1) in [entry[:2] for entry in bench.peer.told]
+    assert bench.engine.halts.info() == []
+
+
 async def test_lifetimes() -> None:
     """Bindings go with their command, or stay until they are released, in the queue's order."""
     bench = Bench()

@@ -93,7 +93,7 @@ class Halts:
         """Have the handler asked from now on; None ends it."""
         self._handler = handler
         self._tell()
-        if self._asking is None:
+        if handler is not None and self._asking is None:
             for halt in self.halted.values():
                 self._ask(halt)
 

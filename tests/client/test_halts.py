@@ -16,6 +16,7 @@ from asyncbridge.errors import (
     DecisionError,
     DependencyError,
     RemoteError,
+    TransferError,
 )
 from asyncbridge.protocol.limits import BULK_THRESHOLD, Bound
 from asyncbridge.testing import FakeWorker, ManualClock, clock_loop
@@ -358,6 +359,9 @@ async def test_a_handler_that_comes_late_is_asked_of_what_is_halted() -> None:
     async with FakeWorker().connect(halt_on_error=True) as bridge:
         failed = bridge.send("1 / 0")
         await halt(bridge)
+        bridge.on_error(None)  # there is none, and what is halted stays so
+        await bridge.info()
+        assert bridge.halted
         bridge.on_error(lambda error: Ignore("late"))
         assert await failed == "late"
 
@@ -443,3 +447,18 @@ async def test_a_failure_of_the_fake_worker_halts_as_any_other() -> None:
         bridge.on_error(lambda error: Retry() if error.message == "no memory" else None)
         worker.fail("MemoryError", "no memory")
         assert await bridge.send("40 + 2") == 42
+
+
+async def test_a_large_value_that_cannot_be_sent() -> None:
+    """The decision fails, and another one may be made."""
+    array = np.ones(BULK_THRESHOLD, np.uint8)
+    async with FakeWorker().connect(halt_on_error=True) as bridge:
+        failed = bridge.send("1 / 0")
+        await halt(bridge)
+        bridge._opened()._transfers.upload = lambda buffers: None  # type: ignore[method-assign]
+        decided = bridge.decide(bridge.halted[0], Ignore(array))
+        bridge._opened()._not_sent("d1-0", TransferError("too many open files"))
+        with pytest.raises(TransferError):
+            await decided
+        await bridge.decide(bridge.halted[0], Ignore("small"))
+        assert await failed == "small"

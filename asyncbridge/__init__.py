@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asyncbridge.client import AUTO as AUTO
     from asyncbridge.client import Bridge as Bridge
     from asyncbridge.client import CommandInfo as CommandInfo
+    from asyncbridge.client import Halt as Halt
     from asyncbridge.client import HeldCommand as HeldCommand
     from asyncbridge.client import OutputLine as OutputLine
     from asyncbridge.client import OutputReader as OutputReader
@@ -24,12 +25,20 @@ if TYPE_CHECKING:
     from asyncbridge.client import WorkerInfo as WorkerInfo
     from asyncbridge.client import connect as connect
     from asyncbridge.client import current_bridge as current_bridge
+    from asyncbridge.decisions import Decision as Decision
+    from asyncbridge.decisions import DropQueue as DropQueue
+    from asyncbridge.decisions import Ignore as Ignore
+    from asyncbridge.decisions import Raise as Raise
+    from asyncbridge.decisions import Replace as Replace
+    from asyncbridge.decisions import Retry as Retry
     from asyncbridge.errors import AsyncBridgeError as AsyncBridgeError
     from asyncbridge.errors import AuthenticationError as AuthenticationError
     from asyncbridge.errors import BridgeClosed as BridgeClosed
     from asyncbridge.errors import CodegenError as CodegenError
+    from asyncbridge.errors import CommandDropped as CommandDropped
     from asyncbridge.errors import ConnectError as ConnectError
     from asyncbridge.errors import DeadlockError as DeadlockError
+    from asyncbridge.errors import DecisionError as DecisionError
     from asyncbridge.errors import DecodeError as DecodeError
     from asyncbridge.errors import DependencyError as DependencyError
     from asyncbridge.errors import Detached as Detached
@@ -77,17 +86,19 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "asyncbridge.client": (
-        "AUTO", "Bridge", "CommandInfo", "HeldCommand", "OutputLine", "OutputReader", "Restart",
-        "StateReader", "WorkerInfo", "connect", "current_bridge",
+        "AUTO", "Bridge", "CommandInfo", "Halt", "HeldCommand", "OutputLine", "OutputReader",
+        "Restart", "StateReader", "WorkerInfo", "connect", "current_bridge",
     ),
+    "asyncbridge.decisions": ("Decision", "DropQueue", "Ignore", "Raise", "Replace", "Retry"),
     "asyncbridge.errors": (
         "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
-        "ConnectError", "DeadlockError", "DecodeError", "DependencyError", "Detached",
-        "IdConflict", "IdentifierError", "LocalProtocolError", "ProtocolError",
-        "ProtocolVersionError", "QueueFull", "RemoteError", "RemoteProtocolError",
-        "ResultExpired", "SentCommand", "SerializationError", "SessionTaken",
-        "SocketPermissionError", "SourceError", "StateLost", "TooLarge", "TransferError",
-        "UnknownCommand", "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
+        "CommandDropped", "ConnectError", "DeadlockError", "DecisionError", "DecodeError",
+        "DependencyError", "Detached", "IdConflict", "IdentifierError", "LocalProtocolError",
+        "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
+        "RemoteProtocolError", "ResultExpired", "SentCommand", "SerializationError",
+        "SessionTaken", "SocketPermissionError", "SourceError", "StateLost", "TooLarge",
+        "TransferError", "UnknownCommand", "WorkerError", "WorkerLost", "WorkerStartError",
+        "WrongLoopError",
     ),
     "asyncbridge.lifetime": ("Binding",),
     "asyncbridge.models.mirrors.events": (
@@ -112,6 +123,8 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     # what a training tells of itself
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
     "ValidationEnd",
+    # what is decided about commands that fail
+    "Decision", "DropQueue", "Halt", "Ignore", "Raise", "Replace", "Retry",
     # lifetimes
     "Binding",
     # types of one's own, and arrays in files
@@ -119,13 +132,14 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     # data that flows
     "Stream", "stream",
     # errors
-    "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
-    "DeadlockError", "DecodeError", "DependencyError", "Detached", "IdConflict",
-    "IdentifierError", "LocalProtocolError", "ProtocolError", "ProtocolVersionError",
-    "QueueFull", "RemoteError", "RemoteProtocolError", "ResultExpired", "SentCommand",
-    "SerializationError", "SessionTaken", "SocketPermissionError", "SourceError", "StateLost",
-    "TooLarge", "TransferError", "UnknownCommand", "WorkerError", "WorkerLost",
-    "WorkerStartError", "WrongLoopError",
+    "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
+    "CommandDropped", "ConnectError", "DeadlockError", "DecisionError", "DecodeError",
+    "DependencyError", "Detached", "IdConflict", "IdentifierError", "LocalProtocolError",
+    "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
+    "RemoteProtocolError", "ResultExpired", "SentCommand", "SerializationError",
+    "SessionTaken", "SocketPermissionError", "SourceError", "StateLost", "TooLarge",
+    "TransferError", "UnknownCommand", "WorkerError", "WorkerLost", "WorkerStartError",
+    "WrongLoopError",
 ]
 # fmt: on
 

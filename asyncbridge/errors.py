@@ -13,6 +13,8 @@ peer's, ``Worker…`` is the process at the other end.
     ├── SerializationError        a value with no wire form                  (TypeError)
     ├── DecodeError               bytes that are no value                    (ValueError)
     ├── TooLarge                  a size over a limit                        (ValueError)
+    ├── CommandDropped            not run, by a decision about one before it
+    ├── DecisionError             about no halted command, or not the first   (ValueError)
     ├── DeadlockError             a wait that holds up what it waits for     (RuntimeError)
     ├── SourceError               what a stream's items come from failed
     ├── TransferError             large data could not be moved
@@ -49,8 +51,10 @@ __all__ = [
     "AuthenticationError",
     "BridgeClosed",
     "CodegenError",
+    "CommandDropped",
     "ConnectError",
     "DeadlockError",
+    "DecisionError",
     "DecodeError",
     "DependencyError",
     "Detached",
@@ -142,6 +146,24 @@ class TooLarge(AsyncBridgeError, ValueError):
     def __init__(self, message: str, *, path: str = "") -> None:
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
+
+
+class CommandDropped(AsyncBridgeError):
+    """The command was not run: ``DropQueue()`` was decided about one that it was queued behind.
+
+    Attributes:
+        error_id: Id of the error that this was decided about.
+        because: Number of the command that had failed.
+    """
+
+    def __init__(self, message: str, *, error_id: str, because: int) -> None:
+        super().__init__(message)
+        self.error_id = error_id
+        self.because = because
+
+
+class DecisionError(AsyncBridgeError, ValueError):
+    """A decision about what is not halted, or about which another one was decided before."""
 
 
 class DeadlockError(AsyncBridgeError, RuntimeError):

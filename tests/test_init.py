@@ -12,6 +12,8 @@ PUBLIC = {
     # opening a bridge, and what it tells
     "AUTO", "Bridge", "CommandInfo", "HeldCommand", "OutputLine", "OutputReader", "Restart",
     "StateReader", "WorkerInfo", "connect", "current_bridge",
+    # what is decided about commands that fail
+    "Decision", "DropQueue", "Halt", "Ignore", "Raise", "Replace", "Retry",
     # promises, progress and lifetimes
     "Binding", "LogReader", "ProgressReader", "Promise", "WatchedPromise",
     "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
@@ -21,8 +23,8 @@ PUBLIC = {
     # data that flows
     "Stream", "stream",
     # errors
-    "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "ConnectError",
-    "DeadlockError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
+    "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
+    "CommandDropped", "ConnectError", "DeadlockError", "DecisionError", "DecodeError", "DependencyError", "IdentifierError", "LocalProtocolError",
     "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
     "RemoteProtocolError", "SentCommand", "SerializationError", "SocketPermissionError",
     "SourceError", "StateLost", "TooLarge", "TransferError", "WorkerError", "WorkerLost",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncbridge.client.bridge import Bridge
 from asyncbridge.client.connect import connect
 from asyncbridge.client.current import current_bridge
+from asyncbridge.client.halts import Halt
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.options import AUTO, Auto, Options
 from asyncbridge.client.output import OutputReader
@@ -27,6 +28,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     # what it tells
     "CommandInfo",
     "HeldCommand",
+    "Halt",
     "OutputLine",
     "OutputReader",
     "StateReader",

@@ -12,6 +12,7 @@ from asyncbridge.client.checks import (
     check_source,
     check_timeout,
 )
+from asyncbridge.client.deciding import Deciding
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import in_thread_of
 from asyncbridge.client.queueing import Queueing
@@ -37,7 +38,7 @@ __all__ = ["Bridge"]
 T = TypeVar("T")
 
 
-class Bridge(Queueing, Sessions, Scripting):
+class Bridge(Queueing, Deciding, Sessions, Scripting):
     """A worker's namespace, seen from the client.
 
     Enter it with ``async with`` in a coroutine, or with ``with`` in a script that has no event

@@ -36,6 +36,8 @@ def connect(
     restart: RestartWhen | Restart = "on-failure",
     locals: bool = False,  # noqa: A002 - as Python's tracebacks say
     session: str | None = None,
+    halt_on_error: bool = False,
+    halt_timeout: float | None = None,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -87,6 +89,11 @@ def connect(
             and their outcomes wait for the next one that connects by the name, which takes the
             session over. (``ASYNCBRIDGE_SESSION``)
 
+        halt_on_error: Whether a command that fails halts this bridge's others until
+            ``bridge.decide`` says what becomes of it. ``bridge.on_error`` sets a handler for that.
+        halt_timeout: How long a halt lasts at most; then the error stands. 300 by default.
+            (``ASYNCBRIDGE_HALT_TIMEOUT``)
+
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
         TypeError: A size that is no number of bytes, or a choice that is no bool.
@@ -116,5 +123,7 @@ def connect(
             restart=restart,
             locals=locals,
             session=session,
+            halt_on_error=halt_on_error,
+            halt_timeout=halt_timeout,
         )
     )

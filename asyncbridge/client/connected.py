@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.client.backlog import Backlog
 from asyncbridge.client.faults import with_phase
+from asyncbridge.client.halts import Halts
 from asyncbridge.client.output import OutputRouter
 from asyncbridge.client.rejections import Rejections
 from asyncbridge.client.restarts import Restarts
@@ -69,6 +70,7 @@ class Connected:
         self._sealed = False
         self._output = OutputRouter()
         self._rejections = Rejections()
+        self._halts = Halts(always=options.halt_on_error, timeout=options.halt_timeout)
         self._finalizers = Finalizers(self._wake_finalizers)
         self._backlog = Backlog(options.backlog)
         self._finalizer: weakref.finalize[Any, Any] | None = None
@@ -136,6 +138,7 @@ class Connected:
             limits=self._options.limits,
             locals=self._options.locals,
             shared_name=self._options.session,
+            halts=self._halts,
         )
         try:
             await session.open()

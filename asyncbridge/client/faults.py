@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from asyncbridge.client.tracebacks import plain, whole_wanted, written
 from asyncbridge.errors import (
     AsyncBridgeError,
+    CommandDropped,
     DecodeError,
     DependencyError,
     IdConflict,
@@ -26,11 +27,12 @@ from asyncbridge.remote_errors import known_details, remote_class
 if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
     from asyncbridge.errors import Phase
-    from asyncbridge.protocol.messages import Failed, Fault, Withheld
+    from asyncbridge.protocol.messages import Dropped, Failed, Fault, Withheld
 
 __all__ = [
     "broken_by",
     "dependency_error",
+    "dropped_error",
     "lost_error",
     "remote_error",
     "start_error",
@@ -112,6 +114,17 @@ def withheld_error(message: Withheld) -> AsyncBridgeError:
     if message.code == "conflict":
         return IdConflict(message.message)
     return ResultExpired(message.message, command=message.id, reason=message.code)
+
+
+def dropped_error(item: Pending, message: Dropped) -> CommandDropped:
+    """Build the exception for a command that a decision took out of the queue."""
+    return CommandDropped(
+        f"{item.label or f'command {item.id}'} was not run: it was queued behind command "
+        f"{message.because}, which failed, and DropQueue() was decided about that error "
+        f"({message.error})",
+        error_id=message.error,
+        because=message.because,
+    )
 
 
 def with_phase(error: AsyncBridgeError, phase: Phase) -> AsyncBridgeError:

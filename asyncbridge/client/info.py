@@ -32,6 +32,8 @@ class WorkerInfo:
         versions: Versions by package, once imported.
         devices: Keras's names of the devices, once imported.
         transfers: How large arrays travel between it and this client.
+        halted: Commands of all sessions that have failed and wait for a decision: ``error_id``,
+            ``epoch``, ``session``, ``command``, ``label``, ``type``, ``message``, ``seconds``.
     """
 
     incarnation: str
@@ -47,11 +49,13 @@ class WorkerInfo:
     versions: Mapping[str, str]
     devices: tuple[str, ...]
     transfers: TransferInfo
+    halted: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> WorkerInfo:
         """Take the known fields of a worker's answer; a newer worker may send more."""
         known = {field.name: data.get(field.name) for field in fields(cls)}
+        known["halted"] = tuple(data.get("halted") or ())
         known["devices"] = tuple(data.get("devices") or ())
         return cls(**known)  # type: ignore[arg-type] # plain JSON of our own worker
 

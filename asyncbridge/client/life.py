@@ -185,6 +185,7 @@ class BridgeLife(Connected):
             self._states.become("closing")
         try:
             if limit > 0:
+                self._halts.close()
                 async with asyncio.timeout(limit):
                     session = await self._current()
                     await session.settled()

@@ -31,6 +31,7 @@ __all__ = ["AUTO", "Auto", "Options", "check_socket", "read_token", "resolve"]
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 """The file beside a worker's socket that holds its token."""
 SESSION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+HALT_SECONDS: Final = 300.0
 
 
 class Auto:
@@ -68,6 +69,8 @@ class Options:
         restart: What becomes of the bridge when a worker that was started for it ends.
         locals: Whether errors tell the variables of their frames.
         session: The name of the session in a worker that is attached to; empty for none.
+        halt_on_error: Whether commands halt at one that fails, without a handler, too.
+        halt_timeout: How long a halt lasts at most.
     """
 
     url: str | None = None
@@ -97,6 +100,8 @@ class Options:
     restart: Restart = field(default_factory=Restart)
     locals: bool = False
     session: str = ""
+    halt_on_error: bool = False
+    halt_timeout: float = HALT_SECONDS
 
 
 def resolve(
@@ -119,6 +124,8 @@ def resolve(
     restart: object = "on-failure",
     locals: bool = False,  # noqa: A002 - as ``connect`` has it
     session: str | None = None,
+    halt_on_error: bool = False,
+    halt_timeout: float | None = None,
 ) -> Options:
     """Fill in what was not given.
 
@@ -134,6 +141,7 @@ def resolve(
     check_flag("one_hot", one_hot)
     check_flag("copy", copy)
     check_flag("locals", locals)
+    check_flag("halt_on_error", halt_on_error)
     environ = os.environ
     url = url or environ.get("ASYNCBRIDGE_URL") or None
     if isinstance(backend, Auto):
@@ -160,6 +168,8 @@ def resolve(
         restart=restart_of(restart),
         locals=locals,
         session=session_of(session, url),
+        halt_on_error=halt_on_error,
+        halt_timeout=seconds(halt_timeout, "ASYNCBRIDGE_HALT_TIMEOUT", HALT_SECONDS),
     )
 
 

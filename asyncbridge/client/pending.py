@@ -41,6 +41,7 @@ STATE_NAMES = {
     CommandState.SENT: "pending",
     CommandState.QUEUED: "queued",
     CommandState.RUNNING: "running",
+    CommandState.HALTED: "halted",
     CommandState.FINISHED: "running",  # its value is still on the way
 }
 STOP_MODES: Mapping[str | None, StopMode] = {
@@ -170,7 +171,7 @@ class Pending:
 
     @property
     def state(self) -> str:
-        """``pending``, ``queued``, ``running``, ``interrupt-pending``, as far as the client knows."""
+        """``pending``, ``queued``, ``running``, ``halted``, ``interrupt-pending``, as far as the client knows."""
         if self.session is None:
             return "pending"
         state = STATE_NAMES[self.session.protocol.command_state(self.id)]
@@ -213,7 +214,7 @@ class Pending:
         self.message = msg
         if self.session is None:
             return self.holder is not None and self.holder.cancel(self)
-        if mode == "kill" and self.state not in ("pending", "queued"):
+        if mode == "kill" and self.state not in ("pending", "queued", "halted"):
             return self._kill(self.session)
         if mode in ("interrupt", "kill") and self.interrupted_at is None:
             self.interrupted_at = self.times.clock()

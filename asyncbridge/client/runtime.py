@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncbridge.client.decisions import write_decision
 from asyncbridge.client.drafts import write_bindings
 from asyncbridge.client.held import Held, lost_to
 from asyncbridge.client.pending import Pending, dependencies, origin
@@ -25,4 +26,5 @@ __all__ = [
     "render",
     "ship",
     "write_bindings",
+    "write_decision",
 ]

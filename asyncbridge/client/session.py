@@ -17,8 +17,8 @@ from asyncbridge.errors import (
     WorkerLost,
 )
 from asyncbridge.protocol import messages as m
-from asyncbridge.protocol.client import size_of
 from asyncbridge.protocol.journal import is_blank, parse
+from asyncbridge.protocol.limits import size_of
 from asyncbridge.protocol.states import CommandState, ConnectionState
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed, Taken
@@ -60,6 +60,7 @@ class Session(TakingOver):
         if self.shared_name:
             self.protocol.acknowledge_count = 1
         await self._transfers.meet(self.protocol.welcome)
+        self.halts.begin(self)
         self._tasks = [
             spawn(self._read(), name="asyncbridge-read", on_error=self._broken),
             spawn(self._writer.run(), name="asyncbridge-write", on_error=self._broken),
@@ -104,6 +105,7 @@ class Session(TakingOver):
         for task in self._tasks:
             task.cancel()
         self._questions.fail(error)
+        self.halts.end(error)
         self._drained.set()
         if held is None:
             self._output.end()
@@ -209,12 +211,30 @@ class Session(TakingOver):
     def _failed(self, message: m.Failed) -> None:
         if (item := self._pending.get(message.id)) is None:
             return
-        error = self.streams.error(item, message)
+        error = self.halts.error_of(message) or self.streams.error(item, message)
+        self.halts.over(message.id)
         dependents = item.dependents
         self.outcomes.reject(item, error)
         self._fail(dependents, item)
 
+    def _completed(self, message: m.Completed) -> None:
+        self.halts.over(message.id)
+        self.outcomes.completed(message)
+
+    def _halted(self, message: m.Halted) -> None:
+        if (item := self._pending.get(message.id)) is not None:
+            error = self.streams.error(item, m.Failed(id=message.id, fault=message.fault))
+            self.halts.arrived(message, item, error)
+
+    def _dropped(self, message: m.Dropped) -> None:
+        for command_id in message.ids:
+            if (item := self._pending.get(command_id)) is not None:
+                dependents = item.dependents
+                self.outcomes.reject(item, faults.dropped_error(item, message))
+                self._fail(dependents, item)
+
     def _cancelled(self, message: m.Cancelled) -> None:
+        self.halts.over(message.id)
         if (item := self._pending.get(message.id)) is not None:
             self.outcomes.cancelled(item)
 
@@ -242,9 +262,13 @@ class Session(TakingOver):
 _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     m.Started: Session._told,
     m.Progress: Session._told,
-    m.Completed: lambda self, message: self.outcomes.completed(message),
+    m.Completed: Session._completed,
     m.Failed: Session._failed,
     m.Cancelled: Session._cancelled,
+    m.Halted: Session._halted,
+    m.Resumed: lambda self, message: self.halts.over(message.id),
+    m.Decided: lambda self, message: self.halts.answered(message),
+    m.Dropped: Session._dropped,
     m.StateChanged: Session._state_changed,
     m.Info: lambda self, message: self._questions.answer(message.id, message.info),
     m.QueueReport: lambda self, message: self._questions.answer(message.id, message),

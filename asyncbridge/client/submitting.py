@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from asyncbridge.client import faults
+from asyncbridge.client.decisions import write_decision
 from asyncbridge.client.drafts import decided, refusal, split_off
+from asyncbridge.client.halts import Halts
 from asyncbridge.client.heartbeat import Heartbeat
 from asyncbridge.client.info import Questions
 from asyncbridge.client.outcomes import Outcomes
@@ -25,6 +28,7 @@ from asyncbridge.protocol.client import ClientProtocol
 from asyncbridge.protocol.limits import TransferLimits
 from asyncbridge.protocol.messages import Ping
 from asyncbridge.protocol.states import CommandState, ConnectionState
+from asyncbridge.serialization.split import split
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.writer import Writer
 
@@ -32,12 +36,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from asyncbridge.client.drafts import Half
+    from asyncbridge.client.halts import Written
     from asyncbridge.client.held import Held
     from asyncbridge.client.output import OutputRouter
     from asyncbridge.client.pending import Pending
+    from asyncbridge.decisions import Decision
     from asyncbridge.lifetime import Finalizers
     from asyncbridge.protocol.limits import Bound
-    from asyncbridge.protocol.messages import Message, StopMode
+    from asyncbridge.protocol.messages import Buffer, Decide, Message, StopMode
     from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Link
 
@@ -65,6 +71,7 @@ class Submitting(ABC):
         limits: How much it moves.
         locals: Whether errors tell the variables of their frames.
         shared_name: Under which other clients may take over the commands; empty for none.
+        halts: The bridge's; decides about commands that fail.
     """
 
     def __init__(
@@ -86,6 +93,7 @@ class Submitting(ABC):
         limits: TransferLimits = TransferLimits(),  # noqa: B008 - it is frozen
         locals: bool = False,  # noqa: A002 - as ``connect`` has it
         shared_name: str = "",
+        halts: Halts | None = None,
     ) -> None:
         self.shared_name = shared_name
         self._transfers = Transfers(
@@ -116,6 +124,7 @@ class Submitting(ABC):
         self._verdict = verdict
         self._ended = ended
         self.kill = kill
+        self.halts = Halts() if halts is None else halts
         self._writer = Writer(link.channel, self._outgoing, self._written)
         self._newest = newest
         self._heart = Heartbeat(
@@ -195,8 +204,10 @@ class Submitting(ABC):
 
     def _not_sent(self, buffer_id: str, error: TransferError) -> None:
         """Reject the command whose buffer will not come, and have the worker wait no longer."""
-        item = self._pending.get(int(buffer_id.partition("-")[0]))  # as `split_off` names them
-        if item is not None:
+        owner = buffer_id.partition("-")[0]  # as `split_off` names them
+        if not owner.isdigit():
+            self.halts.not_sent(buffer_id, error)
+        elif (item := self._pending.get(int(owner))) is not None:
             self._refuse(item, error, lacking=True)
 
     def _refuse(self, item: Pending, error: AsyncBridgeError, *, lacking: bool = False) -> None:
@@ -238,6 +249,30 @@ class Submitting(ABC):
                 self._take_back(item)
                 todo += [(dependent, item) for dependent in item.dependents]
                 self.outcomes.reject(item, faults.dependency_error(item, failed))
+
+    # --- decisions ---
+
+    def tell(self, message: Message) -> None:
+        """Tell the worker something that passes the commands, if it is still there."""
+        if self.protocol.state is ConnectionState.OPEN:
+            self._post(message)
+
+    def written(self, decision: Decision | None) -> Written:
+        """Return a decision in wire form."""
+        return write_decision(decision)
+
+    def decide(self, decision: Decide) -> None:
+        """Send a decision, and the large values in it by themselves.
+
+        Raises:
+            TooLarge: The JSON part of its values is over the limit of a message.
+        """
+        bulk: dict[str, Buffer] = {}
+        if decision.values is not None:
+            values, bulk = split(decision.values, prefix=f"d{decision.number}")
+            decision = replace(decision, values=values)
+        self.tell(decision)
+        self._transfers.upload(bulk)
 
     async def drain(self) -> None:
         """Wait until nothing is left in the backlog."""

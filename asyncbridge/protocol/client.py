@@ -18,7 +18,7 @@ from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.claims import Claims
 from asyncbridge.protocol.journal import session_digest
 from asyncbridge.protocol.levels import Levels
-from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, Gauge
+from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, Gauge, size_of
 from asyncbridge.protocol.phases import phase_of
 from asyncbridge.protocol.standing import Entry, is_ready
 from asyncbridge.protocol.states import (
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.errors import Phase
     from asyncbridge.protocol import journal as j
+    from asyncbridge.protocol.journal import Entry as Journal
 
 __all__ = ["ClientProtocol"]
 
@@ -225,13 +226,17 @@ class ClientProtocol(Claims):
         if journal is not None and journal.session != session_digest(self.session):
             journal, told = None, False
         lost: dict[int, Phase] = {
-            number: phase_of(number, entry.state, journal, told=told, ordered=entry.is_ordered)
+            number: self._phase(number, entry, journal, told=told)
             for number, entry in self._entries.items()
         }
         self._entries.clear()
         self._backlog = Levels()
         self._backlog_gauge = Gauge(self._backlog_gauge.bound)
         return lost
+
+    def _phase(self, number: int, entry: Entry, journal: Journal | None, *, told: bool) -> Phase:
+        state = CommandState.HALTED if entry.halted else entry.state
+        return phase_of(number, state, journal, told=told, ordered=entry.is_ordered)
 
     # --- what is to be written ---
 
@@ -312,11 +317,19 @@ class ClientProtocol(Claims):
             self._advance(command_id, CommandEvent.ACCEPT)
         return None
 
-    def _started(self, message: m.Started) -> m.Message | None:
-        if self._advance(message.id, CommandEvent.START):
-            return message
-        self.held.started(message.id)
-        return None
+    def _moved(self, message: m.Started | m.Halted | m.Resumed) -> m.Message | None:
+        if not self._advance(message.id, _EVENTS[type(message)]):
+            if isinstance(message, m.Started):
+                self.held.started(message.id)
+            return None
+        self._entries[message.id].halted |= isinstance(message, m.Halted)
+        return message
+
+    def _dropped(self, message: m.Dropped) -> m.Message:
+        known = tuple(number for number in message.ids if number in self._entries)
+        for number in known:
+            self._finish(number, acknowledge=True, answered=True)
+        return replace(message, ids=known)
 
     def _outcome(self, message: m.Completed | m.Failed | m.Cancelled) -> m.Message | None:
         entry = self._entries.get(message.id)
@@ -353,9 +366,20 @@ class ClientProtocol(Claims):
         return message
 
 
+_EVENTS = {
+    m.Started: CommandEvent.START,
+    m.Halted: CommandEvent.HALT,
+    m.Resumed: CommandEvent.RESUME,
+}
+_PASSED = (
+    m.Output, m.Info, m.Pong, m.Progress, m.Digest, m.Placed, m.Returned, m.StreamItem,
+    m.StreamTaken, m.Decided, m.QueueReport,
+)  # fmt: skip
+"""What the caller handles."""
 _HANDLERS: dict[type, Callable[[ClientProtocol, Any], m.Message | None]] = {
     m.Accepted: ClientProtocol._accepted,
-    m.Started: ClientProtocol._started,
+    **dict.fromkeys(_EVENTS, ClientProtocol._moved),
+    m.Dropped: ClientProtocol._dropped,
     m.Completed: ClientProtocol._outcome,
     m.Failed: ClientProtocol._outcome,
     m.Cancelled: ClientProtocol._outcome,
@@ -363,23 +387,5 @@ _HANDLERS: dict[type, Callable[[ClientProtocol, Any], m.Message | None]] = {
     m.Goodbye: ClientProtocol._goodbye,
     m.Withheld: ClientProtocol._withheld,
     m.Holding: ClientProtocol._holding,
-    m.Output: ClientProtocol._pass,
-    m.Info: ClientProtocol._pass,
-    m.QueueReport: ClientProtocol._pass,
-    m.Pong: ClientProtocol._pass,
-    m.Progress: ClientProtocol._pass,
-    m.Digest: ClientProtocol._pass,
-    m.Placed: ClientProtocol._pass,
-    m.Returned: ClientProtocol._pass,
-    m.StreamItem: ClientProtocol._pass,
-    m.StreamTaken: ClientProtocol._pass,
+    **dict.fromkeys(_PASSED, ClientProtocol._pass),
 }
-
-
-def size_of(command: m.Command) -> int:
-    """Return the bytes that a command counts for: its source and its bindings.
-
-    Those of one that others may overtake do not count: it holds no place that they need.
-    """
-    bindings = command.bindings
-    return len(command.code) + (0 if bindings is None or command.aside else bindings.size)

@@ -243,7 +243,7 @@ class Ledger:
         if (outcome := self.outcomes.get(command_id)) is not None:
             return command_id, outcome.label, outcome.state, 0
         entry = self.unfinished[command_id]
-        state: HeldState = "running" if entry.state is CommandState.RUNNING else "queued"
+        state: HeldState = "queued" if entry.state is CommandState.QUEUED else "running"
         return command_id, entry.command.label[:LABEL_CHARACTERS], state, entry.size
 
     def rows(self) -> list[HeldRow]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncbridge.protocol.messages import Command
 
 __all__ = [
     "BULK_THRESHOLD",
@@ -15,6 +19,7 @@ __all__ = [
     "Bound",
     "Gauge",
     "TransferLimits",
+    "size_of",
 ]
 
 KIB = 1024
@@ -112,3 +117,12 @@ class Gauge:
 
     def __repr__(self) -> str:
         return f"<Gauge {self.count}/{self.bound.count} items, {self.size}/{self.bound.size} bytes>"
+
+
+def size_of(command: Command) -> int:
+    """Return the bytes that a command counts for: its source and its bindings.
+
+    Those of one that others may overtake do not count: it holds no place that they need.
+    """
+    bindings = command.bindings
+    return len(command.code) + (0 if bindings is None or command.aside else bindings.size)

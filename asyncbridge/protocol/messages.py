@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asyncbridge.protocol import holding, joining, payloads, queueing
+from asyncbridge.protocol import decisions, holding, joining, payloads, queueing
 
 Buffer = payloads.Buffer
 BulkRef = payloads.BulkRef
@@ -25,6 +25,12 @@ Claim = holding.Claim
 Detach = holding.Detach
 Holding = holding.Holding
 Withheld = holding.Withheld
+Halting = decisions.Halting
+Decide = decisions.Decide
+Halted = decisions.Halted
+Resumed = decisions.Resumed
+Decided = decisions.Decided
+Dropped = decisions.Dropped
 
 PROTOCOL_VERSION = 1
 """The newest protocol version that this code speaks."""
@@ -397,11 +403,12 @@ class Goodbye:
 ClientMessage = (
     Join | Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Recall | Reuse
     | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Goodbye | Claim | Detach
-    | QueueRequest | Prioritize
+    | QueueRequest | Prioritize | Halting | Decide
 )  # fmt: skip
 WorkerMessage = (
     Joined | Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
     | Completed | Failed | Cancelled | Info | Pong | Digest | Placed | Returned | StreamTaken
-    | StreamItem | Goodbye | Withheld | Holding | QueueReport
+    | StreamItem | Goodbye | Withheld | Holding | QueueReport | Halted | Resumed | Decided
+    | Dropped
 )  # fmt: skip
 Message = ClientMessage | WorkerMessage

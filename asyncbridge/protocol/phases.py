@@ -28,6 +28,8 @@ def phase_of(
     """
     if state is CommandState.BACKLOG:
         return "not_started"
+    if state is CommandState.HALTED:  # the journal may speak of the run before the halt
+        return "started"
     if journal is None and told:
         return "not_started"
     if journal is not None and number == journal.command_id:

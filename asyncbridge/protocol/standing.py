@@ -23,6 +23,7 @@ class Entry:
 
     Attributes:
         moved: Whether it was given another priority.
+        halted: Whether it has ever failed and waited for a decision.
     """
 
     command: Command
@@ -30,6 +31,7 @@ class Entry:
     state: CommandState = CommandState.BACKLOG
     ready: bool = True
     moved: bool = False
+    halted: bool = False
 
     @property
     def is_ordered(self) -> bool:

@@ -45,6 +45,7 @@ class CommandState(Enum):
     SENT = auto()
     QUEUED = auto()
     RUNNING = auto()
+    HALTED = auto()
     FINISHED = auto()
 
 
@@ -54,6 +55,8 @@ class CommandEvent(Enum):
     SEND = auto()
     ACCEPT = auto()
     START = auto()
+    HALT = auto()
+    RESUME = auto()
     FINISH = auto()
 
 
@@ -73,7 +76,9 @@ COMMAND_TRANSITIONS: dict[CommandState, dict[CommandEvent, CommandState]] = {
     _S.BACKLOG: {_V.SEND: _S.SENT, _V.FINISH: _S.FINISHED},
     _S.SENT: {_V.ACCEPT: _S.QUEUED, _V.FINISH: _S.FINISHED},
     _S.QUEUED: {_V.START: _S.RUNNING, _V.FINISH: _S.FINISHED},
-    _S.RUNNING: {_V.FINISH: _S.FINISHED},
+    _S.RUNNING: {_V.HALT: _S.HALTED, _V.FINISH: _S.FINISHED},
+    # It has failed, and somebody decides whether that stands, or it runs once more.
+    _S.HALTED: {_V.RESUME: _S.QUEUED, _V.FINISH: _S.FINISHED},
     _S.FINISHED: {},
 }
 

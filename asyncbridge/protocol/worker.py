@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, cast
 
 from asyncbridge.errors import LocalProtocolError, RemoteProtocolError
-from asyncbridge.protocol.client import size_of
 from asyncbridge.protocol.holding import Claim, Detach, Holding
 from asyncbridge.protocol.ledger import Ledger
-from asyncbridge.protocol.limits import DEFAULT_WINDOW, FRAME_BYTES, Bound, Gauge
+from asyncbridge.protocol.limits import DEFAULT_WINDOW, FRAME_BYTES, Bound, Gauge, size_of
 from asyncbridge.protocol.messages import (
     OLDEST_VERSION,
     PROTOCOL_VERSION,
@@ -18,8 +17,13 @@ from asyncbridge.protocol.messages import (
     Cancelled,
     Command,
     Completed,
+    Decide,
+    Dropped,
     Failed,
+    Fault,
     Goodbye,
+    Halted,
+    Halting,
     Hello,
     InfoRequest,
     Message,
@@ -33,6 +37,7 @@ from asyncbridge.protocol.messages import (
     Recall,
     Refused,
     Release,
+    Resumed,
     Returned,
     Reuse,
     Started,
@@ -55,8 +60,8 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from asyncbridge.protocol.holding import HeldState
-    from asyncbridge.protocol.ledger import Ending, HeldRow
-    from asyncbridge.protocol.messages import Fault, Payload
+    from asyncbridge.protocol.ledger import Ending, Entry, HeldRow
+    from asyncbridge.protocol.messages import Payload
 
 __all__ = ["WorkerProtocol"]
 
@@ -66,7 +71,7 @@ PROGRESS_KEPT = 100_000
 """Reports held for a client that does not read, before they are dropped: some 50 MB."""
 _PASSED = (
     Cancel, InfoRequest, Release, Placed, Returned, Recall, Reuse, StreamTaken,
-    StreamItem, StreamEnd, QueueRequest, Prioritize,
+    StreamItem, StreamEnd, QueueRequest, Prioritize, Halting, Decide,
 )  # fmt: skip
 """What the client sends and the caller handles."""
 READ_BYTES = 4 * 1024 * 1024
@@ -192,8 +197,7 @@ class WorkerProtocol:
 
     def started(self, command_id: int) -> None:
         """Note that the GPU thread took the command up."""
-        entry = self._entries[command_id]
-        entry.state = advance_command(entry.state, CommandEvent.START)
+        self._move(command_id, CommandEvent.START)
         self.notify(Started(id=command_id))
 
     def completed(self, command_id: int, value: Payload, *, stopped: bool = False) -> None:
@@ -227,6 +231,24 @@ class WorkerProtocol:
             for message in self._outgoing
         ]
         self._elsewhere = True
+
+    def halted(self, message: Halted) -> None:
+        """Note that the command has failed, and that its end waits for a decision."""
+        self._move(message.id, CommandEvent.HALT)
+        self.notify(message)
+
+    def resumed(self, message: Resumed) -> None:
+        """Note that a halted command is to run once more."""
+        self._move(message.id, CommandEvent.RESUME)
+        self.notify(message)
+
+    def dropped(self, message: Dropped) -> None:
+        """Note that commands will not run, by a decision about one before them."""
+        told = f"it was queued behind command {message.because}, and DropQueue() was decided"
+        fault = Fault(type="CommandDropped", message=told)
+        for command_id in message.ids:
+            self._end(Failed(id=command_id, fault=fault, because=message.because), "failed", 0)
+        self.notify(message)
 
     def notify(self, message: Message) -> None:
         """Queue any notification; nothing is queued for a client that is gone."""
@@ -364,14 +386,22 @@ class WorkerProtocol:
         self._outgoing.append(withheld)
         return None
 
+    def _move(self, command_id: int, event: CommandEvent) -> None:
+        entry = self._entries[command_id]
+        entry.state = advance_command(entry.state, event)
+
     def _finish(self, message: Ending, state: HeldState, size: int) -> None:
-        self._passing.pop(message.id, None)
-        entry = self.ledger.finish(message, state, size)
-        self._gauge.give(entry.size)
+        entry = self._end(message, state, size)
         if entry.claimed:
             self.notify(message)
         elif self.named and self.state is ConnectionState.OPEN:
             self._hold([self.ledger.row(message.id)])
+
+    def _end(self, message: Ending, state: HeldState, size: int) -> Entry:
+        self._passing.pop(message.id, None)
+        entry = self.ledger.finish(message, state, size)
+        self._gauge.give(entry.size)
+        return entry
 
     def _hold_progress(self) -> None:
         self._held_progress += 1

@@ -25,6 +25,7 @@ from asyncbridge.worker.executor import Courier
 from asyncbridge.worker.faults import describe, release
 from asyncbridge.worker.files import open_array
 from asyncbridge.worker.flows import flowing
+from asyncbridge.worker.halting import Halts
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.lines import Dropping
 from asyncbridge.worker.namespace import Namespace
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from asyncbridge.serialization.drafts import Draft
     from asyncbridge.worker.backend import Backend
     from asyncbridge.worker.executor import Executor
+    from asyncbridge.worker.holding import Hold
     from asyncbridge.worker.lines import Line
     from asyncbridge.worker.output import Capture
     from asyncbridge.worker.peer import Peer
@@ -91,6 +93,9 @@ class Engine:
         self._overtime = Overtime(
             post=self._post, later=loop.call_later, stopper=self.stopper, crash_fd=crash_fd
         )
+        self.halts = Halts(
+            self.queue, incarnation=self.incarnation, later=loop.call_later, clock=clock
+        )
         self._executor = executor
         self._output = output
         self.journal = Journal(None) if journal is None else journal
@@ -114,10 +119,10 @@ class Engine:
         """Import the backend in the GPU thread, ahead of every command."""
         self._executor.submit(self._import_backend)
 
-    def release(self, names: tuple[str, ...], line: Line, behind: int) -> None:
+    def release(self, names: tuple[str, ...], line: Line, behind: int, hold: Hold) -> None:
         """Drop bindings, after the commands of a session up to this one."""
         drop = self.namespace.release
-        self.queue.release(line, Dropping(names=names, behind=behind, drop=drop))
+        self.queue.release(line, hold, Dropping(names=names, behind=behind, drop=drop))
 
     def join(self, peer: Peer) -> None:
         """Add a session, and tell it what the worker has logged so far."""
@@ -144,6 +149,7 @@ class Engine:
             "queued_bytes": self.queue.size,
             "sessions": len(self.peers),
             "running": None if job is None else running_info(job, self._clock()),
+            "halted": self.halts.info(),
             **self.backend.info(),
         }
 
@@ -216,6 +222,7 @@ class Engine:
             because, fault = blocked
             self._fail(job, fault, because)
             return False
+        job.halts = job.hold.wanted
         job.started_at = self._clock()
         self._current = job
         # First: a client that knows that it runs is sure to find it in the journal.
@@ -237,7 +244,7 @@ class Engine:
         told = capture(self._tell_outcome, job, outcome)
         if isinstance(told, Error):
             self._current = None
-            self._fail(job, describe(told.error), None)
+            self._raised(job, describe(told.error))
 
     def _tell_outcome(self, job: Job, outcome: Outcome[Payload | Draft]) -> None:
         self._drain(job)
@@ -247,7 +254,7 @@ class Engine:
         if job.stop.overdue and (stopped or job.stop.told):
             if error is not None:
                 release(error)
-            self._fail(job, Fault(type="TimeoutError", message=overdue_text(job)), None)
+            self._raised(job, Fault(type="TimeoutError", message=overdue_text(job)))
             return
         if stopped:
             if error is not None:
@@ -265,7 +272,7 @@ class Engine:
             )
             left.clear()
             release(outcome.error)
-            self._fail(job, fault, None)
+            self._raised(job, fault)
             return
         # Where no interrupt strikes any more: what is copied into shared memory must not get lost.
         value, bulk = pack_up(
@@ -274,6 +281,7 @@ class Engine:
             place=job.peer.place,
             largest=job.peer.largest,
         )
+        job.let_go()
         self._post(lambda: self._succeeded(job, value, bulk))
 
     def _explain(self, error: BaseException) -> None:
@@ -281,31 +289,38 @@ class Engine:
         if note is not None:
             error.add_note(note)
 
+    def _raised(self, job: Job, fault: Fault) -> None:
+        """Let a failure stand, or halt the session at it; without a backend nobody is asked."""
+        if job.halts and job.hold.wanted and self._backend_fault is None:
+            job.hold.put_up()
+            self._post(lambda: self.halts.begin(job, fault))
+        else:
+            self._fail(job, fault, None)
+
     def _fail(self, job: Job, fault: Fault, because: int | None) -> None:
         job.failures.add(job.command.id, fault)
         self._post(lambda: self._failed(job, fault, because))
 
     def _execute(self, job: Job) -> Payload | Draft:
-        command = job.command
         if self._backend_fault is not None:
             raise ImportError(
                 f"the worker could not import {self.backend.name}: {self._backend_fault.message}"
             )
         bindings = {} if job.bindings is None else decode_bindings(job.bindings)
-        # What lies in shared memory goes back with its last array, ahead of the outcome.
-        job.bindings = None
-        if not isinstance(bindings, dict):
-            raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
-        if command.lifetime == "eternal":
-            job.line.keep(bindings, command.id)
+        for edit in job.edits:
+            bindings |= decode_bindings(edit)
+        # What lies in shared memory goes back with its last array, ahead of the outcome; of one
+        # that may run again, once it has an outcome.
+        if not job.halts:
+            job.let_go()
+        if job.lifetime == "eternal":
+            job.line.keep(bindings, job.command.id)
         try:
             with flowing(job.flows, bindings, self._post) as bindings:
                 left = self._left if job.peer.locals else None
-                result = self.namespace.run(
-                    command.code, bindings, lifetime=command.lifetime, left=left
-                )
+                result = self.namespace.run(job.code, bindings, lifetime=job.lifetime, left=left)
         except Exception as error:
-            capture(self.backend.clean, error, command.code, bindings)
+            capture(self.backend.clean, error, job.code, bindings)
             raise
         return draft(result, path="result", decided=True, files=False, largest=job.peer.largest)
 
@@ -334,9 +349,12 @@ class Engine:
             self._post(lambda: self._tell_pieces(job, pieces))
 
 
-def decode_bindings(value: Payload) -> object:
+def decode_bindings(value: Payload) -> dict[str, Any]:
     """Read a command's bindings; what is wrong with them is told by its place."""
-    return decode(value, path="bindings", side="in the worker", files=open_array)
+    bindings = decode(value, path="bindings", side="in the worker", files=open_array)
+    if not isinstance(bindings, dict):
+        raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
+    return bindings
 
 
 def running_info(job: Job, now: float) -> dict[str, Any]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from asyncbridge.worker.buffers import Buffers
     from asyncbridge.worker.engine import Engine
     from asyncbridge.worker.flows import Flows
+    from asyncbridge.worker.holding import Hold
     from asyncbridge.worker.lines import LaneItem, Line
     from asyncbridge.worker.peer import Peer
     from asyncbridge.worker.queue import FailureLog, Job
@@ -54,6 +55,7 @@ class Legacy(ABC):
     _jobs: dict[int, Job]
     _lane: deque[LaneItem]
     _line: Line
+    _hold: Hold
     _asides: dict[int, asyncio.Task[None]]
     _flows: dict[int, Flows]
     _background: list[asyncio.Task[None]]
@@ -78,6 +80,7 @@ class Legacy(ABC):
             failures=self._failures,
             lane=list(self._lane),
             line=self._line,
+            hold=self._hold,
         )
         self._shelf.remove(self._protocol)
         self._jobs = {}
@@ -90,7 +93,7 @@ class Legacy(ABC):
         before._heir = self
         self._protocol.inherit(estate.ledger)
         self._failures = estate.failures
-        self._line = estate.line
+        self._line, self._hold = estate.line, estate.hold
         self._jobs = estate.jobs
         for job in estate.jobs.values():
             job.peer = self._peer()
@@ -190,8 +193,8 @@ class Legacy(ABC):
     def _give_up(self, ids: list[int]) -> None:
         for command_id in ids:
             job = self._jobs.pop(command_id, None)
-            if job is not None:
-                self._engine.queue.cancel(job)
+            if job is not None and not self._engine.queue.cancel(job):
+                self._engine.halts.give_up(job)
         if not self.name:
             self._lane.clear()
 

@@ -15,7 +15,9 @@ from asyncbridge.protocol.messages import (
     Cancel,
     Claim,
     Command,
+    Decide,
     Goodbye,
+    Halting,
     Hello,
     Info,
     InfoRequest,
@@ -39,6 +41,7 @@ from asyncbridge.transport.bulk import NotComing
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.writer import Writer
 from asyncbridge.worker.buffers import Buffers
+from asyncbridge.worker.deciding import Deciding
 from asyncbridge.worker.faults import describe
 from asyncbridge.worker.flows import flows_of
 from asyncbridge.worker.legacy import Legacy
@@ -65,7 +68,7 @@ __all__ = ["Peer"]
 log = logging.getLogger(__name__)
 
 
-class Peer(Legacy):
+class Peer(Deciding, Legacy):
     """Serves one session until it ends; its queued commands end with it, unless it has a name.
 
     Args:
@@ -95,6 +98,7 @@ class Peer(Legacy):
         name: str = "",
         shelf: Shelf | None = None,
     ) -> None:
+        super().__init__()
         self.name = name
         self.largest = 0
         self.locals = False
@@ -278,6 +282,8 @@ class Peer(Legacy):
                 self.buffers.reuse(message)
             case StreamTaken() | StreamItem() | StreamEnd():
                 self._flow(message)
+            case Halting() | Decide():
+                self._decide(message)
             case Hello() if self._protocol.state is ConnectionState.OPEN:
                 self._registry[self.session] = self
                 self._shelf.add(self._protocol, self.buffers.store)
@@ -314,11 +320,14 @@ class Peer(Legacy):
             self._protocol.arena, self._protocol.proof = met
 
     def _enqueue(self, command: Command) -> None:
-        job = self._jobs[command.id] = Job(self, command, self._failures, self._line)
+        job = self._jobs[command.id] = Job(
+            self, command, self._failures, line=self._line, hold=self._hold
+        )
         job.flows = flows_of(command, self, self.buffers.store, self._broken)
         if job.flows is not None:
             self._flows[command.id] = job.flows
         self._into_lane(job)
+        self._drop_late(command.id)
 
     def _peer(self) -> Peer:
         return self
@@ -336,7 +345,7 @@ class Peer(Legacy):
             self.cancelled(message.id)
             if message.lacking:  # the lane may be waiting for them
                 self.buffers.store.abandon(ref.id for ref in bulk_of(job))
-        else:
+        elif not self._engine.halts.cancel(job, message.mode):
             self._engine.stopper.ask(job.stop, message.mode)
             if job.flows is not None and message.mode != "dequeue":
                 job.flows.close()  # its code may be waiting for an item
@@ -368,13 +377,13 @@ class Peer(Legacy):
     def _release(self, release: Release, behind: int, tasks: asyncio.TaskGroup) -> None:
         """Drop bindings, behind the commands that may still set them."""
         if not self._asides:
-            self._engine.release(release.names, self._line, behind)
+            self._engine.release(release.names, self._line, behind, self._hold)
             return
         ahead = tuple(self._asides.values())
 
         async def later() -> None:
             await asyncio.wait(ahead)
-            self._engine.release(release.names, self._line, behind)
+            self._engine.release(release.names, self._line, behind, self._hold)
 
         # Negative, and so no command's: a later release waits for this one, too.
         self._put_aside(min(0, *self._asides) - 1, later(), tasks)

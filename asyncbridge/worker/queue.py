@@ -8,19 +8,20 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from asyncbridge.protocol.client import size_of
-from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound
+from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound, size_of
 from asyncbridge.protocol.messages import Fault
 from asyncbridge.transport.gate import Gate
+from asyncbridge.worker.holding import Hold
 from asyncbridge.worker.lines import Line
 from asyncbridge.worker.stopping import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncbridge.protocol.messages import Command
+    from asyncbridge.protocol.messages import Command, Payload
     from asyncbridge.worker.executor import Executor
     from asyncbridge.worker.flows import Flows
+    from asyncbridge.worker.halting import Halt
     from asyncbridge.worker.lines import Dropping
     from asyncbridge.worker.peer import Peer
 
@@ -79,12 +80,18 @@ class Job:
     """A command of one session on its way through the queue."""
 
     __slots__ = (
-        "bindings", "command", "failures", "flows", "line", "moved", "peer", "place", "size",
-        "started_at", "state", "stop",
+        "again", "bindings", "code", "command", "edits", "failures", "flows", "halt", "halts",
+        "hold", "lifetime", "line", "moved", "peer", "place", "size", "started_at", "state", "stop",
     )  # fmt: skip
 
     def __init__(
-        self, peer: Peer, command: Command, failures: FailureLog, line: Line | None = None
+        self,
+        peer: Peer,
+        command: Command,
+        failures: FailureLog,
+        *,
+        line: Line | None = None,
+        hold: Hold | None = None,
     ) -> None:
         self.peer = peer
         self.command = command
@@ -100,16 +107,41 @@ class Job:
         self.place: Place | None = None
         # Whether it was given another priority.
         self.moved = False
+        self.hold = Hold() if hold is None else hold
+        # What a decision about its error may change.
+        self.code = command.code
+        self.lifetime = command.lifetime
+        self.edits: tuple[Payload, ...] = ()
+        # Whether it halts if it fails; known when it is taken up, for its bindings must be kept.
+        self.halts = False
+        self.halt: Halt | None = None
+        # Whether it is to run once more, ahead of all others of its session.
+        self.again = False
+
+    def replace_by(self, code: str, bindings: Payload | None) -> None:
+        """Run something else in its place, the next time."""
+        self.code, self.bindings, self.edits = code, bindings, ()
+        self.lifetime = "command"
+
+    def edit(self, code: str | None, bindings: Payload | None) -> None:
+        """Run it with other code, or with some other bindings, the next time."""
+        self.code = self.code if code is None else code
+        self.edits += () if bindings is None else (bindings,)
+
+    def let_go(self) -> None:
+        """Let go of what it was given: it will not run again."""
+        self.bindings, self.edits = None, ()
 
 
 class Place:
     """A session's turn in the queue, and the job that stands there until the GPU thread has it."""
 
-    __slots__ = ("job", "line")
+    __slots__ = ("hold", "job", "line")
 
     def __init__(self, job: Job) -> None:
         self.job: Job | None = job
         self.line = job.line
+        self.hold = job.hold
 
 
 class CommandQueue:
@@ -168,12 +200,12 @@ class CommandQueue:
         self._places[place] = None
         with self._lock:
             job.line.waiting.add(job)
-        self._executor.submit(lambda: self._take_up(place))
+        self._executor.submit(lambda: job.hold.take(self._take_up, place))
 
-    def release(self, line: Line, dropping: Dropping) -> None:
+    def release(self, line: Line, hold: Hold, dropping: Dropping) -> None:
         """Drop bindings, after the commands that may use them."""
         line.droppings.append(dropping)
-        self._executor.submit(lambda: self._drop_due(line))
+        self._executor.submit(lambda: hold.take(self._drop_due, line))
 
     def prioritize(self, job: Job, priority: int) -> None:
         """Give a job another priority, unless the GPU thread has it."""
@@ -192,8 +224,9 @@ class CommandQueue:
             job.state = JobState.CANCELLED
             if job.place is None:  # not in the queue yet: its data is still on the way
                 return True
-            job.place.job = None
-            job.line.waiting.remove(job)
+            if not job.again:
+                job.place.job = None
+                job.line.waiting.remove(job)
         del self._places[job.place]
         self._gate.leave(job.size)
         return True
@@ -205,13 +238,29 @@ class CommandQueue:
         del self._places[job.place]
         self._gate.leave(job.size)
 
+    def go_on(self, job: Job, *, again: bool = False) -> None:
+        """Let a session go on that was held at this job, which may have to run again first."""
+        if not again:
+            job.hold.lift(self._executor)
+            return
+        with self._lock:
+            job.state, job.stop, job.flows, job.again = JobState.QUEUED, Stop(), None, True
+        job.hold.lift(self._executor, (self._take_up_again, job))
+
+    def _take_up_again(self, job: Job) -> None:
+        with self._lock:
+            if job.state is not JobState.QUEUED:
+                return
+            job.state, job.again = JobState.RUNNING, False
+        self._run(job)
+
     def _take_up(self, place: Place) -> None:
         with self._lock:
             job = None if place.job is None else self._claim(place, place.job)
         if job is not None:
             self._run(job)
-        if place.line.droppings:
-            self._drop_due(place.line)
+        if place.line.droppings:  # unless the session is held at that job
+            place.hold.take(self._drop_due, place.line)
 
     def _claim(self, place: Place, own: Job) -> Job:
         """Take the first job of the session whose turn this is."""

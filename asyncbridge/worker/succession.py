@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.ledger import Ledger
     from asyncbridge.transport.bulk import BulkStore
     from asyncbridge.worker.engine import Engine
+    from asyncbridge.worker.holding import Hold
     from asyncbridge.worker.lines import LaneItem, Line
     from asyncbridge.worker.peer import Peer
     from asyncbridge.worker.queue import FailureLog, Job
@@ -40,6 +41,7 @@ class Estate:
         failures: For those that depend on failed ones.
         lane: What is not in the worker's queue yet, in order.
         line: What is in it.
+        hold: What keeps that back while one of them is halted.
     """
 
     ledger: Ledger
@@ -47,6 +49,7 @@ class Estate:
     failures: FailureLog
     lane: list[LaneItem]
     line: Line
+    hold: Hold
 
 
 class Names:

@@ -11,6 +11,7 @@ def test_it_has_all_that_a_bridge_takes_from_it() -> None:
     assert sorted(runtime.__all__) == [
         "Held", "Pending", "Session", "call", "check_identifier", "dependencies", "lost_to", "needs_of",
         "open_arena", "origin", "random_name", "render", "ship", "write_bindings",
+        "write_decision",
     ]  # fmt: skip
     for name in runtime.__all__:
         assert callable(getattr(runtime, name))

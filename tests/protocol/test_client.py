@@ -14,9 +14,9 @@ from asyncbridge.errors import (
     QueueFull,
     RemoteProtocolError,
 )
-from asyncbridge.protocol.client import ACKNOWLEDGE_COUNT, ClientProtocol, size_of
+from asyncbridge.protocol.client import ACKNOWLEDGE_COUNT, ClientProtocol
 from asyncbridge.protocol.journal import Entry, session_digest
-from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound
+from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, size_of
 from asyncbridge.protocol.messages import (
     OLDEST_VERSION,
     PROTOCOL_VERSION,

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from asyncbridge.errors import QueueFull
-from asyncbridge.protocol.client import ClientProtocol, size_of
+from asyncbridge.protocol.client import ClientProtocol
 from asyncbridge.protocol.journal import Entry, session_digest
 from asyncbridge.protocol.levels import Levels
-from asyncbridge.protocol.limits import Bound
+from asyncbridge.protocol.limits import Bound, size_of
 from asyncbridge.protocol.messages import (
     Cancel,
     Cancelled,

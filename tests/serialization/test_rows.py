@@ -89,6 +89,20 @@ SAMPLES: list[m.Message] = [
     m.StreamTaken(id=1, stream=0, turn=2, count=3, waits="room"),
     m.StreamItem(id=1, stream=0, turn=2, number=3, value=m.Payload(header=None)),
     m.StreamEnd(id=1, stream=0, turn=2, fault=FAULT),
+    m.Halting(on=True, timeout_ms=300_000),
+    m.Decide(
+        number=3,
+        error="0a-1",
+        kind="retry",
+        epoch=2,
+        code="a",
+        values=m.Payload(header={"a": 1}),
+        newest=9,
+    ),
+    m.Halted(id=1, error="0a-1", epoch=2, fault=FAULT),
+    m.Resumed(id=1, error="0a-1", epoch=2),
+    m.Decided(number=3, refusal="no"),
+    m.Dropped(ids=(2, 3), because=1, error="0a-1"),
 ]
 
 
@@ -164,10 +178,14 @@ def fits(message: m.Message, name: str, wrong: object) -> bool:
     """Whether one of the wrong values is a right one after all."""
     if name == "info":
         return isinstance(wrong, dict)
-    if name in ("transient", "aside", "parts", "lacking", "more"):
+    if name in ("transient", "aside", "parts", "lacking", "more", "on"):
         return isinstance(wrong, bool)
     # A payload's tree may be anything, so a list of one is a payload.
-    return name in ("value", "bindings") and isinstance(wrong, list) and wrong != [None, None]
+    return (
+        name in ("value", "values", "bindings")
+        and isinstance(wrong, list)
+        and wrong != [None, None]
+    )
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,23 @@ FRAMES: dict[str, list[m.Message]] = {
         m.Withheld(id=6, code="delivered", message="it is told once"),
         m.Detach(),
     ],
+    "an error that halts": [
+        m.Halting(on=True, timeout_ms=300_000),
+        m.Halted(id=5, error="0a1b2c3d-1", epoch=1, fault=m.Fault(type="OSError", message="gone")),
+        m.Decide(
+            number=1,
+            error="0a1b2c3d-1",
+            kind="retry",
+            epoch=1,
+            values=encode({"a": 1}),
+            newest=7,
+        ),
+        m.Decided(number=1),
+        m.Resumed(id=5, error="0a1b2c3d-1", epoch=1),
+        m.Decide(number=2, error="0a1b2c3d-1", kind="drop", newest=7),
+        m.Decided(number=2, refusal="nothing is halted"),
+        m.Dropped(ids=(6, 7), because=5, error="0a1b2c3d-1"),
+    ],
 }
 
 
@@ -304,6 +321,8 @@ def bare(message: m.Message) -> object:
         return message.id
     if isinstance(message, m.Command):
         return message.id, message.code, message.lifetime, message.after, message.label
+    if isinstance(message, m.Decide):
+        return message.number, message.error, message.kind, message.epoch, message.newest
     return message
 
 

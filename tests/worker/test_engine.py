@@ -30,6 +30,7 @@ from asyncbridge.serialization.frames import pack, unpack
 from asyncbridge.worker.backend import Backend
 from asyncbridge.worker.engine import Engine, resident_bytes
 from asyncbridge.worker.executor import StepExecutor
+from asyncbridge.worker.holding import Hold
 from asyncbridge.worker.lines import Line
 from asyncbridge.worker.output import Capture
 from asyncbridge.worker.peer import Peer
@@ -301,6 +302,17 @@ async def test_failures_are_a_sessions_own() -> None:
     assert other.kinds() == ["started", "completed"]
 
 
+async def test_without_its_backend_nothing_halts() -> None:
+    """Every command fails then, and no decision would help."""
+    bench = Bench(backend=FailingBackend())
+    job = await bench.peer.put(Command(id=1, code="1"))
+    job.hold.wanted = True
+    bench.executor.run_all()
+    await turn()
+    assert ("failed", 1) in [entry[:2] for entry in bench.peer.told]
+    assert bench.engine.halts.info() == []
+
+
 async def test_lifetimes() -> None:
     """Bindings go with their command, or stay until they are released, in the queue's order."""
     bench = Bench()
@@ -310,7 +322,7 @@ async def test_lifetimes() -> None:
     )
     assert bench.engine.namespace.names() == ("stays",)
     await bench.peer.put(Command(id=3, code="stays"))
-    bench.engine.release(("stays", "unknown"), Line(), 3)
+    bench.engine.release(("stays", "unknown"), Line(), 3, Hold())
     bench.executor.run_all()
     await turn()
     assert bench.peer.kinds() == ["started", "completed"]

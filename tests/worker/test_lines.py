@@ -15,7 +15,7 @@ NOBODY = cast(Peer, None)
 def job(line: Line, number: int, *, priority: int = 0, aside: bool = False) -> Job:
     """Return a job that waits in a line."""
     command = Command(id=number, code="", priority=priority, aside=aside)
-    made = Job(NOBODY, command, FailureLog(), line)
+    made = Job(NOBODY, command, FailureLog(), line=line)
     line.waiting.add(made)
     return made
 

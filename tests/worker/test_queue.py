@@ -14,6 +14,7 @@ from asyncbridge.protocol.limits import Bound
 from asyncbridge.protocol.messages import Command, Fault, Payload
 from asyncbridge.tasks import spawn
 from asyncbridge.worker.executor import StepExecutor
+from asyncbridge.worker.holding import Hold
 from asyncbridge.worker.lines import Dropping, Line
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.queue import CommandQueue, FailureLog, Job, JobState
@@ -34,7 +35,7 @@ def job(number: int = 1, size: int = 1) -> Job:
 def ranked(line: Line, number: int, priority: int = 0, after: tuple[int, ...] = ()) -> Job:
     """Return a job of a session."""
     command = Command(id=number, code="x", priority=priority, after=after)
-    return Job(NOBODY, command, FailureLog(), line)
+    return Job(NOBODY, command, FailureLog(), line=line)
 
 
 async def turns() -> None:
@@ -368,7 +369,7 @@ async def test_a_release_among_priorities() -> None:
     line, dropped = Line(), list[tuple[str, ...]]()
     low = ranked(line, 1, -1)
     await bench.queue.put(low)
-    bench.queue.release(line, Dropping(names=("x",), behind=1, drop=dropped.append))
+    bench.queue.release(line, Hold(), Dropping(names=("x",), behind=1, drop=dropped.append))
     await bench.queue.put(ranked(line, 2))
     bench.executor.step()
     bench.executor.step()
@@ -384,7 +385,7 @@ async def test_a_release_whose_job_is_cancelled() -> None:
     line, dropped = Line(), list[tuple[str, ...]]()
     low = ranked(line, 1, -1)
     await bench.queue.put(low)
-    bench.queue.release(line, Dropping(names=("x",), behind=1, drop=dropped.append))
+    bench.queue.release(line, Hold(), Dropping(names=("x",), behind=1, drop=dropped.append))
     bench.queue.cancel(low)
     bench.executor.run_all()
     assert (bench.ran, dropped) == ([], [("x",)])

@@ -1,0 +1,67 @@
+"""What may be decided about a command that has failed (the paper's section 4.6).
+
+Handlers of ``bridge.on_error`` return these, and ``bridge.decide`` takes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asyncbridge.codegen import Node
+
+__all__ = ["Decision", "DropQueue", "Ignore", "Raise", "Replace", "Retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Go on with the next command; the failed one's promise is fulfilled.
+
+    Attributes:
+        value: With this.
+    """
+
+    value: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Run something else in the failed command's place; its value becomes the command's.
+
+    Attributes:
+        code: Python source, or a node of ``asyncbridge.codegen``.
+        bindings: Its own, by name; they go when it has finished. It has none of the command's.
+    """
+
+    code: str | Node
+    bindings: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Run the command again, before all that is queued behind it.
+
+    Attributes:
+        bindings: Those that are to be others than before; the rest stay as they were sent. Arrays
+            from 64 KiB up are as the failed code has left them.
+        code: What runs with them; None for the code that has failed.
+    """
+
+    bindings: Mapping[str, object] | None = None
+    code: str | Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DropQueue:
+    """Let the error stand, and drop what its client had sent before this was decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """Let the error stand, and go on with the next command."""
+
+
+Decision: TypeAlias = Ignore | Replace | Retry | DropQueue | Raise

@@ -1,0 +1,247 @@
+"""Commands that have failed and wait for a decision, of all sessions (the paper's section 4.6)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import orjson
+
+from asyncbridge.errors import TooLarge
+from asyncbridge.protocol.messages import Buffer, Decide, Decided, Fault, Halted, Resumed
+from asyncbridge.serialization.codec import encode
+from asyncbridge.serialization.split import split
+from asyncbridge.worker.queue import CANCELLED
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from asyncbridge.protocol.messages import Payload, StopMode
+    from asyncbridge.worker.deciding import Deciding
+    from asyncbridge.worker.queue import CommandQueue, Job
+
+__all__ = ["DROPPED", "Halt", "Halts"]
+
+DROPPED: Final = Fault(type="CommandDropped", message="the command was dropped from the queue")
+"""What commands that depend on a dropped one fail with."""
+REMEMBERED: Final = 1024
+"""Decisions that are known afterwards, so that one which comes twice is told from another."""
+WORDS: Final = {
+    "raise": "Raise()",
+    "ignore": "Ignore()",
+    "replace": "Replace()",
+    "retry": "Retry()",
+    "drop": "DropQueue()",
+}
+NOTHING: Final = encode(None)
+RAISE: Final = Decide(number=0, error="", kind="raise")
+
+
+@dataclass(slots=True)
+class Halt:
+    """A command's error; it stays the same one when the command runs again and fails again.
+
+    Attributes:
+        job: The command.
+        error: The error's id.
+        fault: What the command failed by, the last time.
+        epoch: How often it has halted.
+        since: When it did so, by the worker's clock.
+        timer: What ends the halt.
+    """
+
+    job: Job
+    error: str
+    fault: Fault
+    epoch: int = 0
+    since: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+
+
+class Halts:
+    """What is halted in a worker; on the loop.
+
+    Args:
+        queue: The worker's.
+        incarnation: Begins the ids of errors.
+        later: Calls back after some seconds.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        queue: CommandQueue,
+        *,
+        incarnation: str,
+        later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
+        clock: Callable[[], float],
+    ) -> None:
+        self._queue = queue
+        self._incarnation = incarnation
+        self._later = later
+        self._clock = clock
+        self._count = 0
+        self._halts: dict[str, Halt] = {}
+        self._past: OrderedDict[tuple[str, int], tuple[str, bytes]] = OrderedDict()
+
+    def begin(self, job: Job, fault: Fault) -> None:
+        """Wait for a decision about a command that has failed; its session is held already."""
+        halt = job.halt
+        if halt is None:
+            self._count += 1
+            halt = job.halt = Halt(job, f"{self._incarnation[:8]}-{self._count}", fault)
+        halt.epoch += 1
+        halt.fault, halt.since = fault, self._clock()
+        # Its cancel may have come too late for its code: then nobody wants to be asked.
+        if not job.hold.wanted or job.stop.asked or not job.peer.knows(job):
+            self._raise(halt)
+            return
+        self._halts[halt.error] = halt
+        if (seconds := job.hold.timeout) is not None:
+            halt.timer = self._later(seconds, lambda: self._overdue(halt, seconds))
+        job.peer.halted(Halted(id=job.command.id, error=halt.error, epoch=halt.epoch, fault=fault))
+
+    def decide(self, asker: Deciding, decision: Decide) -> None:
+        """Do what is decided, and answer whoever has decided it; its values are all here."""
+        refusal = self._judge(asker, decision)
+        asker.notify(Decided(number=decision.number, refusal=refusal))
+
+    def cancel(self, job: Job, mode: StopMode) -> bool:
+        """End a command that is halted, as its client wishes; tell whether it is one."""
+        halt = job.halt
+        if halt is None or halt.error not in self._halts:
+            return False
+        if mode != "dequeue":  # which is for those that have not begun
+            self._end(halt, "Cancel", b"")
+            job.failures.add(job.command.id, CANCELLED)
+            self._queue.finished(job)
+            job.peer.cancelled(job.command.id)
+            self._queue.go_on(job)
+        return True
+
+    def give_up(self, job: Job) -> None:
+        """End the halt of a command whose session has ended, if it is halted."""
+        halt = job.halt
+        if halt is not None and halt.error in self._halts:
+            self._end(halt, "the end of its session", b"")
+            self._queue.finished(job)
+            self._queue.go_on(job)
+
+    def info(self) -> list[dict[str, Any]]:
+        """Describe what is halted, in plain JSON data."""
+        now = self._clock()
+        return [
+            {
+                "error_id": halt.error,
+                "epoch": halt.epoch,
+                "session": halt.job.peer.session,
+                "command": halt.job.command.id,
+                "label": halt.job.command.label,
+                "type": halt.fault.type,
+                "message": halt.fault.message,
+                "seconds": now - halt.since,
+            }
+            for halt in self._halts.values()
+        ]
+
+    # --- what is decided ---
+
+    def _judge(self, asker: Deciding, decision: Decide) -> str:
+        """Do what is decided; return why not, if it cannot be."""
+        halt = self._halts.get(decision.error)
+        if halt is None or decision.epoch not in (0, halt.epoch):
+            return self._judge_late(decision, halt)
+        command = halt.job.command
+        if decision.kind == "retry" and (command.streams or command.parts):
+            return (
+                f"command {command.id} cannot be retried: what has flowed into it, or out of it, "
+                "does not flow again. Replace() it, or Raise() and send it anew"
+            )
+        try:
+            value, bulk = split(decision.values or NOTHING, prefix=f"{command.id}")
+        except TooLarge as error:
+            return str(error)
+        self._end(halt, decision.kind, digest(decision))
+        if decision.kind == "ignore":
+            self._ignore(halt.job, value, bulk)
+        else:
+            self._apply(halt, decision, asker)
+        return ""
+
+    def _judge_late(self, decision: Decide, halt: Halt | None) -> str:
+        """Judge a decision about what is not halted, or not in this epoch."""
+        epoch = decision.epoch or max(
+            (e for name, e in self._past if name == decision.error), default=0
+        )
+        past = self._past.get((decision.error, epoch))
+        if past is None:
+            known = "" if halt is None else f"; that error halts in epoch {halt.epoch} now"
+            where = f" in epoch {decision.epoch}" if decision.epoch else ""
+            return f"nothing is halted by an error {decision.error!r}{where}{known}"
+        if past == (decision.kind, digest(decision)):
+            return ""
+        return f"error {decision.error!r} was decided already: by {WORDS.get(past[0], past[0])}"
+
+    def _apply(self, halt: Halt, decision: Decide, asker: Deciding) -> None:
+        job = halt.job
+        match decision.kind:
+            case "replace":
+                job.replace_by(decision.code or "", decision.values)
+                self._again(halt)
+            case "retry":
+                job.edit(decision.code, decision.values)
+                self._again(halt)
+            case "drop":
+                self._raise(
+                    halt, dropping=True, newest=decision.newest if asker is job.peer else None
+                )
+            case "raise":
+                self._raise(halt)
+
+    def _again(self, halt: Halt) -> None:
+        job = halt.job
+        job.peer.resumed(Resumed(id=job.command.id, error=halt.error, epoch=halt.epoch))
+        self._queue.go_on(job, again=True)
+
+    def _ignore(self, job: Job, value: Payload, bulk: dict[str, Buffer]) -> None:
+        self._queue.finished(job)
+        job.peer.completed(job.command.id, value, {**bulk}, stopped=False)
+        self._queue.go_on(job)
+
+    def _raise(self, halt: Halt, *, dropping: bool = False, newest: int | None = None) -> None:
+        job = halt.job
+        job.failures.add(job.command.id, halt.fault)
+        self._queue.finished(job)
+        job.peer.failed(job.command.id, halt.fault, None)
+        if dropping:
+            job.peer.drop(newest, because=job.command.id, error=halt.error)
+        self._queue.go_on(job)
+
+    def _overdue(self, halt: Halt, seconds: float) -> None:
+        note = f"no decision about it came within {seconds:g} s, so the error stands"
+        halt.fault = replace(halt.fault, notes=(*halt.fault.notes, note))
+        self._end(halt, "raise", digest(RAISE))
+        self._raise(halt)
+
+    def _end(self, halt: Halt, how: str, told: bytes) -> None:
+        del self._halts[halt.error]
+        if halt.timer is not None:
+            halt.timer.cancel()
+            halt.timer = None
+        self._past[halt.error, halt.epoch] = how, told
+        if len(self._past) > REMEMBERED:
+            self._past.popitem(last=False)
+
+
+def digest(decision: Decide) -> bytes:
+    """Return what tells a decision from another one of its kind."""
+    state = hashlib.blake2b(digest_size=16)
+    state.update(repr(decision.code).encode("utf-8", "backslashreplace"))
+    if decision.values is not None:
+        state.update(orjson.dumps(decision.values.header))
+        for buffer in decision.values.buffers:
+            state.update(cast("Buffer", buffer))
+    return state.digest()

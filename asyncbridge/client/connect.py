@@ -32,6 +32,7 @@ def connect(
     in_flight: int | None = None,
     one_hot: bool = True,
     copy: bool = False,
+    transport: str | None = None,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -73,11 +74,14 @@ def connect(
         copy: Whether arrays from 64 KiB up are copied by the call that sends them, so that they
             may be changed right after it. It holds up the caller: by default they must not be
             changed until their command has started. ``send`` and ``put`` take it for one command.
+        transport: ``"websocket"``, the default, or ``"http"``: then both sides post JSON to each
+            other, and this process listens on a loopback port. (``ASYNCBRIDGE_TRANSPORT``)
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
         TypeError: A size that is no number of bytes, or a choice that is no bool.
-        ValueError: A time limit that is no positive number, or a size that is none.
+        ValueError: A time limit that is no positive number, a size that is none, or another
+            transport.
 
     Entering raises ``WorkerStartError`` when a worker does not start, and ``ConnectError`` when
     there is none to attach to.
@@ -99,5 +103,6 @@ def connect(
             in_flight=in_flight,
             one_hot=one_hot,
             copy=copy,
+            transport=transport,
         )
     )

@@ -7,7 +7,7 @@ import stat
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from asyncbridge.client.checks import check_flag
 from asyncbridge.errors import AuthenticationError, SocketPermissionError
@@ -24,7 +24,9 @@ from asyncbridge.transport.sizes import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AUTO", "Auto", "Options", "check_socket", "read_token", "resolve"]
+__all__ = ["AUTO", "Auto", "Options", "Transport", "check_socket", "read_token", "resolve"]
+
+Transport = Literal["websocket", "http"]
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 """The file beside a worker's socket that holds its token."""
@@ -62,6 +64,7 @@ class Options:
         in_flight: Bytes of large arrays that may be on the way at once, in each direction.
         one_hot: Whether large one-hot matrices are sent as the columns of their ones.
         copy: Whether large arrays are copied by the call that sends them.
+        transport: What carries the messages.
     """
 
     url: str | None = None
@@ -88,6 +91,7 @@ class Options:
 
     one_hot: bool = True
     copy: bool = False
+    transport: Transport = "websocket"
 
 
 def resolve(
@@ -107,12 +111,14 @@ def resolve(
     in_flight: int | None = None,
     one_hot: bool = True,
     copy: bool = False,
+    transport: str | None = None,
 ) -> Options:
     """Fill in what was not given.
 
     Raises:
         TypeError: A size that is no number, or a choice that is neither True nor False.
-        ValueError: A variable that is no number where one is needed, or a negative size.
+        ValueError: A variable that is no number where one is needed, a negative size, or a
+            transport that there is not.
     """
     check_bytes("shared_memory", shared_memory, least=0)
     check_bytes("cache", cache, least=0)
@@ -144,7 +150,22 @@ def resolve(
         in_flight=in_flight or bytes_of_environment(IN_FLIGHT_VARIABLE) or DEFAULT_IN_FLIGHT,
         one_hot=one_hot,
         copy=copy,
+        transport=transport_of(transport),
     )
+
+
+def transport_of(given: str | None) -> Transport:
+    """Return which transport it is: the argument, else the variable, else the WebSocket.
+
+    Raises:
+        ValueError: There is no such transport.
+    """
+    name = given or os.environ.get("ASYNCBRIDGE_TRANSPORT") or "websocket"
+    known: dict[str, Transport] = {"websocket": "websocket", "http": "http"}
+    if name not in known:
+        what = f"transport={name!r}" if given else f"ASYNCBRIDGE_TRANSPORT={name!r}"
+        raise ValueError(f"{what} is no transport: 'websocket' (the default) or 'http'")
+    return known[name]
 
 
 def check_bytes(name: str, given: int | None, *, least: int) -> None:

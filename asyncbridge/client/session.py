@@ -124,9 +124,12 @@ class Session(Submitting):
 
     def _outgoing(self) -> list[Message]:
         self._transfers.give_back()  # first: the worker can use it for what is asked for next
-        return self.protocol.outgoing()
+        messages = self.protocol.outgoing()
+        self._leaving = bool(messages)
+        return messages
 
     def _written(self, messages: list[Message]) -> None:
+        self._leaving = False
         for message in messages:
             if isinstance(message, m.Command):
                 # Its outcome may have come before the write returned.

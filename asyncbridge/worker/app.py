@@ -1,4 +1,4 @@
-"""The worker's aiohttp application: the session's WebSocket and the bulk lane."""
+"""The worker's aiohttp application: the session's WebSocket, the HTTP pair and the bulk lane."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from asyncbridge.transport.resumable import Served
 from asyncbridge.transport.websocket import WebSocketWire
 from asyncbridge.worker.bulk import StreamServer
 from asyncbridge.worker.keeping import Room
+from asyncbridge.worker.outbox import Outbox
+from asyncbridge.worker.pairs import Pairs
 from asyncbridge.worker.peer import Peer
+from asyncbridge.worker.problems import as_problems
 from asyncbridge.worker.security import guard
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ class WorkerApp:
         cache: Bytes that it keeps of what was streamed.
         largest: Bytes of the largest value that a client may send, 0 for any.
         lease: Seconds for which a session stays whose connection has ended.
+        callback_hosts: Where notifications may be posted to, besides the clients' own addresses.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class WorkerApp:
         cache: int = 0,
         largest: int = 0,
         lease: float = LEASE_S,
+        callback_hosts: frozenset[str] = frozenset(),
     ) -> None:
         self._engine = engine
         self._arena = arena
@@ -67,9 +72,14 @@ class WorkerApp:
         self._channels: dict[str, Served] = {}
         self._peers: set[Peer] = set()
         self._serving: set[asyncio.Task[None]] = set()
-        self.app = web.Application(middlewares=[guard(token, hosts)])
+        self._outbox = Outbox()
+        pairs = Pairs(self._outbox, self._carry, callback_hosts)
+        self.app = web.Application(
+            middlewares=[as_problems, guard(token, hosts)], client_max_size=FRAME_BYTES
+        )
         self.app.add_routes([
             web.get("/v1/session", self._session),
+            web.post("/v1/messages/{wire}", pairs.take),
             web.get("/v1/bulk/{session}", self._bulk, allow_head=False),
         ])  # fmt: skip
 
@@ -78,20 +88,24 @@ class WorkerApp:
         for peer in list(self._sessions.values()):
             await peer.goodbye("it was told to stop")
             peer.buffers.store.cut()
-        for peer in self._peers:
+        for peer in list(self._peers):
             await peer.hang_up()
         await asyncio.gather(*self._serving)
+        await self._outbox.close()
 
     async def _session(self, request: web.Request) -> web.WebSocketResponse:
         response = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES)
         await response.prepare(request)
-        wire = WebSocketWire(response)
+        await self._carry(WebSocketWire(response))
+        return response
+
+    async def _carry(self, wire: Wire) -> None:
+        """Serve a session over a connection, to the connection's end."""
         join = await first_word(wire)
         channel = None if join is None else await self._channel_for(join, wire)
         if join is not None and channel is not None:
             await channel.take(wire, join.received)
         await wire.close()
-        return response
 
     async def _channel_for(self, join: Join, wire: Wire) -> Served | None:
         """Return the channel that goes on, or begins, with a connection; None if none may."""

@@ -20,7 +20,15 @@ from asyncbridge.errors import AuthenticationError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound
 from asyncbridge.transport.sizes import memory_of_machine
 
-VARIABLES = ("URL", "BACKEND", "PYTHON", "CONNECT_TIMEOUT", "CLOSE_TIMEOUT", "TOKEN_FILE")
+VARIABLES = (
+    "URL",
+    "BACKEND",
+    "PYTHON",
+    "CONNECT_TIMEOUT",
+    "CLOSE_TIMEOUT",
+    "TOKEN_FILE",
+    "TRANSPORT",
+)
 SIZES = ("SHARED_MEMORY", "CACHE", "LARGEST_VALUE", "IN_FLIGHT")
 
 
@@ -198,6 +206,19 @@ def test_a_size_is_given_or_a_variables(name: str, monkeypatch: pytest.MonkeyPat
         resolved(None, **{**given, name.lower(): -1})
     monkeypatch.setenv(f"ASYNCBRIDGE_{name}", "some")
     with pytest.raises(ValueError, match=f"ASYNCBRIDGE_{name}='some'"):
+        resolved()
+
+
+def test_the_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The argument comes before the variable, and another one is refused by its name."""
+    assert resolved().transport == "websocket"
+    monkeypatch.setenv("ASYNCBRIDGE_TRANSPORT", "http")
+    assert resolved().transport == "http"
+    assert resolved(transport="websocket").transport == "websocket"
+    with pytest.raises(ValueError, match="transport='pigeon' is no transport"):
+        resolved(transport="pigeon")
+    monkeypatch.setenv("ASYNCBRIDGE_TRANSPORT", "pigeon")
+    with pytest.raises(ValueError, match="ASYNCBRIDGE_TRANSPORT='pigeon' is no transport"):
         resolved()
 
 

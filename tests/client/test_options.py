@@ -20,22 +20,14 @@ from asyncbridge.errors import AuthenticationError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound
 from asyncbridge.transport.sizes import memory_of_machine
 
-VARIABLES = (
-    "URL",
-    "BACKEND",
-    "PYTHON",
-    "CONNECT_TIMEOUT",
-    "CLOSE_TIMEOUT",
-    "TOKEN_FILE",
-    "TRANSPORT",
-)
+VARIABLES = ("URL", "BACKEND", "PYTHON", "CONNECT_TIMEOUT", "CLOSE_TIMEOUT", "TOKEN_FILE")
 SIZES = ("SHARED_MEMORY", "CACHE", "LARGEST_VALUE", "IN_FLIGHT")
 
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with none of the variables set."""
-    for name in (*VARIABLES, *SIZES):
+    for name in (*VARIABLES, *SIZES, "TRANSPORT"):
         monkeypatch.delenv(f"ASYNCBRIDGE_{name}", raising=False)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asyncbridge.worker.__main__ import DEFAULT_PORT, NAME_HELP, run
+from asyncbridge.worker.__main__ import CALLBACK_HELP, DEFAULT_PORT, NAME_HELP, run
 
 __all__ = ["app", "main"]
 
@@ -40,12 +40,13 @@ def worker(
         Path | None, typer.Option(help="Token file of mode 0600; made if it is not there.")
     ] = None,
     backend: Annotated[str, typer.Option(help="tensorflow, jax, torch, or none.")] = "tensorflow",
+    callback_hosts: Annotated[list[str] | None, typer.Option(help=CALLBACK_HELP)] = None,
 ) -> None:
     """Run a worker that clients attach to, until Ctrl-C or SIGTERM."""
     try:
         status = run(
             folder=folder, host=host, port=port, names=name or [], tls_cert=tls_cert, tls_key=tls_key,
-            token_file=token_file, backend=backend,
+            token_file=token_file, backend=backend, callback_hosts=callback_hosts or [],
         )  # fmt: skip
     except (OSError, ValueError) as error:
         typer.echo(f"asyncbridge worker: {error}", err=True)

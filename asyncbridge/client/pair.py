@@ -84,4 +84,4 @@ def refusal(error: PostFailed, what: str) -> Exception:
         return AuthenticationError(
             f"the worker ({what}) refused this client: {error.refused or 'no reason given'}"
         )
-    return ConnectError(f"no asyncbridge worker with an HTTP pair answers ({what}): {error}")
+    return ConnectError(f"no asyncbridge worker answers ({what}), or one that has no HTTP pair: {error}")

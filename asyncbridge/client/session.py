@@ -125,20 +125,21 @@ class Session(Submitting):
     def _outgoing(self) -> list[Message]:
         self._transfers.give_back()  # first: the worker can use it for what is asked for next
         messages = self.protocol.outgoing()
-        self._leaving = bool(messages)
+        for message in messages:
+            if isinstance(message, m.Command):
+                # It is in the window now, however long its write takes.
+                self._released(size_of(message))
+        if not self.protocol.backlogged:
+            self._drained.set()
         return messages
 
     def _written(self, messages: list[Message]) -> None:
-        self._leaving = False
         for message in messages:
             if isinstance(message, m.Command):
                 # Its outcome may have come before the write returned.
-                self._released(size_of(message))
                 if (item := self._pending.get(message.id)) is not None and item.bulk:
                     self._transfers.upload(item.bulk)
                     item.bulk = {}
-        if not self.protocol.backlogged:
-            self._drained.set()
 
     # --- reading ---
 

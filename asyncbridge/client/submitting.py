@@ -106,7 +106,6 @@ class Submitting(ABC):
         self._newest = 0
         self._questions = Questions()
         self._drained = asyncio.Event()
-        self._leaving = False  # whether a write is under way: what it holds has not left yet
         self._failure: WorkerStartError | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -209,8 +208,8 @@ class Submitting(ABC):
                 self.outcomes.reject(item, faults.dependency_error(item, failed))
 
     async def drain(self) -> None:
-        """Wait until nothing is left in the backlog, nor on its way out of it."""
-        while (self.protocol.backlogged or self._leaving) and not self.closed.done():
+        """Wait until nothing is left in the backlog."""
+        while self.protocol.backlogged and not self.closed.done():
             self._drained.clear()
             await self._drained.wait()
 

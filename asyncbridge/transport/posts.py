@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Message
     from asyncbridge.serialization.envelopes import Envelope
 
-__all__ = ["ONCE", "PostFailed", "PostWire", "Poster"]
+__all__ = ["ONCE", "PostFailed", "PostWire", "Poster", "body_of"]
 
 BEAT_S: Final = 2.0
 """Seconds after which a side that had nothing to say posts an empty envelope."""
@@ -36,6 +37,7 @@ END_S: Final = 1.0
 CONNECT_S: Final = 10.0
 INBOX: Final = 16
 """Envelopes that wait to be read; whoever posts one more waits for its answer."""
+LONG_BYTES: Final = 256 * 1024
 ONCE: Final = Patience(whole=0)
 """Nothing is posted again."""
 LONGER: Final = Patience(whole=2.0)
@@ -108,7 +110,7 @@ class Poster:
         try:
             async with self._http.post(
                 self._url,
-                data=data,
+                data=body_of(data),
                 headers=self._headers,
                 timeout=self._timeout,
                 allow_redirects=False,
@@ -125,6 +127,11 @@ class Poster:
             status=answer.status,
             refused=refused,
         )
+
+
+def body_of(data: bytes) -> bytes | io.BytesIO:
+    """Return bytes as aiohttp wants them: long ones piece by piece, for the loop's sake."""
+    return data if len(data) < LONG_BYTES else io.BytesIO(data)
 
 
 class PostWire(Wire):

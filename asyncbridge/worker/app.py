@@ -15,8 +15,10 @@ from asyncbridge.serialization.frames import ORIGIN
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.resumable import Served
+from asyncbridge.transport.retries import Patience
 from asyncbridge.transport.websocket import WebSocketWire
 from asyncbridge.worker.bulk import StreamServer
+from asyncbridge.worker.commands import Commands
 from asyncbridge.worker.keeping import Room
 from asyncbridge.worker.outbox import Outbox
 from asyncbridge.worker.pairs import Pairs
@@ -25,8 +27,10 @@ from asyncbridge.worker.problems import as_problems
 from asyncbridge.worker.security import guard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asyncbridge.transport.arena import Arena
-    from asyncbridge.transport.contract import Wire
+    from asyncbridge.transport.contract import Channel, Wire
     from asyncbridge.worker.engine import Engine
 
 __all__ = ["WorkerApp"]
@@ -74,6 +78,13 @@ class WorkerApp:
         self._serving: set[asyncio.Task[None]] = set()
         self._outbox = Outbox()
         pairs = Pairs(self._outbox, self._carry, callback_hosts)
+        self._commands = Commands(
+            self._outbox,
+            self._open_desk,
+            callback_hosts=callback_hosts,
+            patience=Patience(first=0.1, longest=5.0, whole=lease),
+            largest=largest,
+        )
         self.app = web.Application(
             middlewares=[as_problems, guard(token, hosts)], client_max_size=FRAME_BYTES
         )
@@ -81,6 +92,7 @@ class WorkerApp:
             web.get("/v1/session", self._session),
             web.post("/v1/messages/{wire}", pairs.take),
             web.get("/v1/bulk/{session}", self._bulk, allow_head=False),
+            *self._commands.routes(),
         ])  # fmt: skip
 
     async def close(self) -> None:
@@ -91,6 +103,7 @@ class WorkerApp:
         for peer in list(self._peers):
             await peer.hang_up()
         await asyncio.gather(*self._serving)
+        await self._commands.close()
         await self._outbox.close()
 
     async def _session(self, request: web.Request) -> web.WebSocketResponse:
@@ -129,6 +142,14 @@ class WorkerApp:
 
     def _begin(self, session: str) -> Served:
         channel = Served(incarnation=self._engine.incarnation, lease=self._lease)
+        self._channels[session] = channel
+        self._serve(channel, session, ended=lambda: self._channels.pop(session))
+        return channel
+
+    def _open_desk(self, channel: Channel) -> Peer:
+        return self._serve(channel, "http", ended=lambda: None)
+
+    def _serve(self, channel: Channel, session: str, *, ended: Callable[[], object]) -> Peer:
         peer = Peer(
             self._engine,
             channel,
@@ -137,18 +158,17 @@ class WorkerApp:
             room=self._room,
             largest=self._largest,
         )
-        self._channels[session] = channel
         self._peers.add(peer)
         task = spawn(peer.serve(), name=f"asyncbridge-session-{session}")
         self._serving.add(task)
 
-        def ended(task: asyncio.Task[None]) -> None:
+        def over(task: asyncio.Task[None]) -> None:
             self._serving.discard(task)
             self._peers.discard(peer)
-            del self._channels[session]
+            ended()
 
-        task.add_done_callback(ended)
-        return channel
+        task.add_done_callback(over)
+        return peer
 
     async def _bulk(self, request: web.Request) -> web.StreamResponse:
         return await self._streams.serve(request, self._peer(request).buffers.store)

@@ -65,6 +65,7 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
         arena=arena,
         cache=cache_bytes(config.get("cache")),
         largest=largest_value(config.get("largest_value")),
+        callback_hosts=frozenset(config.get("callback_hosts", ())),
     )
     runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()

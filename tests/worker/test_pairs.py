@@ -159,7 +159,7 @@ async def test_a_worker_without_the_pair(tmp_path: Path) -> None:
     await web.UnixSite(runner, path).start()
     pair = HttpPair()
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as http:
-        with pytest.raises(ConnectError, match="with an HTTP pair answers"):
+        with pytest.raises(ConnectError, match="or one that has no HTTP pair"):
             await pair.open_link(http, BASE, TOKEN, "s", "w")
     await pair.close()
     await runner.cleanup()

@@ -84,4 +84,6 @@ def refusal(error: PostFailed, what: str) -> Exception:
         return AuthenticationError(
             f"the worker ({what}) refused this client: {error.refused or 'no reason given'}"
         )
-    return ConnectError(f"no asyncbridge worker answers ({what}), or one that has no HTTP pair: {error}")
+    return ConnectError(
+        f"no asyncbridge worker answers ({what}), or one that has no HTTP pair: {error}"
+    )

@@ -135,11 +135,11 @@ class Session(Submitting):
 
     def _written(self, messages: list[Message]) -> None:
         for message in messages:
-            if isinstance(message, m.Command):
-                # Its outcome may have come before the write returned.
-                if (item := self._pending.get(message.id)) is not None and item.bulk:
-                    self._transfers.upload(item.bulk)
-                    item.bulk = {}
+            # Its outcome may have come before the write returned.
+            item = self._pending.get(message.id) if isinstance(message, m.Command) else None
+            if item is not None and item.bulk:
+                self._transfers.upload(item.bulk)
+                item.bulk = {}
 
     # --- reading ---
 

@@ -34,6 +34,7 @@ DEFAULT_SESSION: Final = "default"
 SESSIONS: Final = 256
 """Sessions of the HTTP pair in one worker."""
 LONGEST_WAIT_S: Final = 60.0
+MOMENT_S: Final = 1.0
 LAST_WORDS_S: Final = 1.0
 """Seconds for callbacks when the worker ends."""
 _MODES: Final = get_args(StopMode)
@@ -115,7 +116,10 @@ class Commands:
             raise Problem(400, "BadRequest", f"mode={mode!r:.40} is none of {', '.join(_MODES)}")
         desk = await self._desk(request)
         ticket = desk.find(request.match_info["id"])
+        was_queued = ticket.state == "queued"
         desk.cancel(ticket, cast("StopMode", mode))
+        if was_queued:  # whether it was in time is known in a moment
+            await ticket.wait(MOMENT_S)
         return await answer(200 if ticket.is_finished else 202, desk, ticket)
 
     async def _describe(self, request: web.Request) -> web.Response:

@@ -243,19 +243,14 @@ class Desk:
 
     def _failed(self, message: m.Failed) -> None:
         ticket = self._running[message.id]
-        if message.because is not None:
-            ticket.because = self._key_of(message.because)
+        for key in ticket.order.after:
+            cause = self._tickets.get(key)
+            if cause is not None and cause.number == message.because:
+                ticket.because = cause.order.id
         self._end(ticket, "failed", fault=message.fault)
 
     def _cancelled(self, message: m.Cancelled) -> None:
         self._end(self._running[message.id], "cancelled", fault=CANCELLED)
-
-    def _key_of(self, number: int) -> str | None:
-        """Return the key of a command that has failed: no others are looked for, so seldom."""
-        for ticket in self._tickets.values():
-            if ticket.number == number:
-                return ticket.order.key
-        return None
 
     def _end(
         self,

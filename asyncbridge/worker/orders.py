@@ -16,7 +16,7 @@ from asyncbridge.serialization.envelopes import read_base64
 from asyncbridge.serialization.unique_keys import loads
 from asyncbridge.worker.problems import Problem
 
-__all__ = ["Order", "check_name", "read_orders"]
+__all__ = ["CommandId", "Order", "check_name", "read_orders"]
 
 MOST: Final = 10_000
 """Commands in one request."""

@@ -16,7 +16,7 @@ from asyncbridge.serialization.envelopes import write_base64
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncbridge.worker.orders import Order
+    from asyncbridge.worker.orders import CommandId, Order
 
 __all__ = ["DEFAULT_KEPT", "Kept", "Ticket", "document_of", "outcome_of"]
 
@@ -40,7 +40,7 @@ class Ticket:
         state: Where it stands.
         value: What it came to, in wire form.
         fault: What it failed by.
-        because: The key of the command whose failure failed it.
+        because: The id of the command whose failure failed it.
         notified: Whether its callback has acknowledged the outcome; None without a callback.
         callback_error: Why the callback was given up.
     """
@@ -52,7 +52,7 @@ class Ticket:
     state: State = "queued"
     value: Payload | None = None
     fault: Fault | None = None
-    because: str | None = None
+    because: CommandId | None = None
     notified: bool | None = None
     callback_error: str = ""
     _waiters: list[asyncio.Future[None]] = field(default_factory=list)

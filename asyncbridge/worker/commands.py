@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
@@ -91,12 +90,13 @@ class Commands:
             check_callback(url, home, self._callback_hosts)
         desk = await self._desk(request)
         taken = desk.order(orders)
-        status = 202 if any(is_new for _, is_new in taken) else 200
-        tickets = [ticket for ticket, _ in taken]
+        status = 202 if any(each.is_new for each in taken) else 200
+        tickets = [each.ticket for each in taken]
+        positions = [each.position for each in taken]
         if is_list:
-            return await answer(status, desk, tickets)
+            return await answer(status, tickets, positions)
         where = {"Location": f"/v1/commands/{tickets[0].order.key}"}
-        return await answer(status, desk, tickets[0], headers=where)
+        return await answer(status, tickets[0], positions, headers=where)
 
     async def _get(self, request: web.Request) -> web.Response:
         wait = seconds_of(request.query.get("wait", "0"))
@@ -108,7 +108,7 @@ class Commands:
                 410, "ResultExpired",
                 f"command {ticket.order.key!r} has finished, and its outcome had to make room",
             )  # fmt: skip
-        return await answer(200, desk, ticket)
+        return await answer(200, ticket, [desk.position(ticket)])
 
     async def _delete(self, request: web.Request) -> web.Response:
         mode = request.query.get("mode", "auto")
@@ -120,7 +120,8 @@ class Commands:
         desk.cancel(ticket, cast("StopMode", mode))
         if was_queued:  # whether it was in time is known in a moment
             await ticket.wait(MOMENT_S)
-        return await answer(200 if ticket.is_finished else 202, desk, ticket)
+        status = 200 if ticket.is_finished else 202
+        return await answer(status, ticket, [desk.position(ticket)])
 
     async def _describe(self, request: web.Request) -> web.Response:
         body = files("asyncbridge.worker").joinpath("openapi.json").read_bytes()
@@ -160,17 +161,20 @@ class Commands:
 
 
 async def answer(
-    status: int, desk: Desk, what: Ticket | list[Ticket], *, headers: dict[str, str] | None = None
+    status: int,
+    what: Ticket | list[Ticket],
+    positions: list[int | None],
+    *,
+    headers: dict[str, str] | None = None,
 ) -> web.Response:
     """Return what is known of a command, or of several, as a response."""
     tickets = what if isinstance(what, list) else [what]
-    positions = [desk.position(ticket) for ticket in tickets]
 
     def make() -> Any:
         documents = list(map(document_of, tickets, positions))
         return documents if isinstance(what, list) else documents[0]
 
-    body = await write_document(partial(make), sum(ticket.size for ticket in tickets))
+    body = await write_document(make, sum(ticket.size for ticket in tickets))
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncbridge.errors import QueueFull
 from asyncbridge.protocol import messages as m
@@ -29,7 +29,21 @@ if TYPE_CHECKING:
     from asyncbridge.worker.peer import Peer
     from asyncbridge.worker.tickets import State
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "Taken"]
+
+
+class Taken(NamedTuple):
+    """What became of an order.
+
+    Attributes:
+        ticket: The command's.
+        is_new: Whether it was not known before.
+        position: How many of the session's commands come before it; None once it runs.
+    """
+
+    ticket: Ticket
+    is_new: bool
+    position: int | None
 
 
 class DeskChannel(Channel):
@@ -112,19 +126,23 @@ class Desk:
 
     # --- what clients ask ---
 
-    def order(self, orders: Sequence[Order]) -> list[tuple[Ticket, bool]]:
-        """Queue commands, all or none; return each one's ticket, and whether it is a new one.
+    def order(self, orders: Sequence[Order]) -> list[Taken]:
+        """Queue commands, all or none.
 
         Raises:
             Problem: One of them cannot be taken.
         """
-        taken: list[tuple[Ticket, bool]] = []
+        taken: list[Taken] = []
         try:
             for each in orders:
                 known = self._known(each)
-                taken.append((self._take(each), True) if known is None else (known, False))
+                if known is not None:
+                    taken.append(Taken(known, False, self.position(known)))
+                else:
+                    ahead = len(self._running)
+                    taken.append(Taken(self._take(each), True, ahead))
         except Problem:
-            for ticket, is_new in taken:
+            for ticket, is_new, _ in taken:
                 if is_new:
                     self._take_back(ticket)
             raise

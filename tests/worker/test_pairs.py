@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -43,8 +43,8 @@ LIMIT_S = 20.0
 class AtOnce(StepExecutor):
     """Runs what it is given in the next turn of the loop."""
 
-    def submit(self, job: object) -> None:
-        super().submit(job)  # type: ignore[arg-type]  # it passes what it got
+    def submit(self, job: Callable[[], None]) -> None:
+        super().submit(job)
         asyncio.get_running_loop().call_soon(self.step)
 
 

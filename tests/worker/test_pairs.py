@@ -180,27 +180,3 @@ async def test_what_is_no_envelope(tmp_path: Path) -> None:
         assert (status, problem["code"]) == (400, "DecodeError")
         status, problem = await worker.post("w", b'{"number": 3, "messages": []}')
         assert (status, problem["code"]) == (410, "Gone")
-
-
-async def test_strangers_at_the_client(tmp_path: Path) -> None:
-    """The client's own server takes what has its secret, comes from no page, and means a wire."""
-    async with serving(tmp_path) as worker:
-        channel = await worker.dial()
-        await until(channel, Welcome)
-        listener = worker.pair._listener
-        assert listener is not None
-        (name,) = listener._wires
-        url, good = listener.address_of(name), {"Authorization": f"Bearer {listener.token}"}
-        body = b'{"number": 99, "messages": []}'
-        async with aiohttp.ClientSession() as http:
-            for headers, where, status in (
-                ({}, url, 403),
-                ({"Authorization": "Bearer guessed"}, url, 403),
-                ({**good, "Origin": "http://page"}, url, 403),
-                ({**good, "Host": "rebound.example"}, url, 403),
-                (good, listener.address_of("other"), 410),
-                (good, url, 400),
-            ):
-                async with http.post(where, data=body, headers=headers) as answer:
-                    assert answer.status == status
-        await channel.close()

@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+import orjson
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.serialization.envelopes import write_envelopes
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Message
     from asyncbridge.serialization.envelopes import Envelope
 
-__all__ = ["ONCE", "PostFailed", "PostWire", "Poster", "body_of"]
+__all__ = ["ONCE", "PostFailed", "PostWire", "Poster", "body_of", "detail_of"]
 
 BEAT_S: Final = 2.0
 """Seconds after which a side that had nothing to say posts an empty envelope."""
@@ -37,6 +38,8 @@ END_S: Final = 1.0
 CONNECT_S: Final = 10.0
 INBOX: Final = 16
 """Envelopes that wait to be read; whoever posts one more waits for its answer."""
+DETAIL_BYTES: Final = 4096
+"""Of a refusal that are read."""
 LONG_BYTES: Final = 256 * 1024
 ONCE: Final = Patience(whole=0)
 """Nothing is posted again."""
@@ -118,15 +121,26 @@ class Poster:
                 if answer.status < 300:
                     return
                 refused = answer.headers.get("Asyncbridge-Refused", "")
-                told = f"status {answer.status}, {refused or answer.reason}"
+                told = refused or detail_of(await answer.content.read(DETAIL_BYTES))
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # aiohttp raises RuntimeError when the session is closed.
             raise PostFailed(f"{self._url} cannot be reached: {error}") from error
         raise PostFailed(
-            f"{self._url} refuses what is posted there: {told}",
+            f"{self._url} refuses what is posted there: status {answer.status}, "
+            f"{told or answer.reason}",
             status=answer.status,
             refused=refused,
         )
+
+
+def detail_of(document: bytes) -> str:
+    """Return what a problem document says to people; nothing if it is none."""
+    try:
+        tree = orjson.loads(document)
+    except orjson.JSONDecodeError:
+        return ""
+    detail = tree.get("detail") if isinstance(tree, dict) else None
+    return detail if isinstance(detail, str) else ""
 
 
 def body_of(data: bytes) -> bytes | io.BytesIO:
@@ -161,6 +175,11 @@ class PostWire(Wire):
         self._ended: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()
         self._told = False
         self._beating: asyncio.Task[None] | None = None
+
+    @property
+    def why(self) -> str:
+        """How it ended; empty while it goes on."""
+        return str(self._ended.result()) if self._ended.done() else ""
 
     async def send(self, messages: Sequence[Message], place: Place) -> None:
         """Post messages; waits until the other side has taken them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from asyncbridge.worker.outbox import Outbox
 
 __all__ = ["Pairs"]
+
+REMEMBERED: Final = 256
+"""Wires that have ended, whose clients may yet ask why."""
 
 
 class Pairs:
@@ -43,6 +46,7 @@ class Pairs:
         self._carry = carry
         self._callback_hosts = callback_hosts
         self._wires: dict[str, PostWire] = {}
+        self._gone: dict[str, str] = {}
         self._carrying: set[asyncio.Task[None]] = set()
 
     async def take(self, request: web.Request) -> web.Response:
@@ -63,7 +67,8 @@ class Pairs:
 
     def _open(self, name: str, envelope: Envelope, request: web.Request) -> PostWire:
         if not envelope.callback:
-            raise Problem(410, "Gone", "this connection has ended: begin another one")
+            why = self._gone.get(name, "nobody here knows of it")
+            raise Problem(410, "Gone", f"this connection has ended ({why}): begin another one")
         check_callback(envelope.callback, home_of(request), self._callback_hosts)
         headers = {"Authorization": f"Bearer {envelope.callback_token}"}
         wire = PostWire(Poster(self._outbox.http, envelope.callback, headers))
@@ -78,3 +83,6 @@ class Pairs:
             await self._carry(wire)
         finally:
             del self._wires[name]
+            self._gone[name] = wire.why
+            if len(self._gone) > REMEMBERED:
+                del self._gone[next(iter(self._gone))]

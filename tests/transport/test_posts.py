@@ -17,7 +17,7 @@ from asyncbridge.serialization.envelopes import Envelope, read_envelope
 from asyncbridge.serialization.frames import ORIGIN, Place
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
-from asyncbridge.transport.posts import INBOX, ONCE, Poster, PostFailed, PostWire
+from asyncbridge.transport.posts import INBOX, ONCE, Poster, PostFailed, PostWire, detail_of
 from asyncbridge.transport.retries import Patience
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
@@ -142,6 +142,15 @@ async def test_a_refusal_is_final(tmp_path: Path) -> None:
             await wire.send([text(1)], ORIGIN)
         await wire.close()
         assert len(far.envelopes) == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "detail"),
+    [(b'{"detail": "so"}', "so"), (b'{"detail": 1}', ""), (b"[1]", ""), (b"<html>", ""), (b"", "")],
+)
+async def test_the_detail_of_a_problem(document: bytes, detail: str) -> None:
+    """It is taken from where it stands, and whatever else is there is none."""
+    assert detail_of(document) == detail
 
 
 async def test_redirects_are_not_followed(tmp_path: Path) -> None:

@@ -173,6 +173,19 @@ async def test_a_callback_that_leads_elsewhere(tmp_path: Path) -> None:
         assert (status, problem["code"]) == (403, "CallbackForbidden")
 
 
+async def test_a_callback_that_nobody_answers(tmp_path: Path) -> None:
+    """The client's next envelope gets to know why there is no answer to the first."""
+    async with serving(tmp_path) as worker:
+        body = b'{"number": 0, "messages": [[8, "s"]], "callback": "http://127.0.0.1:1/x"}'
+        assert await worker.post("w", body) == (204, {})
+        status = 204
+        async with asyncio.timeout(LIMIT_S):
+            while status == 204:
+                status, problem = await worker.post("w", b'{"number": 1, "messages": []}')
+        assert (status, problem["code"]) == (410, "Gone")
+        assert "http://127.0.0.1:1/x cannot be reached" in str(problem["detail"])
+
+
 async def test_what_is_no_envelope(tmp_path: Path) -> None:
     """It is a bad request; one of an unknown wire is gone."""
     async with serving(tmp_path) as worker:

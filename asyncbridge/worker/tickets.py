@@ -24,6 +24,7 @@ State = Literal["queued", "running", "completed", "failed", "cancelled", "expire
 
 DEFAULT_KEPT: Final = Bound(count=100_000, size=256 * 1024 * 1024)
 """Outcomes that a worker keeps for clients of the HTTP pair."""
+_FRAME: Final = ("file", "line", "function", "source")
 EXPIRED_KEPT: Final = 100_000
 """Commands that are known to have run, after their outcomes had to go."""
 
@@ -173,10 +174,7 @@ def _fault_document(fault: Fault) -> dict[str, Any]:
     written: dict[str, Any] | None = None
     for link in reversed(chain):
         document = {each.name: getattr(link, each.name) for each in fields(Fault)}
-        document["frames"] = [
-            {"file": file, "line": line, "function": function, "source": source}
-            for file, line, function, source in link.frames
-        ]
+        document["frames"] = [dict(zip(_FRAME, frame, strict=False)) for frame in link.frames]
         document["cause"] = written
         written = document
     assert written is not None

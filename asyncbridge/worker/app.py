@@ -27,8 +27,6 @@ from asyncbridge.worker.problems import as_problems
 from asyncbridge.worker.security import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Channel, Wire
     from asyncbridge.worker.engine import Engine
@@ -142,14 +140,6 @@ class WorkerApp:
 
     def _begin(self, session: str) -> Served:
         channel = Served(incarnation=self._engine.incarnation, lease=self._lease)
-        self._channels[session] = channel
-        self._serve(channel, session, ended=lambda: self._channels.pop(session))
-        return channel
-
-    def _open_desk(self, channel: Channel) -> Peer:
-        return self._serve(channel, "http", ended=lambda: None)
-
-    def _serve(self, channel: Channel, session: str, *, ended: Callable[[], object]) -> Peer:
         peer = Peer(
             self._engine,
             channel,
@@ -158,16 +148,27 @@ class WorkerApp:
             room=self._room,
             largest=self._largest,
         )
+        self._channels[session] = channel
         self._peers.add(peer)
         task = spawn(peer.serve(), name=f"asyncbridge-session-{session}")
         self._serving.add(task)
 
-        def over(task: asyncio.Task[None]) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
             self._serving.discard(task)
             self._peers.discard(peer)
-            ended()
+            del self._channels[session]
 
-        task.add_done_callback(over)
+        task.add_done_callback(ended)
+        return channel
+
+    def _open_desk(self, channel: Channel) -> Peer:
+        """Serve a session whose client is in this process: it shares memory with it as it is."""
+        peer = Peer(self._engine, channel, self._sessions, largest=self._largest)
+        self._peers.add(peer)
+        task = spawn(peer.serve(), name="asyncbridge-desk")
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        task.add_done_callback(lambda _: self._peers.discard(peer))
         return peer
 
     async def _bulk(self, request: web.Request) -> web.StreamResponse:

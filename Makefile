@@ -2,6 +2,7 @@
 #
 #   make demo     install with TensorFlow for the CPU, and train on the iris data
 #   make test     lint, types, import contract, and every test but the nightly ones
+#   make http     the tests of promises and commands again, over the HTTP pair; part of `make test`
 #   make lint     the same without the tests
 #   make bench    the benchmarks
 #   make mirrors  write models/ anew from the Keras that is installed
@@ -13,7 +14,7 @@
 
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench mirrors backends nightly clean
+.PHONY: demo test http lint bench mirrors backends nightly clean
 MAKEFLAGS += --no-print-directory
 
 # What imports is cached, as it is for a user; nothing but the checkout is imported.
@@ -58,6 +59,10 @@ demo: $(VENV)/.stamp-demo
 
 test: lint
 	$(BIN)/pytest
+	@$(MAKE) http
+
+http: $(VENV)/.stamp-test
+	ASYNCBRIDGE_TRANSPORT=http $(BIN)/pytest -m 'not nightly and not tensorflow' $(PROMISE_TESTS)
 
 # No cache for the imports: it is stale once a module appears that was imported before.
 lint: $(VENV)/.stamp-test
@@ -94,6 +99,11 @@ clean:
 	rm -rf build dist out htmlcov .coverage .coverage.* *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+
+# Where promises meet a worker, beside what they are by themselves.
+PROMISE_TESTS := tests/promise tests/conformance $(addprefix tests/integration/test_,\
+	cancelling.py closing.py commands.py large_values.py losses.py output.py progress.py reconnecting.py \
+	refusals.py streaming.py sync.py values.py waiters.py)
 
 # --- environments ------------------------------------------------------------------------
 # A stamp for each set of extras, remade when pyproject.toml changes. An environment that was

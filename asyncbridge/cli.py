@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from asyncbridge.worker.__main__ import DEFAULT_PORT, NAME_HELP, RESULTS_HELP, run
+from asyncbridge.worker.__main__ import (
+    CALLBACK_HELP,
+    DEFAULT_PORT,
+    NAME_HELP,
+    RESULTS_HELP,
+    run,
+)
 
 __all__ = ["app", "main"]
 
@@ -41,12 +47,14 @@ def worker(
     ] = None,
     backend: Annotated[str, typer.Option(help="tensorflow, jax, torch, or none.")] = "tensorflow",
     results_limit: Annotated[int | None, typer.Option(help=RESULTS_HELP)] = None,
+    callback_hosts: Annotated[list[str] | None, typer.Option(help=CALLBACK_HELP)] = None,
 ) -> None:
     """Run a worker that clients attach to, until Ctrl-C or SIGTERM."""
     try:
         status = run(
             folder=folder, host=host, port=port, names=name or [], tls_cert=tls_cert, tls_key=tls_key,
             token_file=token_file, backend=backend, results_limit=results_limit,
+            callback_hosts=callback_hosts or [],
         )  # fmt: skip
     except (OSError, ValueError) as error:
         typer.echo(f"asyncbridge worker: {error}", err=True)

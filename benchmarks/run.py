@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import (
     bulk,
     codec,
+    http_pair,
     import_cost,
     killing,
     large_values,
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "bulk": bulk.measure,
     "memory": memory.measure,
     "remote": remote.measure,
+    "http-pair": http_pair.measure,
     "streaming": streaming.measure,
     "web-app": web_app.measure,
 }

@@ -38,6 +38,7 @@ def connect(
     session: str | None = None,
     halt_on_error: bool = False,
     halt_timeout: float | None = None,
+    transport: str | None = None,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -93,12 +94,14 @@ def connect(
             ``bridge.decide`` says what becomes of it. ``bridge.on_error`` sets a handler for that.
         halt_timeout: How long a halt lasts at most; then the error stands. 300 by default.
             (``ASYNCBRIDGE_HALT_TIMEOUT``)
+        transport: ``"websocket"``, the default, or ``"http"``: then both sides post JSON to each
+            other, and this process listens on a loopback port. (``ASYNCBRIDGE_TRANSPORT``)
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
         TypeError: A size that is no number of bytes, or a choice that is no bool.
-        ValueError: A time limit that is no positive number, a size that is none, or a session's
-            name that is none, or is given without ``url``.
+        ValueError: A time limit that is no positive number, a size that is none, another
+            transport, or a session's name that is none, or is given without ``url``.
 
     Entering raises ``WorkerStartError`` when a worker does not start, and ``ConnectError`` when
     there is none to attach to.
@@ -125,5 +128,6 @@ def connect(
             session=session,
             halt_on_error=halt_on_error,
             halt_timeout=halt_timeout,
+            transport=transport,
         )
     )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncbridge.client.launcher import WorkerProcess
+    from asyncbridge.client.pair import HttpPair
     from asyncbridge.transport.contract import Wire
 
 __all__ = ["AttachedWorker", "LocalWorker", "Worker"]
@@ -87,7 +88,9 @@ class AttachedWorker(Worker):
 
     kind = "attached"
 
-    def __init__(self, url: str, token: str | None, *, name: str = "") -> None:
+    def __init__(
+        self, url: str, token: str | None, pair: HttpPair | None = None, *, name: str = ""
+    ) -> None:
         super().__init__()
         self._name = name
         parts = urlsplit(url)
@@ -114,15 +117,19 @@ class AttachedWorker(Worker):
             )
         if not token.isprintable() or not token.isascii():
             raise AuthenticationError("a token is printable ASCII text; this one is not")
+        if pair is not None:
+            check_here(url, parts.hostname)
         self._url = url
         self._token = token
+        self._pair = pair
         self._http: aiohttp.ClientSession | None = None
 
     async def dial(self, session: str) -> Link:
         """Connect to the address."""
         self._http = http_session(self._socket)
+        opener = open_link if self._pair is None else self._pair.open_link
         try:
-            return await open_link(
+            return await opener(
                 self._http,
                 self._base,
                 self._token,
@@ -148,8 +155,7 @@ class AttachedWorker(Worker):
 
     async def close(self) -> None:
         """Close the connections; the worker goes on."""
-        if self._http is not None:
-            await self._http.close()
+        await hang_up(self._http, self._pair)
 
     def kill(self) -> None:
         """Do nothing: the worker is not ours."""
@@ -160,18 +166,20 @@ class LocalWorker(Worker):
 
     kind = "local"
 
-    def __init__(self, process: WorkerProcess) -> None:
+    def __init__(self, process: WorkerProcess, pair: HttpPair | None = None) -> None:
         super().__init__()
         self._process = process
+        self._pair = pair
         self._http: aiohttp.ClientSession | None = None
 
     async def dial(self, session: str) -> Link:
         """Connect as soon as the worker listens."""
         process = self._process
         self._http = http_session(process.socket_path)
+        opener = open_link if self._pair is None else self._pair.open_link
         while True:
             try:
-                return await open_link(
+                return await opener(
                     self._http,
                     UNIX_BASE,
                     process.token,
@@ -207,8 +215,7 @@ class LocalWorker(Worker):
 
     async def close(self) -> None:
         """Close the connections and stop the process."""
-        if self._http is not None:
-            await self._http.close()
+        await hang_up(self._http, self._pair)
         await self._process.stop(STOP_SECONDS)
         await self._process.close()
 
@@ -217,20 +224,35 @@ class LocalWorker(Worker):
         self._process.kill()
 
 
+def check_here(url: str, host: str | None) -> None:
+    """Refuse the HTTP pair with another machine: its worker would answer in clear text.
+
+    Raises:
+        ConnectError: The address is another machine's.
+    """
+    if host is not None and not is_loopback(host):
+        raise ConnectError(
+            f"transport='http' would have the worker at {url} post its notifications over the "
+            "network in clear text: use the default transport, or a tunnel to a loopback port"
+        )
+
+
 def check_clear_text(scheme: str, host: str, url: str) -> None:
     """Refuse to send a token where others could read it off the wire.
 
     Raises:
         ConnectError: It is plain HTTP to another machine.
     """
-    if scheme == "https" or host == "localhost":
-        return
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if not local:
+    if scheme != "https" and not is_loopback(host):
         raise ConnectError(f"{url} would show the token to the network: use https://")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a URL's host is this machine, whatever else it may be called."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def untrusted(url: str, error: Exception) -> str:
@@ -245,6 +267,14 @@ def untrusted(url: str, error: Exception) -> str:
         f"{text}. If no authority of this system's has signed it, let SSL_CERT_FILE in the "
         f"environment that the app is started with name it{now}: SSL_CERT_FILE=cert.pem"
     )
+
+
+async def hang_up(http: aiohttp.ClientSession | None, pair: HttpPair | None) -> None:
+    """Close a worker's connections, in both directions."""
+    if http is not None:
+        await http.close()
+    if pair is not None:
+        await pair.close()
 
 
 def http_session(socket: Path | None) -> aiohttp.ClientSession:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.client.connectors import Worker
     from asyncbridge.client.options import Options
+    from asyncbridge.client.pair import HttpPair
     from asyncbridge.client.session import Session
 
 __all__ = ["greet", "start_worker"]
@@ -33,7 +34,7 @@ async def start_worker(options: Options) -> Worker:
     if options.url is not None:
         connectors = await import_off_loop("asyncbridge.client.connectors")
         attached: Worker = connectors.AttachedWorker(
-            options.url, options.token, name=options.session
+            options.url, options.token, await pair_of(options), name=options.session
         )
         return attached
     # Launched first: the worker starts while this process imports what it needs to reach it.
@@ -51,12 +52,22 @@ async def start_worker(options: Options) -> Worker:
     )
     try:
         connectors = await import_off_loop("asyncbridge.client.connectors")
+        pair = await pair_of(options)
     except BaseException:
         process.kill()
         await process.close()
         raise
-    local: Worker = connectors.LocalWorker(process)
+    local: Worker = connectors.LocalWorker(process, pair)
     return local
+
+
+async def pair_of(options: Options) -> HttpPair | None:
+    """Return a bridge's end of the HTTP pair, None for the other transport."""
+    if options.transport != "http":
+        return None
+    pair = await import_off_loop("asyncbridge.client.pair")
+    made: HttpPair = pair.HttpPair()
+    return made
 
 
 async def greet(

@@ -8,7 +8,7 @@ import stat
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from asyncbridge.client.checks import check_flag
 from asyncbridge.client.restarts import Restart, restart_of
@@ -26,7 +26,9 @@ from asyncbridge.transport.sizes import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AUTO", "Auto", "Options", "check_socket", "read_token", "resolve"]
+__all__ = ["AUTO", "Auto", "Options", "Transport", "check_socket", "read_token", "resolve"]
+
+Transport = Literal["websocket", "http"]
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 """The file beside a worker's socket that holds its token."""
@@ -71,6 +73,7 @@ class Options:
         session: The name of the session in a worker that is attached to; empty for none.
         halt_on_error: Whether commands halt at one that fails, without a handler, too.
         halt_timeout: How long a halt lasts at most.
+        transport: What carries the messages.
     """
 
     url: str | None = None
@@ -102,6 +105,7 @@ class Options:
     session: str = ""
     halt_on_error: bool = False
     halt_timeout: float = HALT_SECONDS
+    transport: Transport = "websocket"
 
 
 def resolve(
@@ -126,12 +130,14 @@ def resolve(
     session: str | None = None,
     halt_on_error: bool = False,
     halt_timeout: float | None = None,
+    transport: str | None = None,
 ) -> Options:
     """Fill in what was not given.
 
     Raises:
         TypeError: A size that is no number, or a choice that is neither True nor False.
-        ValueError: A variable that is no number where one is needed, or a negative size.
+        ValueError: A variable that is no number where one is needed, a negative size, or a
+            transport that there is not.
     """
     check_bytes("shared_memory", shared_memory, least=0)
     check_bytes("cache", cache, least=0)
@@ -170,7 +176,22 @@ def resolve(
         session=session_of(session, url),
         halt_on_error=halt_on_error,
         halt_timeout=seconds(halt_timeout, "ASYNCBRIDGE_HALT_TIMEOUT", HALT_SECONDS),
+        transport=transport_of(transport),
     )
+
+
+def transport_of(given: str | None) -> Transport:
+    """Return which transport it is: the argument, else the variable, else the WebSocket.
+
+    Raises:
+        ValueError: There is no such transport.
+    """
+    name = given or os.environ.get("ASYNCBRIDGE_TRANSPORT") or "websocket"
+    known: dict[str, Transport] = {"websocket": "websocket", "http": "http"}
+    if name not in known:
+        what = f"transport={name!r}" if given else f"ASYNCBRIDGE_TRANSPORT={name!r}"
+        raise ValueError(f"{what} is no transport: 'websocket' (the default) or 'http'")
+    return known[name]
 
 
 def session_of(given: str | None, url: str | None) -> str:

@@ -176,18 +176,22 @@ class Session(TakingOver):
 
     def _outgoing(self) -> list[Message]:
         self._transfers.give_back()  # first: the worker can use it for what is asked for next
-        return self.protocol.outgoing()
+        messages = self.protocol.outgoing()
+        for message in messages:
+            if isinstance(message, m.Command):
+                # It is in the window now, however long its write takes.
+                self._released(size_of(message))
+        if not self.protocol.backlogged:
+            self._drained.set()
+        return messages
 
     def _written(self, messages: list[Message]) -> None:
         for message in messages:
-            if isinstance(message, m.Command):
-                # Its outcome may have come before the write returned.
-                self._released(size_of(message))
-                if (item := self._pending.get(message.id)) is not None and item.bulk:
-                    self._transfers.upload(item.bulk)
-                    item.bulk = {}
-        if not self.protocol.backlogged:
-            self._drained.set()
+            # Its outcome may have come before the write returned.
+            item = self._pending.get(message.id) if isinstance(message, m.Command) else None
+            if item is not None and item.bulk:
+                self._transfers.upload(item.bulk)
+                item.bulk = {}
 
     # --- reading ---
 

@@ -24,6 +24,9 @@ __all__ = ["main", "run"]
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 DEFAULT_PORT = 8750
 POLL_SECONDS = 0.02
+CALLBACK_HELP = (
+    "a host that callbacks of the HTTP pair may lead to, beside the client's own; may be repeated"
+)
 NAME_HELP = "a host name that clients use for this worker, beside its address; may be repeated"
 RESULTS_HELP = "bytes of results that may wait in files for clients that are away; 4 GiB by default"
 
@@ -42,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--token-file", type=Path, help="of mode 0600; made if it is not there")
     parser.add_argument("--backend", default="tensorflow", help="tensorflow, jax, torch or none")
     parser.add_argument("--results-limit", type=int, help=RESULTS_HELP)
+    parser.add_argument(
+        "--callback-hosts", action="append", default=[], metavar="HOST", help=CALLBACK_HELP
+    )
     given = parser.parse_args(arguments)
     try:
         return run(**vars(given))
@@ -61,6 +67,7 @@ def run(
     token_file: Path | None = None,
     backend: str = "tensorflow",
     results_limit: int | None = None,
+    callback_hosts: Sequence[str] = (),
 ) -> int:
     """Run a worker until SIGINT or SIGTERM; return its exit status.
 
@@ -90,6 +97,7 @@ def run(
         "tls_cert": None if tls_cert is None else str(tls_cert),
         "tls_key": None if tls_key is None else str(tls_key),
         "results_limit": results_limit,
+        "callback_hosts": list(callback_hosts),
     }
     greeting = f"asyncbridge worker: {url(folder, host, port, tls_cert)}, token in {token_path}"
     where = (host, port) if host is not None else str(folder.resolve() / "worker.sock")

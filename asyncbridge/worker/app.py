@@ -1,4 +1,4 @@
-"""The worker's aiohttp application: the session's WebSocket and the bulk lane."""
+"""The worker's aiohttp application: the session's WebSocket, the HTTP pair and the bulk lane."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from asyncbridge.serialization.frames import ORIGIN
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.resumable import Served
+from asyncbridge.transport.retries import Patience
 from asyncbridge.transport.websocket import WebSocketWire
 from asyncbridge.worker.bulk import StreamServer
+from asyncbridge.worker.commands import Commands
 from asyncbridge.worker.keeping import Room
+from asyncbridge.worker.outbox import Outbox
+from asyncbridge.worker.pairs import Pairs
 from asyncbridge.worker.peer import Peer
+from asyncbridge.worker.problems import as_problems
 from asyncbridge.worker.security import guard
 from asyncbridge.worker.shelf import Shelf
 from asyncbridge.worker.succession import Names
 
 if TYPE_CHECKING:
     from asyncbridge.transport.arena import Arena
-    from asyncbridge.transport.contract import Wire
+    from asyncbridge.transport.contract import Channel, Wire
     from asyncbridge.worker.engine import Engine
 
 __all__ = ["WorkerApp"]
@@ -47,6 +52,7 @@ class WorkerApp:
         largest: Bytes of the largest value that a client may send, 0 for any.
         lease: Seconds for which a session stays whose connection has ended.
         shelf: Where outcomes wait whose client is away.
+        callback_hosts: Where notifications may be posted to, besides the clients' own addresses.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class WorkerApp:
         largest: int = 0,
         lease: float = LEASE_S,
         shelf: Shelf | None = None,
+        callback_hosts: frozenset[str] = frozenset(),
     ) -> None:
         self._engine = engine
         self._arena = arena
@@ -73,10 +80,23 @@ class WorkerApp:
         self._names = Names()
         self._shelf = shelf or Shelf()
         self._serving: set[asyncio.Task[None]] = set()
-        self.app = web.Application(middlewares=[guard(token, hosts)])
+        self._outbox = Outbox()
+        pairs = Pairs(self._outbox, self._carry, callback_hosts)
+        self._commands = Commands(
+            self._outbox,
+            self._open_desk,
+            callback_hosts=callback_hosts,
+            patience=Patience(first=0.1, longest=5.0, whole=lease),
+            largest=largest,
+        )
+        self.app = web.Application(
+            middlewares=[as_problems, guard(token, hosts)], client_max_size=FRAME_BYTES
+        )
         self.app.add_routes([
             web.get("/v1/session", self._session),
+            web.post("/v1/messages/{wire}", pairs.take),
             web.get("/v1/bulk/{session}", self._bulk, allow_head=False),
+            *self._commands.routes(),
         ])  # fmt: skip
 
     async def close(self) -> None:
@@ -84,21 +104,26 @@ class WorkerApp:
         for peer in list(self._sessions.values()):
             await peer.goodbye("it was told to stop")
             peer.buffers.store.cut()
-        for peer in self._peers:
+        for peer in list(self._peers):
             await peer.hang_up()
         await asyncio.gather(*self._serving)
         self._shelf.close()
+        await self._commands.close()
+        await self._outbox.close()
 
     async def _session(self, request: web.Request) -> web.WebSocketResponse:
         response = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES)
         await response.prepare(request)
-        wire = WebSocketWire(response)
+        await self._carry(WebSocketWire(response))
+        return response
+
+    async def _carry(self, wire: Wire) -> None:
+        """Serve a session over a connection, to the connection's end."""
         join = await first_word(wire)
         channel = None if join is None else await self._channel_for(join, wire)
         if join is not None and channel is not None:
             await channel.take(wire, join.received)
         await wire.close()
-        return response
 
     async def _channel_for(self, join: Join, wire: Wire) -> Served | None:
         """Return the channel that goes on, or begins, with a connection; None if none may."""
@@ -151,6 +176,16 @@ class WorkerApp:
 
         task.add_done_callback(ended)
         return channel
+
+    def _open_desk(self, channel: Channel) -> Peer:
+        """Serve a session whose client is in this process: it shares memory with it as it is."""
+        peer = Peer(self._engine, channel, self._sessions, largest=self._largest)
+        self._peers.add(peer)
+        task = spawn(peer.serve(), name="asyncbridge-desk")
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        task.add_done_callback(lambda _: self._peers.discard(peer))
+        return peer
 
     async def _bulk(self, request: web.Request) -> web.StreamResponse:
         return await self._streams.serve(request, self._peer(request).buffers.store)

@@ -74,6 +74,7 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
         cache=cache_bytes(config.get("cache")),
         largest=largest_value(config.get("largest_value")),
         shelf=Shelf(limit=config.get("results_limit") or DEFAULT_RESULTS),
+        callback_hosts=frozenset(config.get("callback_hosts", ())),
     )
     runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()

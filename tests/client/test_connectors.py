@@ -20,6 +20,7 @@ from asyncbridge.client.connectors import (
     untrusted,
 )
 from asyncbridge.client.launcher import Ending
+from asyncbridge.client.pair import HttpPair
 from asyncbridge.errors import AuthenticationError, ConnectError, SocketPermissionError
 
 if TYPE_CHECKING:
@@ -129,6 +130,15 @@ async def test_a_network_address_needs_a_token() -> None:
     for token in (None, ""):
         with pytest.raises(AuthenticationError, match="token="):
             AttachedWorker("https://localhost:1", token)
+
+
+async def test_the_http_pair_is_for_this_machine() -> None:
+    """Elsewhere the worker's own posts would be there for all to read."""
+    for url in ("https://10.0.0.7:1", "https://example.org"):
+        with pytest.raises(ConnectError, match="in clear text"):
+            AttachedWorker(url, "t", HttpPair())
+    for url in ("http://127.0.0.1:1", "https://localhost:1", "http://[::1]:1"):
+        AttachedWorker(url, "t", HttpPair())
 
 
 async def test_an_address_where_nobody_listens_is_named() -> None:

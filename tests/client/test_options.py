@@ -36,7 +36,7 @@ SIZES = ("SHARED_MEMORY", "CACHE", "LARGEST_VALUE", "IN_FLIGHT")
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with none of the variables set."""
-    for name in (*VARIABLES, *SIZES):
+    for name in (*VARIABLES, *SIZES, "TRANSPORT"):
         monkeypatch.delenv(f"ASYNCBRIDGE_{name}", raising=False)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
 
@@ -214,6 +214,19 @@ def test_a_size_is_given_or_a_variables(name: str, monkeypatch: pytest.MonkeyPat
         resolved(None, **{**given, name.lower(): -1})
     monkeypatch.setenv(f"ASYNCBRIDGE_{name}", "some")
     with pytest.raises(ValueError, match=f"ASYNCBRIDGE_{name}='some'"):
+        resolved()
+
+
+def test_the_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The argument comes before the variable, and another one is refused by its name."""
+    assert resolved().transport == "websocket"
+    monkeypatch.setenv("ASYNCBRIDGE_TRANSPORT", "http")
+    assert resolved().transport == "http"
+    assert resolved(transport="websocket").transport == "websocket"
+    with pytest.raises(ValueError, match="transport='pigeon' is no transport"):
+        resolved(transport="pigeon")
+    monkeypatch.setenv("ASYNCBRIDGE_TRANSPORT", "pigeon")
+    with pytest.raises(ValueError, match="ASYNCBRIDGE_TRANSPORT='pigeon' is no transport"):
         resolved()
 
 

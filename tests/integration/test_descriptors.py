@@ -49,7 +49,8 @@ async def items():
 
 async def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
-    async with asyncbridge.connect(backend=None, **OPTIONS) as bridge:
+    # Not the HTTP pair: a connection of its own that is idle serves a large array as well.
+    async with asyncbridge.connect(backend=None, transport="websocket", **OPTIONS) as bridge:
         assert await bridge.send("x", {"x": 1}) == 1
         with NoneLeft():
             there = bridge.send("seen = x", {"x": LARGE})

@@ -150,8 +150,10 @@ def test_on_tcp(tmp_path: Path, started: list[dict[str, Any]]) -> None:
     token = tmp_path / "elsewhere"
     arguments = ["--folder", str(tmp_path / "f"), "--host", "gpu.example", "--port", "99"]
     arguments += ["--tls-cert", "c.pem", "--tls-key", "k.pem", "--token-file", str(token)]
+    arguments += ["--callback-hosts", "a.example", "--callback-hosts", "b.example"]
     assert main(arguments) == 7
     worker = started[0]["worker_config"]
+    assert worker["callback_hosts"] == ["a.example", "b.example"]
     assert (worker["host"], worker["port"]) == ("gpu.example", 99)
     assert (worker["tls_cert"], worker["tls_key"]) == ("c.pem", "k.pem")
     assert worker["backend"] == "tensorflow"

@@ -1,0 +1,195 @@
+"""The paper's HTTP pair in the worker: commands are posted here, and asked for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
+
+from aiohttp import web
+
+from asyncbridge.protocol.messages import StopMode
+from asyncbridge.worker.callback_urls import check_callback, home_of
+from asyncbridge.worker.callbacks import Callbacks
+from asyncbridge.worker.desk import Desk
+from asyncbridge.worker.documents import write_document
+from asyncbridge.worker.orders import check_name, read_orders
+from asyncbridge.worker.problems import Problem
+from asyncbridge.worker.tickets import Kept, document_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncbridge.transport.contract import Channel
+    from asyncbridge.transport.retries import Patience
+    from asyncbridge.worker.outbox import Outbox
+    from asyncbridge.worker.peer import Peer
+    from asyncbridge.worker.tickets import Ticket
+
+__all__ = ["SESSION_HEADER", "Commands"]
+
+SESSION_HEADER: Final = "Asyncbridge-Session"
+DEFAULT_SESSION: Final = "default"
+SESSIONS: Final = 256
+"""Sessions of the HTTP pair in one worker."""
+LONGEST_WAIT_S: Final = 60.0
+MOMENT_S: Final = 1.0
+LAST_WORDS_S: Final = 1.0
+"""Seconds for callbacks when the worker ends."""
+_MODES: Final = get_args(StopMode)
+
+
+class Commands:
+    """Routes of ``/v1/commands``, and the sessions behind them.
+
+    Args:
+        outbox: Makes requests to callbacks.
+        open_peer: Makes the worker's end of a session, and serves it.
+        callback_hosts: Where callbacks may lead to besides the clients' own addresses.
+        patience: How often a callback is tried, and for how long.
+        largest: Bytes of the largest bindings, 0 for any.
+        kept: The outcomes of all sessions.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        open_peer: Callable[[Channel], Peer],
+        *,
+        callback_hosts: frozenset[str],
+        patience: Patience,
+        largest: int = 0,
+        kept: Kept | None = None,
+    ) -> None:
+        self._callbacks = Callbacks(outbox, patience)
+        self._open_peer = open_peer
+        self._callback_hosts = callback_hosts
+        self._largest = largest
+        self._kept = kept or Kept()
+        self._desks: OrderedDict[str, Desk] = OrderedDict()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what is served."""
+        return [
+            web.post("/v1/commands", self._post),
+            web.get("/v1/commands/{id}", self._get, allow_head=False),
+            web.delete("/v1/commands/{id}", self._delete),
+            web.get("/v1/openapi.json", self._describe, allow_head=False),
+        ]
+
+    async def close(self) -> None:
+        """Let the last outcomes be told."""
+        await self._callbacks.close(LAST_WORDS_S)
+
+    # --- the routes ---
+
+    async def _post(self, request: web.Request) -> web.Response:
+        orders, is_list = read_orders(await request.read())
+        home = home_of(request)
+        for url in {order.callback for order in orders if order.callback}:
+            check_callback(url, home, self._callback_hosts)
+        desk = await self._desk(request)
+        taken = desk.order(orders)
+        status = 202 if any(each.is_new for each in taken) else 200
+        tickets = [each.ticket for each in taken]
+        positions = [each.position for each in taken]
+        if is_list:
+            return await answer(status, tickets, positions)
+        where = {"Location": f"/v1/commands/{tickets[0].order.key}"}
+        return await answer(status, tickets[0], positions, headers=where)
+
+    async def _get(self, request: web.Request) -> web.Response:
+        wait = seconds_of(request.query.get("wait", "0"))
+        desk = await self._desk(request)
+        ticket = desk.find(request.match_info["id"])
+        await ticket.wait(wait)
+        if ticket.state == "expired":
+            raise Problem(
+                410, "ResultExpired",
+                f"command {ticket.order.key!r} has finished, and its outcome had to make room",
+            )  # fmt: skip
+        return await answer(200, ticket, [desk.position(ticket)])
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        mode = request.query.get("mode", "auto")
+        if mode not in _MODES:
+            raise Problem(400, "BadRequest", f"mode={mode!r:.40} is none of {', '.join(_MODES)}")
+        desk = await self._desk(request)
+        ticket = desk.find(request.match_info["id"])
+        was_queued = ticket.state == "queued"
+        desk.cancel(ticket, cast("StopMode", mode))
+        if was_queued:  # whether it was in time is known in a moment
+            await ticket.wait(MOMENT_S)
+        status = 200 if ticket.is_finished else 202
+        return await answer(status, ticket, [desk.position(ticket)])
+
+    async def _describe(self, request: web.Request) -> web.Response:
+        body = files("asyncbridge.worker").joinpath("openapi.json").read_bytes()
+        return web.Response(body=body, content_type="application/json")
+
+    # --- sessions ---
+
+    async def _desk(self, request: web.Request) -> Desk:
+        """Return the session that a request is for, and begin it if need be."""
+        name = check_name(
+            request.headers.get(SESSION_HEADER, DEFAULT_SESSION), "the session's name"
+        )
+        desk = self._desks.get(name)
+        if desk is None or not desk.is_open:
+            await self._make_room()
+            desk = Desk(name, self._open_peer, finished=self._finished, largest=self._largest)
+            self._desks[name] = desk
+        self._desks.move_to_end(name)
+        return desk
+
+    async def _make_room(self) -> None:
+        """End the session that was idle for longest, if there are too many."""
+        if len(self._desks) < SESSIONS:
+            return
+        idle = next((name for name, desk in self._desks.items() if desk.is_idle), None)
+        if idle is None:
+            raise Problem(
+                429, "TooManySessions", f"{SESSIONS} sessions have commands under way",
+                headers={"Retry-After": "1"},
+            )  # fmt: skip
+        await self._desks.pop(idle).close()
+
+    def _finished(self, ticket: Ticket) -> None:
+        self._kept.add(ticket)
+        if ticket.order.callback:
+            self._callbacks.post(ticket)
+
+
+async def answer(
+    status: int,
+    what: Ticket | list[Ticket],
+    positions: list[int | None],
+    *,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    """Return what is known of a command, or of several, as a response."""
+    tickets = what if isinstance(what, list) else [what]
+
+    def make() -> Any:
+        documents = list(map(document_of, tickets, positions))
+        return documents if isinstance(what, list) else documents[0]
+
+    body = await write_document(make, sum(ticket.size for ticket in tickets))
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+
+
+def seconds_of(text: str) -> float:
+    """Return for how long an answer may be waited for.
+
+    Raises:
+        Problem: It is no such number.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_WAIT_S:
+        raise Problem(
+            400, "BadRequest", f"wait={text!r:.40} is no number of seconds up to {LONGEST_WAIT_S:g}"
+        )
+    return seconds

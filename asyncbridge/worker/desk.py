@@ -1,0 +1,299 @@
+"""A session of the HTTP pair's clients in the worker: what a client does elsewhere is done here.
+
+Its commands go through the same protocol, the same lane and the same queue as everybody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from asyncbridge.errors import QueueFull
+from asyncbridge.protocol import messages as m
+from asyncbridge.protocol.client import ClientProtocol
+from asyncbridge.protocol.limits import DEFAULT_BACKLOG
+from asyncbridge.serialization.split import join
+from asyncbridge.transport.contract import Channel, ChannelClosed
+from asyncbridge.worker.problems import Problem
+from asyncbridge.worker.queue import CANCELLED
+from asyncbridge.worker.tickets import Ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from asyncbridge.protocol.limits import Bound
+    from asyncbridge.transport.bulk import BulkStore
+    from asyncbridge.worker.orders import Order
+    from asyncbridge.worker.peer import Peer
+    from asyncbridge.worker.tickets import State
+
+__all__ = ["Desk", "Taken"]
+
+
+class Taken(NamedTuple):
+    """What became of an order.
+
+    Attributes:
+        ticket: The command's.
+        is_new: Whether it was not known before.
+        position: How many of the session's commands come before it; None once it runs.
+    """
+
+    ticket: Ticket
+    is_new: bool
+    position: int | None
+
+
+class DeskChannel(Channel):
+    """The peer's end of a channel whose other end is in the same process.
+
+    Args:
+        hear: Called with what the peer writes.
+    """
+
+    def __init__(self, hear: Callable[[Sequence[m.Message]], None]) -> None:
+        self._hear = hear
+        self._said: deque[list[m.Message]] = deque()
+        self._ready = asyncio.Event()
+        self._closed = False
+
+    def say(self, messages: list[m.Message]) -> None:
+        """Let the peer read messages."""
+        self._said.append(messages)
+        self._ready.set()
+
+    async def write(self, messages: Sequence[m.Message]) -> None:
+        """Hand messages over."""
+        if self._closed:
+            raise ChannelClosed("the desk is closed")
+        self._hear(messages)
+
+    async def read(self) -> list[m.Message]:
+        """Return the next messages."""
+        while not self._said:
+            if self._closed:
+                raise ChannelClosed("the desk is closed")
+            self._ready.clear()
+            await self._ready.wait()
+        return self._said.popleft()
+
+    async def close(self) -> None:
+        """End the channel."""
+        self._closed = True
+        self._ready.set()
+
+
+class Desk:
+    """One session: its clients order commands, and ask what became of them.
+
+    Args:
+        name: The session's.
+        open_peer: Makes the worker's end, and serves it.
+        finished: Called with each command that has come to an outcome.
+        largest: Bytes of the largest bindings, 0 for any.
+        backlog: What may wait beyond the window.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        open_peer: Callable[[Channel], Peer],
+        *,
+        finished: Callable[[Ticket], None],
+        largest: int = 0,
+        backlog: Bound = DEFAULT_BACKLOG,
+    ) -> None:
+        self.name = name
+        self.is_open = True
+        self._finished = finished
+        self._largest = largest
+        # The slash keeps it apart from those that have connections: none of these can be so named.
+        self._protocol = ClientProtocol(session=f"http/{name}", client="http", backlog=backlog)
+        self._channel = DeskChannel(self._hear)
+        self._tickets: dict[str, Ticket] = {}
+        self._running: dict[int, Ticket] = {}
+        self._newest = 0
+        self._store: BulkStore = open_peer(self._channel).buffers.store
+        self._protocol.greet()
+        self._say()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether none of its commands is unfinished."""
+        return not self._running
+
+    # --- what clients ask ---
+
+    def order(self, orders: Sequence[Order]) -> list[Taken]:
+        """Queue commands, all or none.
+
+        Raises:
+            Problem: One of them cannot be taken.
+        """
+        taken: list[Taken] = []
+        try:
+            for each in orders:
+                known = self._known(each)
+                if known is not None:
+                    taken.append(Taken(known, False, self.position(known)))
+                else:
+                    ahead = len(self._running)
+                    taken.append(Taken(self._take(each), True, ahead))
+        except Problem:
+            for ticket, is_new, _ in taken:
+                if is_new:
+                    self._take_back(ticket)
+            raise
+        self._say()
+        return taken
+
+    def find(self, key: str) -> Ticket:
+        """Return a command's ticket.
+
+        Raises:
+            Problem: There is none.
+        """
+        ticket = self._tickets.get(key)
+        if ticket is None:
+            raise Problem(
+                404, "UnknownCommand", f"session {self.name!r} has no command {key!r:.140}"
+            )
+        return ticket
+
+    def cancel(self, ticket: Ticket, mode: m.StopMode) -> None:
+        """Take a command out of the queue, or have it stopped."""
+        if ticket.is_finished:
+            return
+        if self._protocol.cancel(ticket.number, mode):
+            self._end(ticket, "cancelled", fault=CANCELLED)
+        self._say()
+
+    def position(self, ticket: Ticket) -> int | None:
+        """Return how many of the session's commands come before this one, None once it runs."""
+        if ticket.state != "queued":
+            return None
+        return self._protocol.ahead_of(ticket.number)
+
+    async def close(self) -> None:
+        """End the session."""
+        self.is_open = False
+        await self._channel.close()
+
+    # --- inner steps ---
+
+    def _known(self, order: Order) -> Ticket | None:
+        """Return the ticket of a command that was ordered before."""
+        known = self._tickets.get(order.key)
+        if known is not None and known.order.digest != order.digest:
+            raise Problem(
+                409, "IdConflict",
+                f"command {order.key!r} of session {self.name!r} was another one before: an id "
+                "stands for one command",
+            )  # fmt: skip
+        return known
+
+    def _take(self, order: Order) -> Ticket:
+        size = 0 if order.bindings is None else order.bindings.size
+        if self._largest and size > self._largest:
+            raise Problem(
+                413, "TooLarge",
+                f"the bindings of command {order.key!r} have {size} bytes; the limit is "
+                f"{self._largest}",
+            )  # fmt: skip
+        number = self._newest + 1
+        command = m.Command(
+            id=number,
+            code=order.code,
+            bindings=order.bindings,
+            lifetime=order.lifetime,
+            after=tuple(self.find(key).number for key in order.after),
+            label=order.label,
+        )
+        try:
+            self._protocol.submit(command)
+        except QueueFull:
+            raise Problem(
+                429, "QueueFull", f"session {self.name!r} has too many commands waiting",
+                headers={"Retry-After": "1"},
+            ) from None  # fmt: skip
+        self._newest = number
+        ticket = Ticket(replace(order, bindings=None), self.name, number, self._forget)
+        self._tickets[order.key] = self._running[number] = ticket
+        return ticket
+
+    def _take_back(self, ticket: Ticket) -> None:
+        """Undo what ``_take`` did; nothing has left since."""
+        self._protocol.cancel(ticket.number)
+        del self._tickets[ticket.order.key], self._running[ticket.number]
+
+    def _forget(self, ticket: Ticket) -> None:
+        del self._tickets[ticket.order.key]
+
+    def _say(self) -> None:
+        if messages := self._protocol.outgoing():
+            self._channel.say(messages)
+
+    def _hear(self, messages: Sequence[m.Message]) -> None:
+        for message in messages:
+            wanted = self._protocol.receive(message)
+            if isinstance(wanted, m.Goodbye):
+                self._lose(wanted.reason)
+            elif (handler := _HANDLERS.get(type(wanted))) is not None:
+                handler(self, wanted)
+        if self.is_open:
+            self._say()
+
+    def _started(self, message: m.Started) -> None:
+        if (ticket := self._running.get(message.id)) is not None:
+            ticket.state = "running"
+
+    def _completed(self, message: m.Completed) -> None:
+        value = message.value
+        refs = [buffer for buffer in value.buffers if isinstance(buffer, m.BulkRef)]
+        if refs:
+            # They are this process's own: nothing is fetched, and nothing copied.
+            held = {ref.id: self._store.take(ref.id) for ref in refs}
+            value = join(value, {name: part for name, part in held.items() if part is not None})
+            self._protocol.fetched(message.id)
+        self._end(self._running[message.id], "completed", value=value)
+
+    def _failed(self, message: m.Failed) -> None:
+        ticket = self._running[message.id]
+        for key in ticket.order.after:
+            cause = self._tickets.get(key)
+            if cause is not None and cause.number == message.because:
+                ticket.because = cause.order.id
+        self._end(ticket, "failed", fault=message.fault)
+
+    def _cancelled(self, message: m.Cancelled) -> None:
+        self._end(self._running[message.id], "cancelled", fault=CANCELLED)
+
+    def _end(
+        self,
+        ticket: Ticket,
+        state: State,
+        *,
+        value: m.Payload | None = None,
+        fault: m.Fault | None = None,
+    ) -> None:
+        del self._running[ticket.number]
+        ticket.value, ticket.fault = value, fault
+        ticket.finish(state)
+        self._finished(ticket)
+
+    def _lose(self, reason: str) -> None:
+        """Take the worker's goodbye: what is unfinished will stay so."""
+        self.is_open = False
+        fault = m.Fault(type="WorkerLost", message=f"the worker left: {reason}")
+        for ticket in list(self._running.values()):
+            self._end(ticket, "failed", fault=fault)
+
+
+_HANDLERS: dict[type, Callable[[Desk, Any], None]] = {
+    m.Started: Desk._started,
+    m.Completed: Desk._completed,
+    m.Failed: Desk._failed,
+    m.Cancelled: Desk._cancelled,
+}

@@ -1,0 +1,181 @@
+"""What became of the HTTP pair's commands: kept until fetched or told, within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import orjson
+
+from asyncbridge.protocol.limits import Bound
+from asyncbridge.protocol.messages import BulkRef, Fault, Payload
+from asyncbridge.serialization.envelopes import write_base64
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncbridge.worker.orders import CommandId, Order
+
+__all__ = ["DEFAULT_KEPT", "Kept", "Ticket", "document_of", "outcome_of"]
+
+State = Literal["queued", "running", "completed", "failed", "cancelled", "expired"]
+
+DEFAULT_KEPT: Final = Bound(count=100_000, size=256 * 1024 * 1024)
+"""Outcomes that a worker keeps for clients of the HTTP pair."""
+_FRAME: Final = ("file", "line", "function", "source")
+EXPIRED_KEPT: Final = 100_000
+"""Commands that are known to have run, after their outcomes had to go."""
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """One command of the HTTP pair.
+
+    Attributes:
+        order: What the client wants, without its bindings.
+        session: The name of the client's session.
+        number: The command's id in the protocol.
+        forget: Called when nothing of it needs to be known any more.
+        state: Where it stands.
+        value: What it came to, in wire form.
+        fault: What it failed by.
+        because: The id of the command whose failure failed it.
+        notified: Whether its callback has acknowledged the outcome; None without a callback.
+        callback_error: Why the callback was given up.
+    """
+
+    order: Order
+    session: str
+    number: int
+    forget: Callable[[Ticket], None]
+    state: State = "queued"
+    value: Payload | None = None
+    fault: Fault | None = None
+    because: CommandId | None = None
+    notified: bool | None = None
+    callback_error: str = ""
+    _waiters: list[asyncio.Future[None]] = field(default_factory=list)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has come to an outcome."""
+        return self.state not in ("queued", "running")
+
+    @property
+    def size(self) -> int:
+        """Bytes that its outcome holds."""
+        return (0 if self.value is None else self.value.size) + (
+            0 if self.fault is None else len(self.fault.text) + len(self.fault.message)
+        )
+
+    def finish(self, state: State) -> None:
+        """Note that it is over, and wake whoever waits for it."""
+        self.state = state
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for its outcome, no longer than so."""
+        if self.is_finished:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await asyncio.wait((waiter,), timeout=seconds)
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    def expire(self) -> None:
+        """Let go of its outcome: there is no room for it."""
+        self.state, self.value, self.fault = "expired", None, None
+
+
+class Kept:
+    """The outcomes of all sessions; the oldest make room.
+
+    Args:
+        bound: How many there may be, and their bytes.
+        expired: How many are remembered without their outcome.
+    """
+
+    def __init__(self, bound: Bound = DEFAULT_KEPT, *, expired: int = EXPIRED_KEPT) -> None:
+        self._bound = bound
+        self._most_expired = expired
+        self._tickets: OrderedDict[Ticket, int] = OrderedDict()
+        self._size = 0
+        self._expired: deque[Ticket] = deque()
+
+    def add(self, ticket: Ticket) -> None:
+        """Keep an outcome; one that is alone may be of any size."""
+        size = self._tickets[ticket] = ticket.size
+        self._size += size
+        while len(self._tickets) > 1 and (
+            len(self._tickets) > self._bound.count or self._size > self._bound.size
+        ):
+            oldest, freed = self._tickets.popitem(last=False)
+            self._size -= freed
+            oldest.expire()
+            self._expired.append(oldest)
+        while len(self._expired) > self._most_expired:
+            gone = self._expired.popleft()
+            gone.forget(gone)
+
+
+def document_of(ticket: Ticket, position: int | None = None) -> dict[str, Any]:
+    """Return what a client is told of a command, as JSON."""
+    document: dict[str, Any] = {
+        "session": ticket.session,
+        "id": ticket.order.id,
+        "state": ticket.state,
+    }
+    if position is not None:
+        document["position"] = position
+    if ticket.notified is not None:
+        document["notified"] = ticket.notified
+    if ticket.callback_error:
+        document["callback_error"] = ticket.callback_error
+    return {**document, **outcome_of(ticket)}
+
+
+def outcome_of(ticket: Ticket) -> dict[str, Any]:
+    """Return a command's value, or its error, as JSON; nothing before its end."""
+    if ticket.value is not None:
+        return _value_document(ticket.value)
+    if ticket.fault is None:
+        return {}
+    error = _fault_document(ticket.fault)
+    return (
+        {"error": error} if ticket.because is None else {"error": error, "because": ticket.because}
+    )
+
+
+def _value_document(value: Payload) -> dict[str, Any]:
+    header = value.header
+    if not isinstance(header, orjson.Fragment):
+        header = orjson.Fragment(orjson.dumps(header))
+    document: dict[str, Any] = {"value": header}
+    if value.buffers:
+        document["buffers"] = [
+            write_base64(buffer) for buffer in value.buffers if not isinstance(buffer, BulkRef)
+        ]
+    return document
+
+
+def _fault_document(fault: Fault) -> dict[str, Any]:
+    """Return an exception with its causes, which stand in one another."""
+    chain = [fault]
+    while (cause := chain[-1].cause) is not None:
+        chain.append(cause)
+    written: dict[str, Any] | None = None
+    for link in reversed(chain):
+        document = {each.name: getattr(link, each.name) for each in fields(Fault)}
+        document["frames"] = [dict(zip(_FRAME, frame, strict=False)) for frame in link.frames]
+        document["cause"] = written
+        written = document
+    assert written is not None
+    return written

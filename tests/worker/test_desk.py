@@ -1,0 +1,137 @@
+"""A session of the HTTP pair's clients, over a real peer with a stepped executor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound
+from asyncbridge.serialization.codec import decode
+from asyncbridge.tasks import spawn
+from asyncbridge.transport.contract import Channel
+from asyncbridge.worker.backend import Backend
+from asyncbridge.worker.desk import Desk, Taken
+from asyncbridge.worker.engine import Engine
+from asyncbridge.worker.executor import StepExecutor
+from asyncbridge.worker.orders import read_orders
+from asyncbridge.worker.peer import Peer
+from asyncbridge.worker.problems import Problem
+from asyncbridge.worker.tickets import Ticket
+
+pytestmark = pytest.mark.asyncio
+
+LIMIT_S = 20.0
+
+
+class Bench:
+    """A worker's engine, one desk, and what has finished there."""
+
+    def __init__(self, backlog: Bound) -> None:
+        self.executor = StepExecutor()
+        self.engine = Engine(
+            loop=asyncio.get_running_loop(), executor=self.executor, backend=Backend(None)
+        )
+        self.engine.start()
+        self.executor.run_all()
+        self.serving: list[asyncio.Task[None]] = []
+        self.finished: list[Ticket] = []
+        self.registry: dict[str, Peer] = {}
+        self.desk = Desk("d", self.open, finished=self.finished.append, backlog=backlog)
+
+    def open(self, channel: Channel) -> Peer:
+        """Serve the worker's end."""
+        peer = Peer(self.engine, channel, self.registry)
+        self.serving.append(spawn(peer.serve(), name="serve"))
+        return peer
+
+    def order(self, *bodies: dict[str, Any]) -> list[Taken]:
+        """Order commands."""
+        return self.desk.order(read_orders(orjson.dumps(bodies))[0])
+
+    async def run(self, ticket: Ticket) -> None:
+        """Run commands until this one is over."""
+        async with asyncio.timeout(LIMIT_S):
+            while not ticket.is_finished:
+                self.executor.run_all()
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def bench(backlog: Bound = DEFAULT_WINDOW) -> AsyncGenerator[Bench, None]:
+    """Yield a bench whose session is welcome."""
+    made = Bench(backlog)
+    async with asyncio.timeout(LIMIT_S):
+        while not made.registry:
+            await asyncio.sleep(0)
+    for _ in range(4):  # its welcome is on the way
+        await asyncio.sleep(0)
+    yield made
+    await made.desk.close()
+    await asyncio.gather(*made.serving)
+
+
+async def test_large_values_are_handed_over() -> None:
+    """Not copied again, and let go of in the peer once they are."""
+    async with bench() as made:
+        ((ticket, _, _),) = made.order({"id": 1, "code": "__import__('numpy').arange(1e5)"})
+        await made.run(ticket)
+        assert ticket.value is not None
+        tree = orjson.loads(orjson.dumps(ticket.value.header))
+        value = decode(replace(ticket.value, header=tree))
+        assert np.array_equal(np.asarray(value), np.arange(1e5))
+        ((other, _, _),) = made.order({"id": 2, "code": "2"})
+        await made.run(other)
+        (peer,) = made.registry.values()
+        assert not peer.buffers.store._offers
+        assert made.finished == [ticket, other]
+        assert made.desk.is_idle
+
+
+async def test_beyond_the_window() -> None:
+    """Commands wait at the desk, and all of them run in their order."""
+    async with bench(Bound(count=5000, size=10**6)) as made:
+        taken = made.order(*({"id": n, "code": f"{n}"} for n in range(3000)))
+        assert [each.position for each in taken] == list(range(3000))
+        await made.run(taken[-1].ticket)
+        assert [ticket.number for ticket in made.finished] == list(range(1, 3001))
+
+
+async def test_a_full_backlog() -> None:
+    """A list that does not fit is refused whole, and a later one is taken."""
+    async with bench(Bound(count=3, size=10**6)) as made:
+        with pytest.raises(Problem) as caught:
+            made.order(*({"id": n, "code": "1"} for n in range(4)))
+        assert (caught.value.status, caught.value.headers) == (429, {"Retry-After": "1"})
+        assert made.desk.is_idle
+        with pytest.raises(Problem, match="no command '0'"):
+            made.desk.find("0")
+        taken = made.order(*({"id": n, "code": "1"} for n in range(3)))
+        await made.run(taken[-1].ticket)
+
+
+async def test_one_command_twice_in_a_list() -> None:
+    """It is one command."""
+    async with bench() as made:
+        first, second = made.order({"id": 1, "code": "1"}, {"id": 1, "code": "1"})
+        assert (first.is_new, second.is_new) == (True, False)
+        assert first.ticket is second.ticket
+        await made.run(first.ticket)
+
+
+async def test_cancelling_what_has_not_left_the_desk() -> None:
+    """It is over at once."""
+    async with bench(Bound(count=5000, size=10**6)) as made:
+        taken = made.order(*({"id": n, "code": "1"} for n in range(2000)))
+        last = taken[-1].ticket
+        made.desk.cancel(last, "auto")
+        assert (last.state, made.desk.position(last)) == ("cancelled", None)
+        made.desk.cancel(last, "auto")  # a second time does nothing
+        await made.run(taken[-2].ticket)
+        assert made.desk.is_idle

@@ -12,6 +12,7 @@ from asyncbridge.client import connect
 from asyncbridge.errors import AsyncBridgeError
 from tests.chaos.account import Account
 from tests.chaos.commands import command
+from tests.chaos.going_on import go_on
 from tests.chaos.ledger import Ledger
 from tests.chaos.net import Net, disturbed
 from tests.chaos.plan import PROCESS, draw
@@ -113,7 +114,7 @@ class Campaign:
     async def _step(self, step: Step) -> list[str]:
         """Send commands while a fault comes about; return what is wrong."""
         if self._bridge is None:
-            self._bridge = await self._opened()
+            self._bridge = await self._prepared(await connect(**self._options))
         bridge, struck = self._bridge, self._net.struck
         self._net.arm(step)
         promises = await self._send(step, bridge)
@@ -125,21 +126,16 @@ class Campaign:
         wrong = self.account.take(self._seed, promises, self._ledger.new(), killed=killed)
         if not wrong:
             if killed:
-                bridge = self._bridge = await self._after_death(bridge)
+                bridge = self._bridge = await go_on(bridge, **self._options)
+                await self._prepared(bridge)
             wrong = await self._follow(step, bridge, struck)
         self._net.calm()
         return wrong
 
-    async def _opened(self) -> Bridge:
-        bridge = await connect(**self._options)
+    async def _prepared(self, bridge: Bridge) -> Bridge:
         await bridge.send(self._ledger.setup)
         self._pid = (await bridge.info()).pid
         return bridge
-
-    async def _after_death(self, bridge: Bridge) -> Bridge:
-        """Return the bridge to go on with, once its worker was killed: another one."""
-        await bridge.close(timeout=0)
-        return await self._opened()
 
     async def _follow(self, step: Step, bridge: Bridge, struck: int) -> list[str]:
         """Send commands until the fault has come about, and one more; return what is wrong."""

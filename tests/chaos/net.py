@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from functools import partial
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -15,7 +14,7 @@ from tests.chaos.plan import CONNECTION, FRAMES
 from tests.chaos.proxy import Proxy, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     import aiohttp
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from tests.chaos.plan import Step
     from tests.chaos.proxy import Address
 
-__all__ = ["Net", "disturbed"]
+__all__ = ["Net", "disturbed", "injected"]
 
 SOME_BYTES = 2000
 """Bytes that are slow, late or in slices, at most."""
@@ -78,32 +77,40 @@ class Net:
                 proxy.shape(way, after, count, LATE)
 
 
+@contextmanager
+def injected(frames: Injector) -> Iterator[None]:
+    """Have the frames of all connections that are opened meanwhile pass an injector."""
+    real = connectors.open_wire
+
+    async def open_wire(
+        http: aiohttp.ClientSession, base: str, headers: dict[str, str], what: str
+    ) -> Wire:
+        wire = await real(http, base, headers, what)
+        assert isinstance(wire, WebSocketWire)
+        return frames.wire(wire._socket)  # type: ignore[arg-type]  # a client's it is
+
+    with patch.object(connectors, "open_wire", open_wire):
+        yield
+
+
 @asynccontextmanager
 async def disturbed(net: Net) -> AsyncIterator[Net]:
     """Have all bridges that connect meanwhile do so through a net.
 
     A worker that one of them starts becomes what the proxy leads to.
     """
-    real_wire, real_http = connectors.open_wire, connectors.http_session
-
-    async def open_wire(
-        http: aiohttp.ClientSession, base: str, headers: dict[str, str], what: str
-    ) -> Wire:
-        wire = await real_wire(http, base, headers, what)
-        assert isinstance(wire, WebSocketWire)
-        return net.frames.wire(wire._socket)  # type: ignore[arg-type]  # a client's it is
+    real = connectors.http_session
 
     def http_session(socket: Path | None) -> aiohttp.ClientSession:
         if socket is None or socket == net.proxy.front:
-            return real_http(socket)
+            return real(socket)
         assert isinstance(net.proxy.front, Path)
         net.proxy.back = socket
-        return real_http(net.proxy.front)
+        return real(net.proxy.front)
 
-    change = partial(patch.object, connectors)
     await net.proxy.start()
     try:
-        with change("open_wire", open_wire), change("http_session", http_session):
+        with injected(net.frames), patch.object(connectors, "http_session", http_session):
             yield net
     finally:
         await net.proxy.close()

@@ -131,13 +131,15 @@ class Proxy:
         self.cut()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
             back_reader, back = await self._dial()
         except OSError:
+            self._open.discard(writer)
             writer.transport.abort()
             return
         both = {writer, back}
-        self._open |= both
+        self._open.add(back)
         pipes = [
             spawn(self._pass("there", reader, back), name="there"),
             spawn(self._pass("back", back_reader, writer), name="back"),

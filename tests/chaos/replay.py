@@ -14,7 +14,7 @@ from asyncbridge.transport.loops import new_event_loop
 from tests.chaos.campaign import Broken, Campaign
 from tests.chaos.net import Net
 from tests.chaos.plan import draw
-from tests.chaos.workers import tcp_worker
+from tests.chaos.workers import TcpWorker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def run(given: argparse.Namespace) -> int:
         folder = Path(name)
         net, how = None, None
         if given.tcp:
-            worker = stack.enter_context(tcp_worker(folder / "w"))
+            worker = stack.enter_context(TcpWorker(folder / "w"))
             net = Net(worker.front, worker.back)
             how = {"url": worker.url, "token": worker.token}
         campaign = Campaign(

@@ -11,7 +11,7 @@ import pytest
 from tests.chaos.account import Account
 from tests.chaos.campaign import Campaign
 from tests.chaos.net import Net
-from tests.chaos.workers import tcp_worker
+from tests.chaos.workers import TcpWorker
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -37,7 +37,7 @@ async def run(seed: int, faults: int, folder: Path) -> None:
 async def run_on_tcp(seed: int, faults: int, folder: Path) -> None:
     """Run a seed's campaign over TCP."""
     asyncio.get_running_loop().set_debug(False)
-    with tcp_worker(folder / "w") as worker:
+    with TcpWorker(folder / "w") as worker:
         net = Net(worker.front, worker.back)
         how = {"url": worker.url, "token": worker.token}
         campaign = Campaign(seed, faults=faults, batch=BATCH, folder=folder, net=net, options=how)

@@ -6,38 +6,32 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["REPOSITORY", "TcpWorker", "tcp_worker"]
+__all__ = ["REPOSITORY", "StandingWorker", "TcpWorker"]
 
 REPOSITORY = str(Path(__file__).resolve().parents[2])
 WORKER_HOST, PROXY_HOST = "127.0.0.1", "127.0.0.2"
 """One port, two addresses: a worker knows itself by its port."""
 
 
-class TcpWorker:
-    """A worker on TCP.
+class StandingWorker:
+    """A worker without Keras that waits for clients.
+
+    Args:
+        folder: Its own; it is made.
+        arguments: More for its command line.
 
     Attributes:
-        back: Where it listens.
-        front: Where a proxy may listen for it.
-        token: Its secret.
         process: Its supervisor.
+        token: Its secret.
     """
 
-    def __init__(self, folder: Path) -> None:
-        port = free_port()
-        self.back = (WORKER_HOST, port)
-        self.front = (PROXY_HOST, port)
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "asyncbridge.worker", "--backend", "none",
-             "--folder", str(folder), "--host", WORKER_HOST, "--port", str(port),
-             "--name", PROXY_HOST],
+             "--folder", str(folder), *arguments],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": REPOSITORY},
@@ -45,26 +39,36 @@ class TcpWorker:
         assert self.process.stderr is not None
         self.process.stderr.readline()  # it says where it listens, once it does
         self.token = (folder / "token").read_text().strip()
-
-    @property
-    def url(self) -> str:
-        """The proxy's address, for ``connect``."""
-        return f"http://{PROXY_HOST}:{self.front[1]}"
+        self.url = f"unix://{folder}/worker.sock"
 
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
         self.process.communicate(timeout=20)
 
+    def __enter__(self) -> Self:
+        return self
 
-@contextmanager
-def tcp_worker(folder: Path) -> Iterator[TcpWorker]:
-    """Start a worker on TCP, for as long as the block lasts."""
-    worker = TcpWorker(folder)
-    try:
-        yield worker
-    finally:
-        worker.stop()
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class TcpWorker(StandingWorker):
+    """One that listens on TCP.
+
+    Attributes:
+        back: Where it listens.
+        front: Where a proxy may listen for it.
+        url: The proxy's address.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        self.back = (WORKER_HOST, port)
+        self.front = (PROXY_HOST, port)
+        address = ("--host", WORKER_HOST, "--port", str(port), "--name", PROXY_HOST)
+        super().__init__(folder, *address)
+        self.url = f"http://{PROXY_HOST}:{port}"
 
 
 def free_port() -> int:

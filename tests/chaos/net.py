@@ -14,7 +14,7 @@ from tests.chaos.plan import CONNECTION, FRAMES
 from tests.chaos.proxy import Proxy, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Generator
 
     import aiohttp
 
@@ -78,7 +78,7 @@ class Net:
 
 
 @contextmanager
-def injected(frames: Injector) -> Iterator[None]:
+def injected(frames: Injector) -> Generator[None]:
     """Have the frames of all connections that are opened meanwhile pass an injector."""
     real = connectors.open_wire
 
@@ -94,7 +94,7 @@ def injected(frames: Injector) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def disturbed(net: Net) -> AsyncIterator[Net]:
+async def disturbed(net: Net) -> AsyncGenerator[Net]:
     """Have all bridges that connect meanwhile do so through a net.
 
     A worker that one of them starts becomes what the proxy leads to.

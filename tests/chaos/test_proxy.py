@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
-async def through(folder: Path, arrange: Callable[[Proxy], None]) -> AsyncIterator[Ends]:
+async def through(folder: Path, arrange: Callable[[Proxy], None]) -> AsyncGenerator[Ends]:
     """Connect through a proxy to a server that echoes what it is sent."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -14,14 +14,14 @@ import psutil
 import pytest
 
 from asyncbridge.client import Bridge, connect
-from asyncbridge.errors import Phase, WorkerLost
+from asyncbridge.errors import WorkerLost
 from asyncbridge.protocol.messages import Accepted, Acknowledge, Command, Completed
 from tests.chaos.going_on import go_on
 from tests.chaos.ledger import Ledger
 from tests.chaos.net import Net, disturbed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from asyncbridge.protocol.messages import Message
     from tests.chaos.plan import Way
@@ -64,7 +64,7 @@ class Scene:
 
         self._net.frames.watch = watch
 
-    async def lost(self, promise: asyncio.Future[Any]) -> Phase:
+    async def lost(self, promise: asyncio.Future[Any]) -> str:
         """Return how far a command is told to have come."""
         with pytest.raises(WorkerLost) as error:
             async with asyncio.timeout(LIMIT_S):
@@ -74,7 +74,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path) -> AsyncIterator[Scene]:
+async def scene(folder: Path) -> AsyncGenerator[Scene]:
     """Set one up; afterwards the next bridge works, as far as the ledger goes."""
     ledger = Ledger(folder / "ledger")
     async with disturbed(Net(folder / "proxy.sock")) as net, connect(backend=None) as bridge:

@@ -157,7 +157,7 @@ class Campaign:
         for place in range(self._batch):
             if place == step.after and step.kind in PROCESS:
                 self._signal(step, self._pid)
-            if bridge.state != "open":  # it takes nothing any more, as is right
+            if bridge.state in ("lost", "closed"):  # it takes nothing any more, as is right
                 break
             number = step.number * self._batch + place
             promises[number] = bridge.send(*command(self._seed, number))

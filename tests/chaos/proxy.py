@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Literal
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.chaos.plan import Way
 
 __all__ = ["Address", "End", "Proxy", "Shape"]
@@ -184,30 +182,27 @@ class Proxy:
             if not writer.transport.is_closing():
                 writer.write_eof()
 
-    def _pieces(self, way: Way, data: bytes) -> Iterator[tuple[bytes, Shape]]:
-        """Yield some bytes as they are to pass; those behind a cut do not."""
+    def _pieces(self, way: Way, data: bytes) -> list[tuple[bytes, Shape]]:
+        """Return some bytes as they are to pass; those behind a cut do not."""
         order = self._orders.get(way)
         if order is None:
-            yield data, Shape()
-            return
+            return [(data, Shape())]
         calm, rest = data[: order.after], data[order.after :]
         order.after -= len(calm)
-        if calm:
-            yield calm, Shape()
-        if order.after or (not rest and order.end is None):
-            return
+        pieces = [(calm, Shape())] if calm else []
+        if order.after or not (rest or order.end):
+            return pieces
         self.struck += not order.struck
         order.struck = True
         if order.end is not None:
-            return
+            return pieces
         shaped, rest = rest[: order.count], rest[order.count :]
-        for start in range(0, len(shaped), order.shape.size):
-            yield shaped[start : start + order.shape.size], order.shape
         order.count -= len(shaped)
         if not order.count:
-            self._orders.pop(way, None)
-        if rest:
-            yield rest, Shape()
+            del self._orders[way]
+        size = order.shape.size
+        pieces += [(shaped[i : i + size], order.shape) for i in range(0, len(shaped), size)]
+        return [*pieces, (rest, Shape())] if rest else pieces
 
     def _end(self, end: End, writer: asyncio.StreamWriter) -> None:
         if end == "half_close":

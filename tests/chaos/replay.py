@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from asyncbridge.transport.loops import new_event_loop
 from tests.chaos.campaign import Broken, Campaign
+from tests.chaos.ledger import MEMORY
 from tests.chaos.net import Net
 from tests.chaos.plan import draw
 from tests.chaos.workers import TcpWorker
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(given: argparse.Namespace) -> int:
     """Run a campaign, and tell its account."""
-    with tempfile.TemporaryDirectory(prefix="ab-") as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="ab-", dir=MEMORY) as name, ExitStack() as stack:
         folder = Path(name)
         net, how = None, None
         if given.tcp:

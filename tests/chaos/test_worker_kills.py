@@ -80,7 +80,7 @@ async def scene(folder: Path) -> AsyncGenerator[Scene]:
     async with disturbed(Net(folder / "proxy.sock")) as net, connect(backend=None) as bridge:
         await bridge.send(ledger.setup)
         yield Scene(bridge, net, ledger, (await bridge.info()).pid)
-        net.frames.watch = lambda way, messages: True
+        net.frames.watch = None
         await following(bridge, ledger)
     (folder / "ledger").unlink()
 

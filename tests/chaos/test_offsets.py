@@ -86,7 +86,7 @@ async def cut_at_each_byte(folder: Path, way: Way, step: int, *, first: bool) ->
 @pytest.mark.parametrize("first", [False, True])
 async def test_cut_at_bytes(way: Way, first: bool, folder: Path) -> None:
     """In mid-session, and in the middle of coming back."""
-    assert await cut_at_each_byte(folder, way, STEP, first=first) > 5
+    assert await cut_at_each_byte(folder, way, STEP, first=first) > 3
 
 
 @pytest.mark.nightly
@@ -95,7 +95,7 @@ async def test_cut_at_bytes(way: Way, first: bool, folder: Path) -> None:
 @pytest.mark.parametrize("first", [False, True])
 async def test_cut_at_each_byte(way: Way, first: bool, folder: Path) -> None:
     """The same at each of them."""
-    assert await cut_at_each_byte(folder, way, 1, first=first) > 200
+    assert await cut_at_each_byte(folder, way, 1, first=first) > 100
 
 
 @pytest.mark.parametrize("way", get_args(Way))

@@ -1,18 +1,30 @@
-"""How soon a worker is gone once its client was killed: in mid-fit, and with the GIL held."""
+"""How soon a worker is gone once its client was killed, and a client knows that its worker was.
+
+Both in the middle of work, and while the worker's interpreter is held.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from asyncbridge.client import connect
+from asyncbridge.errors import WorkerLost
 from benchmarks.measure import ROOT, Figure
 
+WORK = {
+    "in mid-command": "import threading; entered(); threading.Event().wait()",
+    "while it holds the GIL": "import ctypes; entered(); ctypes.PyDLL(None).sleep(30)",
+}
+"""What a worker does when it is killed."""
 CLIENT = """
 import asyncio, json, sys
 import numpy as np
@@ -47,9 +59,16 @@ asyncio.run(main(sys.argv[1]))
 
 
 def measure(quick: bool) -> list[Figure]:
-    """Kill clients; a worker that is not gone within 1 s misses the bar."""
+    """Kill clients, whose workers have 1 s, and workers, whose promises have to know in 0.1 s."""
     times = 3 if quick else 20
     figures = []
+    for name, code in WORK.items():
+        told = tuple(asyncio.run(kill_worker(code)) for _ in range(times))
+        figures += [
+            Figure(name=f"worker killed {name}, until its promise knows", unit="s",
+                   values=(max(told),), bar=0.1),
+            Figure(name=f"worker killed {name}, median", unit="s", values=told),
+        ]  # fmt: skip
     for how, name in (("fit", "in mid-fit"), ("gil", "while the worker holds the GIL")):
         with tempfile.TemporaryDirectory() as folder:
             seconds = tuple(kill_one(how, folder) for _ in range(times))
@@ -84,3 +103,25 @@ def kill_one(how: str, folder: str) -> float:
         client.wait()
         client.stdout.close()
     return seconds if gone else float("inf")
+
+
+async def kill_worker(code: str) -> float:
+    """Kill a worker at its work; return the seconds until the promise of that tells of it."""
+    entered, enter = os.pipe()
+    says = f"def entered():\n    with open('/proc/{os.getpid()}/fd/{enter}', 'w') as pipe: pipe.write('x')"
+    try:
+        async with connect(backend=None) as bridge:
+            pid = (await bridge.info()).pid
+            await bridge.send(says)
+            promise = bridge.send(code)
+            await asyncio.get_running_loop().run_in_executor(None, os.read, entered, 1)
+            start = time.perf_counter()
+            os.kill(pid, signal.SIGKILL)
+            (lost,) = await asyncio.gather(promise, return_exceptions=True)
+            seconds = time.perf_counter() - start
+            assert isinstance(lost, WorkerLost)
+            assert (lost.signal, lost.phase) == ("SIGKILL", "started")
+    finally:
+        os.close(entered)
+        os.close(enter)
+    return seconds

@@ -189,6 +189,9 @@ class LocalWorker(Worker):
                 )
             except aiohttp.ClientConnectorError:  # not bound yet, or not listening
                 pass
+            except aiohttp.ClientConnectionError as error:  # it listens no more
+                told = f"the worker (pid {process.pid}) hung up: {error}"
+                raise ConnectError(told) from error
             await asyncio.sleep(POLL_SECONDS)
 
     async def ended(self) -> WorkerLost:

@@ -85,7 +85,10 @@ class WordsFile:
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         os.unlink(path)  # noqa: PTH108 - `pathlib` would cost a third of the supervisor's start
-        os.truncate(self.fd, STREAMS * PLACE_BYTES)
+        # Written, not only made as long: a page that a full disk has no room for would kill the
+        # worker that writes there.
+        with open(self.fd, "wb", closefd=False) as file:
+            file.write(bytes(STREAMS * PLACE_BYTES))
 
     def read(self, stream: int) -> bytes:
         """Return the last bytes that the worker took out of a stream's pipe."""

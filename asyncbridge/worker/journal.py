@@ -34,7 +34,8 @@ class Journal:
         else:
             descriptor = os.open(Path(folder) / JOURNAL_FILE, os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                os.ftruncate(descriptor, JOURNAL_BYTES)
+                # Written, not only made as long: a page that a full disk has no room for kills.
+                os.write(descriptor, bytes(JOURNAL_BYTES))
                 self._map = mmap.mmap(descriptor, JOURNAL_BYTES)
             finally:
                 os.close(descriptor)

@@ -232,6 +232,8 @@ class FakeProcess:
     """A process as the launcher shows it."""
 
     pid = 7
+    token = "t"
+    socket_path = Path()
 
     def __init__(self) -> None:
         self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -275,3 +277,21 @@ async def test_closing_a_local_worker_stops_its_process_first() -> None:
     await worker.close()
     worker.kill()
     assert process.calls == [f"stop {connectors.STOP_SECONDS}", "close", "kill"]
+
+
+async def test_a_local_worker_that_hangs_up_is_told_so() -> None:
+    """It listens already, and ends before it answers: its supervisor will say why."""
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    with tempfile.TemporaryDirectory(prefix="ab-") as folder:
+        process = FakeProcess()
+        process.socket_path = Path(folder, "worker.sock")
+        server = await asyncio.start_unix_server(hang_up, process.socket_path)
+        worker = LocalWorker(process)  # type: ignore[arg-type]
+        with pytest.raises(ConnectError, match=r"pid 7\) hung up"):
+            await worker.dial("s")
+        await worker.close()
+        server.close()
+        await server.wait_closed()

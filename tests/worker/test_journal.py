@@ -29,6 +29,14 @@ def test_it_follows_the_commands(tmp_path: Path, mapped: bool) -> None:
     )
 
 
+def test_it_has_its_room_from_the_beginning(tmp_path: Path) -> None:
+    """A disk that becomes full later kills nobody who writes there."""
+    journal = Journal(str(tmp_path))
+    status = (tmp_path / JOURNAL_FILE).stat()
+    assert status.st_size == len(journal.read())
+    assert status.st_blocks > 0
+
+
 def test_another_process_reads_the_file(tmp_path: Path) -> None:
     """What was written is in the file at once, and nobody else may read it."""
     journal = Journal(str(tmp_path))

@@ -74,6 +74,12 @@ def test_the_file_has_no_name(words: WordsFile, tmp_path: Path) -> None:
     assert words.read(0) == words.read(1) == b""
 
 
+def test_the_file_has_its_room_from_the_beginning(words: WordsFile) -> None:
+    """A disk that becomes full later kills nobody who writes there."""
+    status = os.fstat(words.fd)
+    assert status.st_blocks * 512 >= status.st_size > 2 * (CHUNK_BYTES + KEPT_BYTES)
+
+
 def test_what_is_read_is_kept(stream: Stream) -> None:
     """Piece by piece, up to the limit of a read, and nothing in the other ring."""
     stream.write(b"one two")

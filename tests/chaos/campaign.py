@@ -72,7 +72,7 @@ class Campaign:
         self._net = net or Net(folder / "proxy.sock")
         self._ledger = Ledger(folder / "ledger")
         # With half of the seeds, large arrays pass the proxy as well.
-        self._options: dict[str, Any] = {"backend": None}
+        self._options: dict[str, Any] = {"backend": None, "restart": "never"}
         if seed % 2:
             self._options["shared_memory"] = 0
         self._options |= options or {}

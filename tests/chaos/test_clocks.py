@@ -18,6 +18,7 @@ DAY = 86_400.0
 STAMPS = {
     "asyncbridge/promise/times.py",  # when a command was sent, for people
     "asyncbridge/worker/engine.py",  # when the worker was started, for people
+    "asyncbridge/worker/shelf.py",  # when an outcome was dropped, for people
 }
 """Where the wall clock is read; what is measured or waited for goes by the monotonic one."""
 

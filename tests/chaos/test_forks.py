@@ -26,7 +26,7 @@ from tests.chaos.ledger import Ledger
 
 async def main():
     ledger = Ledger(Path(sys.argv[1]))
-    async with asyncbridge.connect(backend=None) as bridge:
+    async with asyncbridge.connect(backend=None, restart="never") as bridge:
         await bridge.send(ledger.setup)
         promises = [bridge.send(f"enter({number})\\n{number}") for number in range(100)]
         child = os.fork()
@@ -46,7 +46,7 @@ asyncio.run(main())
 async def test_a_command_that_forks(folder: Path) -> None:
     """Its outcome is told once, by the parent, and the child ends where the command's code does."""
     ledger = Ledger(folder / "ledger")
-    async with connect(backend=None) as bridge:
+    async with connect(backend=None, restart="never") as bridge:
         await bridge.send(ledger.setup)
         worker = psutil.Process((await bridge.info()).pid)
         forked = bridge.send("enter(0)\nchild = os.fork()\nchild")
@@ -60,7 +60,7 @@ async def test_a_command_that_forks(folder: Path) -> None:
 @pytest.mark.asyncio
 async def test_a_child_that_stays_dies_with_the_worker(folder: Path) -> None:
     """Though it holds the worker's connections, the worker's death is told at once."""
-    async with connect(backend=None) as bridge:
+    async with connect(backend=None, restart="never") as bridge:
         pid = (await bridge.info()).pid
         code = "import os, signal\nchild = os.fork()\nif not child: signal.pause()\nchild"
         child = psutil.Process(await bridge.send(code))

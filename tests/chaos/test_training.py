@@ -49,7 +49,7 @@ async def strike(net: Net, pid: int, how: str) -> None:
 async def test_what_befalls_a_training(folder: Path) -> None:
     """Cuts and pauses change nothing; a kill is told, and the next worker trains anew."""
     async with disturbed(Net(folder / "proxy.sock")) as net:
-        bridge = await connect(backend="tensorflow")
+        bridge = await connect(backend="tensorflow", restart="never")
         pid = (await bridge.info()).pid
         undisturbed = (await training())["loss"]
         assert len(undisturbed) == EPOCHS

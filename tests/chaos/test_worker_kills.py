@@ -77,7 +77,10 @@ class Scene:
 async def scene(folder: Path) -> AsyncGenerator[Scene]:
     """Set one up; afterwards the next bridge works, as far as the ledger goes."""
     ledger = Ledger(folder / "ledger")
-    async with disturbed(Net(folder / "proxy.sock")) as net, connect(backend=None) as bridge:
+    async with (
+        disturbed(Net(folder / "proxy.sock")) as net,
+        connect(backend=None, restart="never") as bridge,
+    ):
         await bridge.send(ledger.setup)
         yield Scene(bridge, net, ledger, (await bridge.info()).pid)
         net.frames.watch = None

@@ -13,7 +13,7 @@ worker=$!
 trap 'kill $worker; wait $worker || true; rm -rf "$folder"' EXIT
 
 # It has said where it listens once it does.
-until grep -q "asyncbridge worker:" "$folder/log"; do
+until grep -q "asyncbridge worker:" "$folder/log" 2>/dev/null; do
     kill -0 $worker 2>/dev/null || { cat "$folder/log" >&2; trap - EXIT; exit 1; }
     sleep 0.1
 done

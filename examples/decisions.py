@@ -73,7 +73,9 @@ async def next_halt(bridge: asyncbridge.Bridge) -> asyncbridge.Halt:
 
 def shown(value: object) -> str:
     """Return a value, or what there is in its place."""
-    return type(value).__name__ if isinstance(value, Exception) else str(value)
+    return (
+        getattr(value, "type", type(value).__name__) if isinstance(value, Exception) else str(value)
+    )
 
 
 async def main() -> None:

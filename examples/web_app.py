@@ -40,6 +40,7 @@ SPECIES = ("setosa", "versicolor", "virginica")
 MOST_EPOCHS = 1000
 MOST_ROWS = 1000
 FOUR_LENGTHS = "sepal length and width, petal length and width, in cm, 0 to 100"
+WELL = ("open", "busy-unresponsive")  # a worker that is silent for a while is well
 GONE = ("lost", "closed")  # what `bridge.state` says once there is no worker
 PREDICT_SECONDS = 10.0
 HEALTH_SECONDS = 1.0
@@ -175,7 +176,7 @@ class Service:
         run, state = self._newest, self._bridge.state
         training = None if run is None else run.report()
         report = {"bridge": state, "worker": await self._worker(), "training": training}
-        return reply(report, status=503 if state in GONE else 200)
+        return reply(report, status=200 if state in WELL else 503)
 
     async def _worker(self) -> dict[str, object]:
         try:

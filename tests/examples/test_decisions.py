@@ -14,7 +14,7 @@ def test_each_error_is_decided_upon(run_example: Callable[[str], list[str]]) -> 
         "  halted at 'scale': ZeroDivisionError",
         "[5, 5, 5]: 5.0 0 [0.0, 0.0, 0.0]",
         "  halted at 'mean': ZeroDivisionError",
-        "[]: RemoteError CommandDropped CommandDropped",
+        "[]: ZeroDivisionError CommandDropped CommandDropped",
         "  attempt 1 failed: NameError: name 'lines' is not defined",
         "  attempt 2 failed: TypeError: unsupported operand type(s) for -: 'str' and 'int'",
         "scaled: [-1.0, 1.0]",

@@ -174,7 +174,7 @@ async def test_a_session_that_goes_ends_its_halt(started: Path) -> None:
 @pytest.mark.asyncio
 async def test_the_workers_death_while_a_command_is_halted(connected: Callable[[], Bridge]) -> None:
     """It had started; those behind had not."""
-    async with connect(backend=None, halt_on_error=True) as bridge:
+    async with connect(backend=None, halt_on_error=True, restart="never") as bridge:
         failed, behind = bridge.send("1 / 0"), bridge.send("2")
         await halt(bridge)
         await kill_worker(bridge)

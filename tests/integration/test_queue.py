@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from asyncbridge.client import connect
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -57,11 +59,11 @@ async def test_a_high_one_behind_many(connected: Callable[[], Bridge], gate: Gat
         assert await bridge.send("len(ran)") == 10_001
 
 
-async def test_phases_with_priorities(connected: Callable[[], Bridge], gate: Gate) -> None:
+async def test_phases_with_priorities(gate: Gate, no_leaks: None) -> None:
     """A worker that is killed in a high command leaves default ones known to have not begun."""
     from asyncbridge.errors import WorkerLost  # noqa: PLC0415 - as its users have it
 
-    async with connected() as bridge:
+    async with connect(backend=None, restart="never") as bridge:
         first = bridge.send("1")
         await first
         default = bridge.send("'default'")

@@ -285,6 +285,8 @@ class Dialled(Resumable):
         if self._joined is None:
             raise ChannelClosed(self._why)
         self._changed(False)
+        if self._probing is not None:  # the other one may be about to come about
+            await asyncio.wait([self._probing])
         attempts = self._patience.begin()
         while self._wire is None:
             await attempts.wait()

@@ -77,6 +77,8 @@ class Proxy:
         self.passed: dict[Way, int] = {"there": 0, "back": 0}
         self.struck = 0
         self.swallows = False
+        # Connections are numbered; of those up to the second number nothing passes any more.
+        self._count = self._forgotten = 0
         self._orders: dict[Way, _Order] = {}
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,6 +120,11 @@ class Proxy:
         self.swallows = True
         asyncio.get_running_loop().call_later(seconds, self._appear)
 
+    def forget(self) -> None:
+        """Swallow all that comes over the present connections, as a firewall does."""
+        self.struck += 1
+        self._forgotten = self._count
+
     def calm(self) -> None:
         """Do nothing any more that was ordered and has not come about."""
         self._orders.clear()
@@ -137,10 +144,11 @@ class Proxy:
             writer.transport.abort()
             return
         both = {writer, back}
+        self._count += 1
         self._open.add(back)
         pipes = [
-            spawn(self._pass("there", reader, back), name="there"),
-            spawn(self._pass("back", back_reader, writer), name="back"),
+            spawn(self._pass("there", reader, back, self._count), name="there"),
+            spawn(self._pass("back", back_reader, writer, self._count), name="back"),
         ]
         self._tasks.update(pipes)
         try:
@@ -162,11 +170,11 @@ class Proxy:
         return await asyncio.open_unix_connection(self.back)
 
     async def _pass(
-        self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
     ) -> None:
         with suppress(OSError, RuntimeError):  # the latter is uvloop's, for a closed handle
             while data := await reader.read(READ_BYTES):
-                if self.swallows:
+                if self.swallows or number <= self._forgotten:
                     continue
                 for piece, shape in self._pieces(way, data):
                     writer.write(piece)

@@ -13,7 +13,7 @@ from asyncbridge.errors import ConnectError, DecodeError
 from asyncbridge.protocol.messages import Goodbye, Join, Joined, Message, Ping, Refused
 from asyncbridge.serialization.frames import ORIGIN, Place, pack, place_of, unpack
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.contract import ChannelClosed, Wire
+from asyncbridge.transport.contract import ChannelClosed, NobodyThere, Wire
 from asyncbridge.transport.resumable import DAMAGED, Dialled, Served
 from asyncbridge.transport.retries import Patience
 
@@ -206,6 +206,72 @@ async def test_a_session_that_cannot_go_on(gone: str) -> None:
         await rig.dialled.read()
     with pytest.raises(ChannelClosed, match="nobody listens"):
         await rig.dialled.write([Ping(nonce=1)])
+    await rig.close()
+
+
+async def test_a_silent_connection_makes_room_for_another() -> None:
+    """The one that is dead at its other end is closed; nothing is lost, nothing comes twice."""
+    lost: list[bytes] = []
+
+    def swallow(data: bytes, held: list[bytes]) -> list[bytes]:
+        lost.append(data)
+        return []
+
+    rig = Rig()
+    await rig.open()
+    reading = spawn(read(rig.dialled, 1), name="read")
+    await rig.served.write([Ping(nonce=1)])
+    assert await reading == [1]
+    first = rig.wires[0]
+    assert first.peer is not None
+    first._fault = first.peer._fault = swallow
+    await rig.dialled.write([Ping(nonce=2)])
+    await rig.served.write([Ping(nonce=3)])
+    reading = spawn(read(rig.dialled, 2), name="read")
+    assert len(lost) == 2
+    rig.dialled.probe()
+    rig.dialled.probe()  # one is enough
+    assert await read(rig.served, 1) == [2]
+    await rig.served.write([Ping(nonce=4)])
+    assert await reading == [3, 4]
+    assert (first.closed, len(rig.wires)) == (True, 2)
+    await rig.close()
+
+
+async def test_a_probe_that_comes_to_nothing_changes_nothing() -> None:
+    """The worker is busy, or out of reach: the connection stays as it is."""
+    rig = Rig()
+    await rig.open()
+    reading = spawn(read(rig.dialled, 2), name="read")
+    await rig.served.write([Ping(nonce=1)])
+    rig.unreachable = 1
+    while not rig.dialled.is_connected or rig.dialled._joined is None:
+        await asyncio.sleep(0)
+    rig.dialled.probe()
+    while rig.unreachable:
+        await asyncio.sleep(0)
+    await rig.served.write([Ping(nonce=2)])
+    assert await reading == [1, 2]
+    assert len(rig.wires) == 1
+    await rig.close()
+
+
+async def test_an_address_that_nobody_has_is_not_tried_again() -> None:
+    """The process has ended, and its session with it."""
+    rig = Rig()
+    await rig.open()
+    reading = spawn(read(rig.dialled, 1), name="read")
+    await rig.served.write([Ping(nonce=1)])
+    assert await reading == [1]
+
+    async def nobody() -> Wire:
+        raise NobodyThere("it has left its socket")
+
+    rig.dialled._dial = nobody
+    await rig.cut()
+    with pytest.raises(ChannelClosed, match="left its socket"):
+        await rig.dialled.read()
+    assert len(rig.slept) <= 1
     await rig.close()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asyncbridge.protocol import decisions, holding, joining, payloads, queueing
+from asyncbridge.protocol import decisions, flowing, holding, joining, payloads, queueing
 
 Buffer = payloads.Buffer
 BulkRef = payloads.BulkRef
@@ -31,6 +31,10 @@ Halted = decisions.Halted
 Resumed = decisions.Resumed
 Decided = decisions.Decided
 Dropped = decisions.Dropped
+StreamTaken = flowing.StreamTaken
+StreamItem = flowing.StreamItem
+StreamEnd = flowing.StreamEnd
+StreamWait = flowing.StreamWait
 
 PROTOCOL_VERSION = 1
 """The newest protocol version that this code speaks."""
@@ -40,7 +44,6 @@ OLDEST_VERSION = 1
 WorkerState = Literal["importing", "ready", "failed"]
 StreamName = Literal["stdout", "stderr"]
 StopMode = Literal["auto", "dequeue", "graceful", "interrupt"]
-StreamWait = Literal["nothing", "item", "room"]
 
 
 # --- from the client ---------------------------------------------------------------------
@@ -340,57 +343,6 @@ class Returned:
     """Nothing in the sender's process looks at these buffers of the receiver's any more."""
 
     ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamTaken:
-    """The receiver of a stream has taken so many of its items, and may be sent more.
-
-    Attributes:
-        id: The command's that the stream belongs to.
-        stream: Which of its streams: the place of a binding's name in ``Command.streams``; 0 for
-            the parts of its value.
-        turn: Counts how often the receiver began anew. A turn's first message, which takes
-            nothing yet, asks for its items.
-        count: The items taken in this turn.
-        waits: From the worker alone: its code stands still, and the command with it, until the
-            item behind these comes; or until the client takes more parts than these.
-    """
-
-    id: int
-    stream: int
-    turn: int
-    count: int
-    waits: StreamWait = "nothing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamItem:
-    """The next item of a stream.
-
-    Attributes:
-        number: Its place in the turn, counted from 0.
-    """
-
-    id: int
-    stream: int
-    turn: int
-    number: int
-    value: Payload
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamEnd:
-    """A turn of a stream has no more items.
-
-    Attributes:
-        fault: What its source failed by, if it did.
-    """
-
-    id: int
-    stream: int
-    turn: int
-    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,8 @@ class Halts:
         halt.epoch += 1
         halt.fault, halt.since = fault, self._clock()
         # Its cancel may have come too late for its code: then nobody wants to be asked.
-        if not job.hold.wanted or job.stop.asked or not job.peer.knows(job):
+        cancelled = job.stop.asked and not job.stop.overdue
+        if not job.hold.wanted or cancelled or not job.peer.knows(job):
             self._raise(halt)
             return
         self._halts[halt.error] = halt

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from asyncbridge import Decision, Retry
 from asyncbridge.errors import RemoteError, WorkerLost
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ async def test_one_that_keeps_the_gil_takes_its_worker_along(
     seen = [state async for state in states]
     assert seen[:2] == ["open", "busy-unresponsive"]
     assert seen[-3:] == ["open", "closing", "closed"]
+
+
+async def test_a_handler_decides_about_one_that_was_late(connected: Callable[[], Bridge]) -> None:
+    """As about any other that fails; what runs in its place has the same limit."""
+    async with connected() as bridge:
+        asked: list[str] = []
+
+        @bridge.on_error
+        def decide(error: RemoteError) -> Decision:
+            asked.append(error.type)
+            return Retry(code="'in time'")
+
+        assert await bridge.send("while True: pass", run_timeout=0.2) == "in time"
+        assert asked == ["TimeoutError"]
 
 
 @pytest.mark.parametrize("wrong", [0, -1, True, "1"])

@@ -62,7 +62,7 @@ test: lint
 	@$(MAKE) http
 
 http: $(VENV)/.stamp-test
-	ASYNCBRIDGE_TRANSPORT=http $(BIN)/pytest -m 'not nightly and not tensorflow' $(PROMISE_TESTS)
+	ASYNCBRIDGE_TRANSPORT=http $(BIN)/pytest -m 'not nightly and not tensorflow' $(HTTP_TESTS)
 
 # No cache for the imports: it is stale once a module appears that was imported before.
 lint: $(VENV)/.stamp-test
@@ -80,6 +80,7 @@ mirrors: $(VENV)/.stamp-test
 
 nightly: $(VENV)/.stamp-test
 	$(BIN)/pytest -m '' --hypothesis-profile=nightly
+	@$(MAKE) http HTTP_TESTS='$(HTTP_TESTS) $(MORE_HTTP_TESTS)'
 	@$(MAKE) --keep-going backends $(NIGHTLY_PYTHONS:%=fast-on-%)
 
 # Without TensorFlow, too: nothing that is for all backends may need it.
@@ -101,9 +102,11 @@ clean:
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 # Where promises meet a worker, beside what they are by themselves.
-PROMISE_TESTS := tests/promise tests/conformance $(addprefix tests/integration/test_,\
-	cancelling.py closing.py commands.py large_values.py losses.py output.py progress.py reconnecting.py \
-	refusals.py streaming.py sync.py values.py waiters.py)
+HTTP_TESTS := $(addprefix tests/integration/test_,\
+	cancelling.py commands.py output.py progress.py reconnecting.py refusals.py streaming.py \
+	values.py waiters.py)
+MORE_HTTP_TESTS := tests/promise tests/conformance $(addprefix tests/integration/test_,\
+	closing.py decisions.py errors.py large_values.py losses.py queue.py restarts.py sync.py)
 
 # --- environments ------------------------------------------------------------------------
 # A stamp for each set of extras, remade when pyproject.toml changes. An environment that was

@@ -82,11 +82,14 @@ class Standing:
         )
 
     def order(self) -> list[int]:
-        """Return the unfinished commands as they will be run, the running one first."""
+        """Return the unfinished commands as they will be run, the running one first.
+
+        One that has halted stands there, too, whatever its priority: all others wait for it.
+        """
         waiting: Levels[Entry] = Levels()
         running: list[int] = []
         for number, entry in self._entries.items():
-            if entry.state is CommandState.RUNNING:
+            if entry.halted or entry.state is CommandState.RUNNING:
                 running.append(number)
             else:
                 waiting.add(entry)

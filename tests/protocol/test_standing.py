@@ -10,10 +10,13 @@ from asyncbridge.protocol.messages import (
     Accepted,
     Command,
     Completed,
+    Fault,
+    Halted,
     Message,
     Payload,
     Prioritize,
     Release,
+    Resumed,
     Started,
     Welcome,
 )
@@ -102,6 +105,21 @@ def test_positions() -> None:
     submit(client, (5, 2))
     assert client.order() == [4, 5, 1, 2, 3]
     assert [client.ahead_of(number) for number in (4, 5, 1, 3)] == [0, 1, 2, 4]
+
+
+def test_a_halted_one_stands_first() -> None:
+    """Whatever its priority: no other of the session runs before it, nor when it runs again."""
+    client = opened()
+    submit(client, (1, -1))
+    client.outgoing()
+    client.receive(Accepted(ids=(1,)))
+    client.receive(Started(id=1))
+    fault = Fault(type="OSError", message="gone")
+    client.receive(Halted(id=1, error="0-1", epoch=1, fault=fault))
+    submit(client, (2, 0), (3, 1))
+    assert client.order() == [1, 3, 2]
+    client.receive(Resumed(id=1, error="0-1", epoch=1))
+    assert [client.ahead_of(number) for number in (1, 2, 3)] == [0, 2, 1]
 
 
 def test_a_release_waits_for_those_that_were_overtaken() -> None:

@@ -94,10 +94,13 @@ class Decided:
     Attributes:
         number: That of the question.
         refusal: Why the decision does not count; empty when it does.
+        unknown: Whether that is because nothing has ever halted by such an error, as far as the
+            worker remembers.
     """
 
     number: int
     refusal: str = ""
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,8 @@ class Halts:
     def decide(self, asker: Deciding, decision: Decide) -> None:
         """Do what is decided, and answer whoever has decided it; its values are all here."""
         refusal = self._judge(asker, decision)
-        asker.notify(Decided(number=decision.number, refusal=refusal))
+        unknown = bool(refusal) and not self._knows(decision.error)
+        asker.notify(Decided(number=decision.number, refusal=refusal, unknown=unknown))
 
     def cancel(self, job: Job, mode: StopMode) -> bool:
         """End a command that is halted, as its client wishes; tell whether it is one."""
@@ -185,6 +186,9 @@ class Halts:
         if past == (decision.kind, digest(decision)):
             return ""
         return f"error {decision.error!r} was decided already: by {WORDS.get(past[0], past[0])}"
+
+    def _knows(self, error: str) -> bool:
+        return error in self._halts or any(name == error for name, _ in self._past)
 
     def _apply(self, halt: Halt, decision: Decide, asker: Deciding) -> None:
         job = halt.job

@@ -101,7 +101,7 @@ SAMPLES: list[m.Message] = [
     ),
     m.Halted(id=1, error="0a-1", epoch=2, fault=FAULT),
     m.Resumed(id=1, error="0a-1", epoch=2),
-    m.Decided(number=3, refusal="no"),
+    m.Decided(number=3, refusal="no", unknown=True),
     m.Dropped(ids=(2, 3), because=1, error="0a-1"),
 ]
 
@@ -178,7 +178,7 @@ def fits(message: m.Message, name: str, wrong: object) -> bool:
     """Whether one of the wrong values is a right one after all."""
     if name == "info":
         return isinstance(wrong, dict)
-    if name in ("transient", "aside", "parts", "lacking", "more", "on"):
+    if name in ("transient", "aside", "parts", "lacking", "more", "on", "unknown"):
         return isinstance(wrong, bool)
     # A payload's tree may be anything, so a list of one is a payload.
     return (

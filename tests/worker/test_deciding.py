@@ -117,6 +117,23 @@ async def test_large_values_of_a_decision_are_waited_for() -> None:
     await bench.close()
 
 
+async def test_whether_an_error_is_known() -> None:
+    """It is once it has halted; a refusal tells that apart from one about nothing."""
+    bench = Bench()
+    halted = await bench.halted()
+    await bench.say(
+        Decide(number=1, error="0-1", kind="raise"),
+        Decide(number=2, error=halted.error, kind="raise", epoch=7),
+        Decide(number=3, error=halted.error, kind="raise"),
+        Decide(number=4, error=halted.error, kind="ignore"),
+    )
+    answers = [await bench.until(Decided) for _ in range(4)]
+    assert [(bool(a.refusal), a.unknown) for a in answers if isinstance(a, Decided)] == [
+        (True, True), (True, False), (False, False), (True, False),
+    ]  # fmt: skip
+    await bench.close()
+
+
 async def test_the_end_of_a_session_ends_its_halt() -> None:
     """Its commands' room in the queue is free."""
     bench = Bench()

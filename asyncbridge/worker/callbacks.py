@@ -1,20 +1,21 @@
-"""Outcomes on their way to callbacks: posted again until somebody says that they have come."""
+"""Outcomes and halts on their way to callbacks: posted again until somebody says that they have come."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
 
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.posts import body_of
 from asyncbridge.worker.documents import write_document
-from asyncbridge.worker.tickets import outcome_of
+from asyncbridge.worker.tickets import halt_document, outcome_of
 
 if TYPE_CHECKING:
+    from asyncbridge.protocol.messages import Halted
     from asyncbridge.transport.retries import Patience
     from asyncbridge.worker.outbox import Outbox
     from asyncbridge.worker.tickets import Ticket
@@ -30,8 +31,25 @@ MOST: Final = 256
 """Outcomes in one list."""
 
 
+class Notice(NamedTuple):
+    """What is to be posted of a command.
+
+    Attributes:
+        ticket: The command's.
+        halt: The halt that is told of; None for the outcome.
+    """
+
+    ticket: Ticket
+    halt: Halted | None
+
+    @property
+    def is_of_use(self) -> bool:
+        """Whether it is still so: of a halt that is over nobody needs to hear."""
+        return self.halt is None or self.halt is self.ticket.halt
+
+
 class Callbacks:
-    """Posts outcomes, in their order for each callback.
+    """Posts what becomes of commands, in its order for each callback.
 
     Args:
         outbox: Makes the requests.
@@ -41,19 +59,20 @@ class Callbacks:
     def __init__(self, outbox: Outbox, patience: Patience) -> None:
         self._outbox = outbox
         self._patience = patience
-        self._waiting: dict[Route, deque[Ticket]] = {}
+        self._waiting: dict[Route, deque[Notice]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def post(self, ticket: Ticket) -> None:
-        """Post a command's outcome to its callback."""
+        """Post a command's outcome, or its halt, to its callback."""
         order = ticket.order
-        ticket.notified = False
+        ticket.notified, ticket.callback_error = False, ""
+        notice = Notice(ticket, ticket.halt)
         route = (order.callback, order.callback_token, order.callback_batch)
         waiting = self._waiting.get(route)
         if waiting is not None:
-            waiting.append(ticket)
+            waiting.append(notice)
             return
-        self._waiting[route] = deque([ticket])
+        self._waiting[route] = deque([notice])
         task = spawn(self._deliver(route), name="asyncbridge-callback")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -74,19 +93,20 @@ class Callbacks:
                 # Those that are ready in this turn of the loop come along.
                 await asyncio.sleep(0)
                 count = min(len(waiting), MOST) if route[2] else 1
-                batch = [waiting.popleft() for _ in range(count)]
-                why = await self._insist(route, batch)
+                ready = [waiting.popleft() for _ in range(count)]
+                batch = [each for each in ready if each.is_of_use]
+                why = await self._insist(route, batch) if batch else ""
                 if why:
                     give_up([*batch, *waiting], why)
                     return
-                for ticket in batch:
-                    ticket.notified = True
+                for ticket, halt in batch:
+                    ticket.notified = halt is None
         finally:
             del self._waiting[route]
 
-    async def _insist(self, route: Route, batch: list[Ticket]) -> str:
+    async def _insist(self, route: Route, batch: list[Notice]) -> str:
         """Post until it is acknowledged; return why it never was."""
-        size = sum(ticket.size for ticket in batch)
+        size = sum(ticket.size for ticket, _ in batch)
         data = await write_document(partial(notifications, batch, as_list=route[2]), size)
         attempts = self._patience.begin()
         while True:
@@ -118,24 +138,25 @@ class Callbacks:
             return str(error) or type(error).__name__
 
 
-def notification(ticket: Ticket) -> dict[str, Any]:
+def notification(notice: Notice) -> dict[str, Any]:
     """Return what is posted: the paper's *notify* or *notifyError*."""
-    event = "notify" if ticket.state == "completed" else "notifyError"
+    ticket, halt = notice
+    state = ticket.state if halt is None else "halted"
     head = {
-        "event": event,
+        "event": "notify" if state == "completed" else "notifyError",
         "session": ticket.session,
         "id": ticket.order.id,
-        "state": ticket.state,
+        "state": state,
     }
-    return {**head, **outcome_of(ticket)}
+    return {**head, **(outcome_of(ticket) if halt is None else halt_document(halt))}
 
 
-def notifications(tickets: list[Ticket], *, as_list: bool) -> Any:
+def notifications(notices: list[Notice], *, as_list: bool) -> Any:
     """Return what is posted at once."""
-    return [notification(each) for each in tickets] if as_list else notification(tickets[0])
+    return [notification(each) for each in notices] if as_list else notification(notices[0])
 
 
-def give_up(tickets: list[Ticket], why: str) -> None:
+def give_up(notices: list[Notice], why: str) -> None:
     """Note that a callback will not come by these; they stay to be fetched."""
-    for ticket in tickets:
+    for ticket, _ in notices:
         ticket.callback_error = f"the callback was given up: {why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
@@ -16,6 +17,7 @@ from asyncbridge.worker.documents import write_document
 from asyncbridge.worker.orders import check_name, read_orders
 from asyncbridge.worker.problems import Problem
 from asyncbridge.worker.tickets import Kept, document_of
+from asyncbridge.worker.verdicts import read_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +42,7 @@ _MODES: Final = get_args(StopMode)
 
 
 class Commands:
-    """Routes of ``/v1/commands``, and the sessions behind them.
+    """Routes of ``/v1/commands`` and ``/v1/decisions``, and the sessions behind them.
 
     Args:
         outbox: Makes requests to callbacks.
@@ -74,6 +76,7 @@ class Commands:
             web.post("/v1/commands", self._post),
             web.get("/v1/commands/{id}", self._get, allow_head=False),
             web.delete("/v1/commands/{id}", self._delete),
+            web.post("/v1/decisions", self._decide),
             web.get("/v1/openapi.json", self._describe, allow_head=False),
         ]
 
@@ -116,12 +119,29 @@ class Commands:
             raise Problem(400, "BadRequest", f"mode={mode!r:.40} is none of {', '.join(_MODES)}")
         desk = await self._desk(request)
         ticket = desk.find(request.match_info["id"])
-        was_queued = ticket.state == "queued"
+        was_waiting = ticket.state in ("queued", "halted")
         desk.cancel(ticket, cast("StopMode", mode))
-        if was_queued:  # whether it was in time is known in a moment
-            await ticket.wait(MOMENT_S)
+        if was_waiting:  # whether it was in time is known in a moment
+            await ticket.wait(MOMENT_S, through_halt=mode != "dequeue")
         status = 200 if ticket.is_finished else 202
         return await answer(status, ticket, [desk.position(ticket)])
+
+    async def _decide(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        verdict = await asyncio.to_thread(read_verdict, body, self._largest)
+        # Where it is a command of a session here, that one knows what it has sent: for `drop`.
+        owner = (desk for desk in self._desks.values() if desk.halted_by(verdict.error))
+        desk = next(owner, None) or await self._desk(request)
+        ticket = await desk.decide(verdict)
+        said = {"error_id": verdict.error, "decision": verdict.kind}
+
+        def make() -> Any:
+            if ticket is None:
+                return said
+            return {**said, "command": document_of(ticket, desk.position(ticket))}
+
+        document = await write_document(make, 0 if ticket is None else ticket.size)
+        return web.Response(body=document, content_type="application/json")
 
     async def _describe(self, request: web.Request) -> web.Response:
         body = files("asyncbridge.worker").joinpath("openapi.json").read_bytes()
@@ -137,7 +157,13 @@ class Commands:
         desk = self._desks.get(name)
         if desk is None or not desk.is_open:
             await self._make_room()
-            desk = Desk(name, self._open_peer, finished=self._finished, largest=self._largest)
+            desk = Desk(
+                name,
+                self._open_peer,
+                finished=self._finished,
+                halted=self._tell,
+                largest=self._largest,
+            )
             self._desks[name] = desk
         self._desks.move_to_end(name)
         return desk
@@ -156,6 +182,9 @@ class Commands:
 
     def _finished(self, ticket: Ticket) -> None:
         self._kept.add(ticket)
+        self._tell(ticket)
+
+    def _tell(self, ticket: Ticket) -> None:
         if ticket.order.callback:
             self._callbacks.post(ticket)
 

@@ -16,6 +16,8 @@ from asyncbridge.protocol.client import ClientProtocol
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG
 from asyncbridge.serialization.split import join
 from asyncbridge.transport.contract import Channel, ChannelClosed
+from asyncbridge.worker.desk_halts import DeskHalts
+from asyncbridge.worker.halting import DROPPED
 from asyncbridge.worker.problems import Problem
 from asyncbridge.worker.queue import CANCELLED
 from asyncbridge.worker.tickets import Ticket
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from asyncbridge.worker.orders import Order
     from asyncbridge.worker.peer import Peer
     from asyncbridge.worker.tickets import State
+    from asyncbridge.worker.verdicts import Verdict
 
 __all__ = ["Desk", "Taken"]
 
@@ -92,6 +95,7 @@ class Desk:
         name: The session's.
         open_peer: Makes the worker's end, and serves it.
         finished: Called with each command that has come to an outcome.
+        halted: Called with each that waits for a decision.
         largest: Bytes of the largest bindings, 0 for any.
         backlog: What may wait beyond the window.
     """
@@ -102,6 +106,7 @@ class Desk:
         open_peer: Callable[[Channel], Peer],
         *,
         finished: Callable[[Ticket], None],
+        halted: Callable[[Ticket], None],
         largest: int = 0,
         backlog: Bound = DEFAULT_BACKLOG,
     ) -> None:
@@ -112,8 +117,10 @@ class Desk:
         # The slash keeps it apart from those that have connections: none of these can be so named.
         self._protocol = ClientProtocol(session=f"http/{name}", client="http", backlog=backlog)
         self._channel = DeskChannel(self._hear)
+        self._halts = DeskHalts(self._protocol.control, self._say, told=halted)
         self._tickets: dict[str, Ticket] = {}
         self._running: dict[int, Ticket] = {}
+        self._ranked: set[int] = set()
         self._newest = 0
         self._store: BulkStore = open_peer(self._channel).buffers.store
         self._protocol.greet()
@@ -121,8 +128,8 @@ class Desk:
 
     @property
     def is_idle(self) -> bool:
-        """Whether none of its commands is unfinished."""
-        return not self._running
+        """Whether none of its commands is unfinished, and no decision is on its way."""
+        return not self._running and self._halts.is_idle
 
     # --- what clients ask ---
 
@@ -139,15 +146,36 @@ class Desk:
                 if known is not None:
                     taken.append(Taken(known, False, self.position(known)))
                 else:
-                    ahead = len(self._running)
-                    taken.append(Taken(self._take(each), True, ahead))
+                    taken.append(Taken(self._take(each), True, len(self._running) - 1))
         except Problem:
             for ticket, is_new, _ in taken:
                 if is_new:
                     self._take_back(ticket)
             raise
+        if self._ranked:
+            taken = self._placed(taken)
         self._say()
         return taken
+
+    async def decide(self, verdict: Verdict) -> Ticket | None:
+        """Have something decided about a command that is halted, of any session of the worker.
+
+        Returns:
+            The command's ticket, if it is one of this session.
+
+        Raises:
+            Problem: It cannot be decided, or no more.
+        """
+        ticket = self.halted_by(verdict.error)
+        decided = await self._halts.ask(verdict, self._newest)
+        if decided.refusal:
+            status = 404 if decided.unknown else 409
+            raise Problem(status, "DecisionError", decided.refusal)
+        return ticket
+
+    def halted_by(self, error: str) -> Ticket | None:
+        """Return the command that is halted by an error of that id."""
+        return self._halts.halted.get(error)
 
     def find(self, key: str) -> Ticket:
         """Return a command's ticket.
@@ -210,6 +238,8 @@ class Desk:
             lifetime=order.lifetime,
             after=tuple(self.find(key).number for key in order.after),
             label=order.label,
+            run_ms=order.run_ms,
+            priority=order.priority,
         )
         try:
             self._protocol.submit(command)
@@ -221,12 +251,27 @@ class Desk:
         self._newest = number
         ticket = Ticket(replace(order, bindings=None), self.name, number, self._forget)
         self._tickets[order.key] = self._running[number] = ticket
+        if order.priority:
+            self._ranked.add(number)
+        self._halts.begin(ticket)
         return ticket
+
+    def _placed(self, taken: list[Taken]) -> list[Taken]:
+        """Return what was taken with its places, now that all of it is there."""
+        places = {number: place for place, number in enumerate(self._protocol.order())}
+        return [
+            each._replace(position=places[each.ticket.number])
+            if each.ticket.state == "queued"
+            else each
+            for each in taken
+        ]
 
     def _take_back(self, ticket: Ticket) -> None:
         """Undo what ``_take`` did; nothing has left since."""
         self._protocol.cancel(ticket.number)
         del self._tickets[ticket.order.key], self._running[ticket.number]
+        self._ranked.discard(ticket.number)
+        self._halts.over(ticket)
 
     def _forget(self, ticket: Ticket) -> None:
         del self._tickets[ticket.order.key]
@@ -249,6 +294,25 @@ class Desk:
         if (ticket := self._running.get(message.id)) is not None:
             ticket.state = "running"
 
+    def _halted(self, message: m.Halted) -> None:
+        if (ticket := self._running.get(message.id)) is not None:
+            self._halts.arrived(ticket, message)
+
+    def _resumed(self, message: m.Resumed) -> None:
+        if (ticket := self._running.get(message.id)) is not None:
+            self._halts.resumed(ticket)
+
+    def _dropped(self, message: m.Dropped) -> None:
+        """Let those commands fail that a decision about another one takes out of the queue."""
+        numbers = {each.number: each.order.id for each in self._tickets.values()}
+        for number in message.ids:
+            ticket = self._running[number]
+            ticket.because = numbers.get(message.because)
+            self._end(ticket, "failed", fault=DROPPED)
+
+    def _decided(self, message: m.Decided) -> None:
+        self._halts.answered(message)
+
     def _completed(self, message: m.Completed) -> None:
         value = message.value
         refs = [buffer for buffer in value.buffers if isinstance(buffer, m.BulkRef)]
@@ -265,7 +329,7 @@ class Desk:
             cause = self._tickets.get(key)
             if cause is not None and cause.number == message.because:
                 ticket.because = cause.order.id
-        self._end(ticket, "failed", fault=message.fault)
+        self._end(ticket, "failed", fault=self._halts.explain(ticket, message.fault))
 
     def _cancelled(self, message: m.Cancelled) -> None:
         self._end(self._running[message.id], "cancelled", fault=CANCELLED)
@@ -279,6 +343,8 @@ class Desk:
         fault: m.Fault | None = None,
     ) -> None:
         del self._running[ticket.number]
+        self._ranked.discard(ticket.number)
+        self._halts.over(ticket)
         ticket.value, ticket.fault = value, fault
         ticket.finish(state)
         self._finished(ticket)
@@ -289,10 +355,15 @@ class Desk:
         fault = m.Fault(type="WorkerLost", message=f"the worker left: {reason}")
         for ticket in list(self._running.values()):
             self._end(ticket, "failed", fault=fault)
+        self._halts.end(fault.message)
 
 
 _HANDLERS: dict[type, Callable[[Desk, Any], None]] = {
     m.Started: Desk._started,
+    m.Halted: Desk._halted,
+    m.Resumed: Desk._resumed,
+    m.Dropped: Desk._dropped,
+    m.Decided: Desk._decided,
     m.Completed: Desk._completed,
     m.Failed: Desk._failed,
     m.Cancelled: Desk._cancelled,

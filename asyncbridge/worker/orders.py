@@ -16,12 +16,31 @@ from asyncbridge.serialization.envelopes import read_base64
 from asyncbridge.serialization.unique_keys import loads
 from asyncbridge.worker.problems import Problem
 
-__all__ = ["CommandId", "Order", "check_name", "read_orders"]
+__all__ = [
+    "CommandId",
+    "Kinds",
+    "Order",
+    "bad",
+    "check_fields",
+    "check_name",
+    "read_json",
+    "read_orders",
+    "read_payload",
+]
+
+Kinds = dict[str, tuple[tuple[type, ...], str]]
+"""An object's fields: their types, and how these are called."""
 
 MOST: Final = 10_000
 """Commands in one request."""
 _NAME: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-_KINDS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+HALT_SECONDS: Final = 300.0
+"""How long a command waits for a decision, unless it says so itself."""
+LONGEST_S: Final = 1e9
+"""Seconds of the longest time limit: of longer ones timers know nothing."""
+HIGHEST: Final = 2**31
+"""Priorities lie between this and its negative."""
+_KINDS: Final[Kinds] = {
     "id": ((int, str), "a whole number or text"),
     "code": ((str,), "text"),
     "bindings": ((dict,), "an object"),
@@ -29,12 +48,20 @@ _KINDS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "lifetime": ((str,), "'command' or 'eternal'"),
     "after": ((list,), "a list of ids"),
     "label": ((str,), "text"),
+    "priority": ((int,), "a whole number between -2**31 and 2**31"),
+    "run_timeout": ((int, float), "a positive number of seconds"),
+    "halt_on_error": ((bool,), "true or false"),
+    "halt_timeout": ((int, float), "a positive number of seconds"),
     "callback": ((str,), "a URL"),
     "callback_token": ((str,), "text"),
     "callback_batch": ((bool,), "true or false"),
 }
 _LIFETIMES: Final = ("command", "eternal")
-_NOT_THE_WORK: Final = ("id", "callback", "callback_token", "callback_batch")
+_SECONDS: Final = ("run_timeout", "halt_timeout")
+_NOT_THE_WORK: Final = frozenset({
+    "id", "priority", "run_timeout", "halt_on_error", "halt_timeout", "callback", "callback_token",
+    "callback_batch",
+})  # fmt: skip
 
 CommandId = int | str
 
@@ -51,6 +78,9 @@ class Order:
         lifetime: How long the bindings stay.
         after: Keys of commands whose failure fails this one.
         label: What a person would call it.
+        priority: Higher ones of the session go first.
+        run_ms: Milliseconds that it may run; 0 for any.
+        halt_timeout: Seconds that it waits for a decision if it fails; 0 if it does not halt.
         callback: Where its outcome is posted; empty for nowhere.
         callback_token: The secret that this carries.
         callback_batch: Whether several outcomes may be posted at once, as a list.
@@ -64,6 +94,9 @@ class Order:
     lifetime: str
     after: tuple[str, ...]
     label: str
+    priority: int
+    run_ms: int
+    halt_timeout: float
     callback: str
     callback_token: str
     callback_batch: bool
@@ -76,15 +109,66 @@ def read_orders(body: bytes) -> tuple[list[Order], bool]:
     Raises:
         Problem: It holds none; the text names the command and the field.
     """
-    try:
-        tree = loads(body, "the request")
-    except DecodeError as error:
-        raise Problem(400, "DecodeError", str(error)) from None
+    tree = read_json(body)
     if type(tree) is not list:
         return [_read(tree, "the command")], False
     if not 0 < len(tree) <= MOST:
-        raise _bad(f"a list of commands has 1 to {MOST} of them; this one has {len(tree)}")
+        raise bad(f"a list of commands has 1 to {MOST} of them; this one has {len(tree)}")
     return [_read(item, f"command {place} of the list") for place, item in enumerate(tree)], True
+
+
+def read_json(body: bytes) -> Any:
+    """Return the tree of a request.
+
+    Raises:
+        Problem: It is no JSON.
+    """
+    try:
+        return loads(body, "the request")
+    except DecodeError as error:
+        raise Problem(400, "DecodeError", str(error)) from None
+
+
+def check_fields(item: object, kinds: Kinds, what: str) -> dict[str, Any]:
+    """Return an object all of whose fields are known, and of their types.
+
+    Raises:
+        Problem: It is none; the text names the field.
+    """
+    if type(item) is not dict:
+        raise bad(f"{what} is no JSON object")
+    for name, value in item.items():
+        if name not in kinds:
+            raise bad(f"{what} has a field {name!r:.80}; known are {', '.join(kinds)}")
+        types, told = kinds[name]
+        if type(value) not in types and object not in types:
+            raise bad(f"the field {name!r} of {what} is not {told}")
+    return item
+
+
+def read_payload(fields: dict[str, Any], name: str, what: str) -> Payload | None:
+    """Return the values of one field, with what they refer to; None if it is not there.
+
+    Raises:
+        Problem: The buffers are no base64, or nothing uses them.
+    """
+    if name not in fields:
+        if "buffers" in fields:
+            raise bad(f"{what} has 'buffers' and no {name!r} that use them")
+        return None
+    try:
+        buffers = tuple(
+            read_base64(text, f"buffer {number} of {what}")
+            for number, text in enumerate(fields.get("buffers", ()))
+        )
+    except DecodeError as error:
+        raise Problem(400, "DecodeError", str(error)) from None
+    return Payload(header=fields[name], buffers=buffers, size=sum(map(len, buffers)))
+
+
+def bad(text: str) -> Problem:
+    """Return the problem of a request that is not as it should be."""
+    return Problem(400, "BadRequest", text)
 
 
 def check_name(text: str, what: str) -> str:
@@ -94,7 +178,7 @@ def check_name(text: str, what: str) -> str:
         Problem: It is none.
     """
     if not _NAME.fullmatch(text):
-        raise _bad(f"{what} {text!r:.100} has 1 to 128 letters, digits, or any of . _ ~ -")
+        raise bad(f"{what} {text!r:.100} has 1 to 128 letters, digits, or any of . _ ~ -")
     return text
 
 
@@ -107,11 +191,14 @@ def _read(item: object, what: str) -> Order:
         id=identity,
         key=check_name(str(identity), f"the id of {what}"),
         code=fields["code"],
-        bindings=_bindings(fields, what),
+        bindings=read_payload(fields, "bindings", what),
         lifetime=fields.get("lifetime", "command"),
         after=tuple(check_name(str(each), f"an id in 'after' of {what}")
                     for each in fields.get("after", ())),
         label=fields.get("label", ""),
+        priority=fields.get("priority", 0),
+        run_ms=max(1, round(fields["run_timeout"] * 1000)) if "run_timeout" in fields else 0,
+        halt_timeout=_halt_timeout(fields, what),
         callback=fields.get("callback", ""),
         callback_token=_token(fields, what),
         callback_batch=fields.get("callback_batch", False),
@@ -120,42 +207,34 @@ def _read(item: object, what: str) -> Order:
 
 
 def _checked(item: object, what: str) -> dict[str, Any]:
-    if type(item) is not dict:
-        raise _bad(f"{what} is no JSON object")
-    for name, value in item.items():
-        if name not in _KINDS:
-            raise _bad(f"{what} has a field {name!r:.80}; known are {', '.join(_KINDS)}")
-        kinds, told = _KINDS[name]
-        if type(value) not in kinds:
-            raise _bad(f"the field {name!r} of {what} is not {told}")
-    if "code" not in item:
-        raise _bad(f"{what} has no field 'code'")
-    if item.get("lifetime", "command") not in _LIFETIMES:
-        raise _bad(f"the field 'lifetime' of {what} is not {_KINDS['lifetime'][1]}")
-    if not all(type(each) in (int, str) for each in item.get("after", ())):
-        raise _bad(f"the field 'after' of {what} is not a list of ids")
-    return item
+    fields = check_fields(item, _KINDS, what)
+    if "code" not in fields:
+        raise bad(f"{what} has no field 'code'")
+    good = {
+        "lifetime": fields.get("lifetime", "command") in _LIFETIMES,
+        "priority": -HIGHEST < fields.get("priority", 0) < HIGHEST,
+        **{name: 0 < fields.get(name, 1) <= LONGEST_S for name in _SECONDS},
+    }
+    for name, is_good in good.items():
+        if not is_good:
+            raise bad(f"the field {name!r} of {what} is not {_KINDS[name][1]}")
+    if not all(type(each) in (int, str) for each in fields.get("after", ())):
+        raise bad(f"the field 'after' of {what} is not a list of ids")
+    return fields
 
 
-def _bindings(fields: dict[str, Any], what: str) -> Payload | None:
-    if "bindings" not in fields:
-        if "buffers" in fields:
-            raise _bad(f"{what} has 'buffers' and no 'bindings' that use them")
-        return None
-    try:
-        buffers = tuple(
-            read_base64(text, f"buffer {number} of {what}")
-            for number, text in enumerate(fields.get("buffers", ()))
-        )
-    except DecodeError as error:
-        raise Problem(400, "DecodeError", str(error)) from None
-    return Payload(header=fields["bindings"], buffers=buffers, size=sum(map(len, buffers)))
+def _halt_timeout(fields: dict[str, Any], what: str) -> float:
+    if fields.get("halt_on_error", False):
+        return float(fields.get("halt_timeout", HALT_SECONDS))
+    if "halt_timeout" in fields:
+        raise bad(f"{what} has 'halt_timeout', and no 'halt_on_error' that is true")
+    return 0.0
 
 
 def _token(fields: dict[str, Any], what: str) -> str:
     token: str = fields.get("callback_token", "")
     if not token.isascii() or (token and not token.isprintable()):
-        raise _bad(f"the field 'callback_token' of {what} is not printable ASCII text")
+        raise bad(f"the field 'callback_token' of {what} is not printable ASCII text")
     return token
 
 
@@ -164,8 +243,4 @@ def _digest(fields: dict[str, Any], what: str) -> bytes:
     try:
         return hashlib.sha256(orjson.dumps(work, option=orjson.OPT_SORT_KEYS)).digest()
     except orjson.JSONEncodeError:
-        raise _bad(f"{what} is nested too deeply") from None
-
-
-def _bad(text: str) -> Problem:
-    return Problem(400, "BadRequest", text)
+        raise bad(f"{what} is nested too deeply") from None

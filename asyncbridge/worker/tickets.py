@@ -16,11 +16,12 @@ from asyncbridge.serialization.envelopes import write_base64
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from asyncbridge.protocol.messages import Halted
     from asyncbridge.worker.orders import CommandId, Order
 
-__all__ = ["DEFAULT_KEPT", "Kept", "Ticket", "document_of", "outcome_of"]
+__all__ = ["DEFAULT_KEPT", "Kept", "Ticket", "document_of", "halt_document", "outcome_of"]
 
-State = Literal["queued", "running", "completed", "failed", "cancelled", "expired"]
+State = Literal["queued", "running", "halted", "completed", "failed", "cancelled", "expired"]
 
 DEFAULT_KEPT: Final = Bound(count=100_000, size=256 * 1024 * 1024)
 """Outcomes that a worker keeps for clients of the HTTP pair."""
@@ -42,6 +43,7 @@ class Ticket:
         value: What it came to, in wire form.
         fault: What it failed by.
         because: The id of the command whose failure failed it.
+        halt: What it waits for a decision about.
         notified: Whether its callback has acknowledged the outcome; None without a callback.
         callback_error: Why the callback was given up.
     """
@@ -54,6 +56,7 @@ class Ticket:
     value: Payload | None = None
     fault: Fault | None = None
     because: CommandId | None = None
+    halt: Halted | None = None
     notified: bool | None = None
     callback_error: str = ""
     _waiters: list[asyncio.Future[None]] = field(default_factory=list)
@@ -61,26 +64,44 @@ class Ticket:
     @property
     def is_finished(self) -> bool:
         """Whether it has come to an outcome."""
-        return self.state not in ("queued", "running")
+        return self.state not in ("queued", "running", "halted")
 
     @property
     def size(self) -> int:
         """Bytes that its outcome holds."""
+        fault = self.fault if self.halt is None else self.halt.fault
         return (0 if self.value is None else self.value.size) + (
-            0 if self.fault is None else len(self.fault.text) + len(self.fault.message)
+            0 if fault is None else len(fault.text) + len(fault.message)
         )
 
     def finish(self, state: State) -> None:
         """Note that it is over, and wake whoever waits for it."""
-        self.state = state
+        self.state, self.halt = state, None
+        self._wake()
+
+    def stop_at(self, halt: Halted) -> None:
+        """Note that it has failed and waits for a decision, and wake whoever waits for it."""
+        self.state, self.halt = "halted", halt
+        self._wake()
+
+    def go_on(self) -> None:
+        """Note that it is to run once more."""
+        self.state, self.halt = "queued", None
+
+    def _wake(self) -> None:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
         self._waiters.clear()
 
-    async def wait(self, seconds: float) -> None:
-        """Wait for its outcome, no longer than so."""
-        if self.is_finished:
+    async def wait(self, seconds: float, *, through_halt: bool = False) -> None:
+        """Wait for its outcome or its next halt, no longer than so.
+
+        Args:
+            seconds: How long.
+            through_halt: Whether to wait though it is halted now.
+        """
+        if self.is_finished or (self.halt is not None and not through_halt):
             return
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
@@ -143,7 +164,9 @@ def document_of(ticket: Ticket, position: int | None = None) -> dict[str, Any]:
 
 
 def outcome_of(ticket: Ticket) -> dict[str, Any]:
-    """Return a command's value, or its error, as JSON; nothing before its end."""
+    """Return a command's value, or its error, as JSON; nothing while it waits or runs."""
+    if ticket.halt is not None:
+        return halt_document(ticket.halt)
     if ticket.value is not None:
         return _value_document(ticket.value)
     if ticket.fault is None:
@@ -152,6 +175,11 @@ def outcome_of(ticket: Ticket) -> dict[str, Any]:
     return (
         {"error": error} if ticket.because is None else {"error": error, "because": ticket.because}
     )
+
+
+def halt_document(halt: Halted) -> dict[str, Any]:
+    """Return what is to be known for a decision, as JSON."""
+    return {"error_id": halt.error, "epoch": halt.epoch, "error": _fault_document(halt.fault)}
 
 
 def _value_document(value: Payload) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from asyncbridge.protocol.messages import Fault, Halted
 from asyncbridge.serialization.codec import encode
 from asyncbridge.transport.retries import Patience
 from asyncbridge.worker import callbacks
@@ -107,6 +108,21 @@ async def test_one_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
         made.post(ticket)
         await made.close(LIMIT_S)
         assert "does not answer within 0.01 s" in ticket.callback_error
+
+
+async def test_a_halt_that_is_over_is_not_told() -> None:
+    """Only what can still be decided is; a halt does not count as the outcome."""
+    async with posting(lambda _: 200, Patience(whole=0)) as (server, made):
+        tickets = [done(number, server.url) for number in range(2)]
+        for epoch, ticket in enumerate(tickets, 1):
+            fault = Fault(type="OSError", message="gone")
+            ticket.stop_at(Halted(id=1, error="0-1", epoch=epoch, fault=fault))
+            made.post(ticket)
+        tickets[0].go_on()
+        await made.close(LIMIT_S)
+        (body,) = map(orjson.loads, server.bodies)
+        assert (body["state"], body["epoch"], body["error"]["message"]) == ("halted", 2, "gone")
+        assert not any(ticket.notified for ticket in tickets)
 
 
 async def test_what_comes_meanwhile_comes_behind() -> None:

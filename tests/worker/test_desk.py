@@ -42,8 +42,15 @@ class Bench:
         self.executor.run_all()
         self.serving: list[asyncio.Task[None]] = []
         self.finished: list[Ticket] = []
+        self.halted: list[Ticket] = []
         self.registry: dict[str, Peer] = {}
-        self.desk = Desk("d", self.open, finished=self.finished.append, backlog=backlog)
+        self.desk = Desk(
+            "d",
+            self.open,
+            finished=self.finished.append,
+            halted=self.halted.append,
+            backlog=backlog,
+        )
 
     def open(self, channel: Channel) -> Peer:
         """Serve the worker's end."""
@@ -101,6 +108,28 @@ async def test_beyond_the_window() -> None:
         assert [each.position for each in taken] == list(range(3000))
         await made.run(taken[-1].ticket)
         assert [ticket.number for ticket in made.finished] == list(range(1, 3001))
+
+
+async def test_priorities() -> None:
+    """Places are told by them, of a list and one by one, and commands run so."""
+    async with bench() as made:
+        first = made.order(*({"id": n, "code": "1", "priority": n % 2} for n in range(4)))
+        assert [each.position for each in first] == [2, 0, 3, 1]
+        ((last, _, position),) = made.order({"id": "last", "code": "1", "priority": 5})
+        assert position == made.desk.position(last) == 0
+        assert made.desk.position(first[0].ticket) == 3
+        await made.run(first[2].ticket)
+        assert [ticket.order.key for ticket in made.finished] == ["last", "1", "3", "0", "2"]
+
+
+async def test_places_of_a_list_that_was_known_in_part() -> None:
+    """What has run has none."""
+    async with bench() as made:
+        ((done, _, _),) = made.order({"id": 1, "code": "1"})
+        await made.run(done)
+        taken = made.order({"id": 1, "code": "1"}, {"id": 2, "code": "2", "priority": 1})
+        assert [each.position for each in taken] == [None, 0]
+        await made.run(taken[1].ticket)
 
 
 async def test_a_full_backlog() -> None:

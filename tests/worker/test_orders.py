@@ -14,7 +14,8 @@ def test_all_its_fields() -> None:
     body = {
         "id": 7, "code": "a", "bindings": {"a": {"$": "bytes", "b": 0}}, "buffers": ["AQI="],
         "lifetime": "eternal", "after": [1, "x"], "label": "l", "callback": "http://c",
-        "callback_token": "t", "callback_batch": True,
+        "callback_token": "t", "callback_batch": True, "priority": -3, "run_timeout": 1.5,
+        "halt_on_error": True, "halt_timeout": 20,
     }  # fmt: skip
     (order,), is_list = read_orders(orjson.dumps(body))
     assert not is_list
@@ -22,16 +23,30 @@ def test_all_its_fields() -> None:
     assert order.bindings is not None
     assert (order.bindings.buffers, order.bindings.size) == ((b"\x01\x02",), 2)
     assert (order.lifetime, order.label) == ("eternal", "l")
+    assert (order.priority, order.run_ms, order.halt_timeout) == (-3, 1500, 20.0)
     assert (order.callback, order.callback_token, order.callback_batch) == ("http://c", "t", True)
+
+
+def test_time_limits() -> None:
+    """None is none; of a halt one of five minutes; the shortest is a millisecond."""
+    bodies = [
+        {"code": "1"},
+        {"code": "1", "run_timeout": 1e-9, "halt_on_error": True},
+        {"code": "1", "halt_on_error": False},
+    ]
+    orders, _ = read_orders(orjson.dumps(bodies))
+    limits = [(order.run_ms, order.halt_timeout) for order in orders]
+    assert limits == [(0, 0.0), (1, 300.0), (0, 0.0)]
 
 
 def test_digests() -> None:
     """They are of the work alone, in whatever order its fields stand."""
     bodies = [
         {"code": "1", "bindings": {"a": 1, "b": 2}},
-        {"bindings": {"b": 2, "a": 1}, "code": "1", "id": 5, "callback": "http://c"},
+        {"bindings": {"b": 2, "a": 1}, "code": "1", "id": 5, "callback": "http://c",
+         "priority": 1, "run_timeout": 2, "halt_on_error": True, "halt_timeout": 3},
         {"code": "1", "bindings": {"a": 1, "b": 3}},
-    ]
+    ]  # fmt: skip
     orders, is_list = read_orders(orjson.dumps(bodies))
     assert is_list
     first, second, third = (order.digest for order in orders)

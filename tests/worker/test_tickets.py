@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from asyncbridge.protocol.limits import Bound
-from asyncbridge.protocol.messages import Fault, Payload
+from asyncbridge.protocol.messages import Fault, Halted, Payload
 from asyncbridge.serialization.codec import encode
 from asyncbridge.tasks import spawn
 from asyncbridge.worker.orders import read_orders
@@ -68,6 +68,34 @@ def test_a_value_that_has_been_read() -> None:
     assert orjson.loads(orjson.dumps(document_of(done)))["value"] == [1, {"a": None}]
     done.value = encode(b"\x01\x02")
     assert orjson.loads(orjson.dumps(document_of(done)))["buffers"] == ["AQI="]
+
+
+def test_a_halt() -> None:
+    """Its error is told with what a decision needs, until the command goes on."""
+    one = ticket(1)
+    one.stop_at(Halted(id=1, error="0-1", epoch=2, fault=Fault(type="OSError", message="gone")))
+    document = document_of(one)
+    assert (document["state"], document["error_id"], document["epoch"]) == ("halted", "0-1", 2)
+    assert document["error"]["type"] == "OSError"
+    assert (one.is_finished, one.size) == (False, 4)
+    one.go_on()
+    assert document_of(one) == {"session": "s", "id": 1, "state": "queued"}
+
+
+@pytest.mark.asyncio
+async def test_waiting_for_a_halt() -> None:
+    """It ends a wait, and none begins while it lasts, unless that is wished."""
+    one = ticket(1)
+    waiting = spawn(one.wait(3600), name="wait")
+    await asyncio.sleep(0)
+    one.stop_at(Halted(id=1, error="0-1", epoch=1, fault=Fault(type="OSError", message="gone")))
+    await waiting
+    await one.wait(3600)
+    waiting = spawn(one.wait(3600, through_halt=True), name="wait")
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    one.finish("cancelled")
+    await waiting
 
 
 @pytest.mark.asyncio

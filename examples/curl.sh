@@ -1,5 +1,5 @@
 #!/bin/sh
-# Drive a worker with curl alone: post commands, fetch outcomes, cancel, and see errors as JSON.
+# Drive a worker with curl alone: post commands, fetch outcomes, cancel, and decide about errors.
 #
 #     sh examples/curl.sh
 #
@@ -46,7 +46,14 @@ echo "# An error is data."
 ask commands --data '{"id": 4, "code": "1 / 0"}' >"$folder/posted"
 ask 'commands/4?wait=30'
 
+echo "# It can halt the session instead, until somebody decides: here to run it again, with another n."
+ask commands --data '{"id": 5, "code": "6 / n", "bindings": {"n": 0}, "halt_on_error": true}' >"$folder/posted"
+ask 'commands/5?wait=30' | tee "$folder/halted"
+error=$(sed 's/.*"error_id":"\([^"]*\)".*/\1/' "$folder/halted")
+ask decisions --data "{\"error_id\": \"$error\", \"decision\": \"retry\", \"bindings\": {\"n\": 2}}" >"$folder/posted"
+ask 'commands/5?wait=30'
+
 echo "# What waits can be taken back."
-ask commands --data '[{"id": 5, "code": "import time; time.sleep(30)"},
-                      {"id": 6, "code": "never = 1"}]' >"$folder/posted"
-ask commands/6 --request DELETE
+ask commands --data '[{"id": 6, "code": "import time; time.sleep(30)"},
+                      {"id": 7, "code": "never = 1"}]' >"$folder/posted"
+ask commands/7 --request DELETE

@@ -25,7 +25,7 @@ def test_curl_drives_a_worker(tmp_path: Path) -> None:
         capture_output=True, text=True, env=env, check=False, timeout=110,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    queued, value, known, several, total, error, cancelled = (
+    queued, value, known, several, total, error, halted, retried, cancelled = (
         json.loads(line) for line in done.stdout.splitlines() if not line.startswith("#")
     )
     assert queued == {"session": "default", "id": 1, "state": "queued", "position": 0}
@@ -33,5 +33,7 @@ def test_curl_drives_a_worker(tmp_path: Path) -> None:
     assert [each["position"] for each in several] == [0, 1]
     assert total["value"] == 30
     assert (error["state"], error["error"]["type"]) == ("failed", "ZeroDivisionError")
-    assert (cancelled["id"], cancelled["state"]) == (6, "cancelled")
+    assert (halted["state"], halted["epoch"]) == ("halted", 1)
+    assert (retried["state"], retried["value"]) == ("completed", 3.0)
+    assert (cancelled["id"], cancelled["state"]) == (7, "cancelled")
     assert list(tmp_path.iterdir()) == []

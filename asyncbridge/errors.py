@@ -284,7 +284,7 @@ class WorkerLost(WorkerError):
         super().__init__(_with_tail(f"{reason} (command phase: {phase})", stderr_tail))
         self.journal = journal
         self.reason = reason
-        self.phase = phase
+        self.phase: Phase = phase
         self.exit_code = exit_code
         self.signal = signal
         self.stderr_tail = stderr_tail

@@ -34,6 +34,7 @@ from benchmarks import (
     training,
     web_app,
 )
+from benchmarks.peers import run as peers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "http-pair": http_pair.measure,
     "streaming": streaming.measure,
     "web-app": web_app.measure,
+    "peers": peers.measure,
 }
 
 

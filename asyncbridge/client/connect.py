@@ -89,7 +89,6 @@ def connect(
         session: A name, for a worker that runs: its commands go on when this process is gone,
             and their outcomes wait for the next one that connects by the name, which takes the
             session over. (``ASYNCBRIDGE_SESSION``)
-
         halt_on_error: Whether a command that fails halts this bridge's others until
             ``bridge.decide`` says what becomes of it. ``bridge.on_error`` sets a handler for that.
         halt_timeout: How long a halt lasts at most; then the error stands. 300 by default.

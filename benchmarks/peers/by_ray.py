@@ -84,7 +84,7 @@ class Bridge:
         return [time.time() - await result async for result in results]
 
     async def hang(self, path: str, *, to_cancel: bool) -> Awaitable[Any]:
-        """Call the actor; or run a task, for an actor's calls cannot be cancelled."""
+        """Call the actor; or run a task, which is interrupted; an actor's code is asked only."""
         hang = ray.remote(work.hang) if to_cancel else self.actor.hang
         self.hanging = hang.remote(path)
         return asyncio.wrap_future(self.hanging.future())

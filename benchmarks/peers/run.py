@@ -1,8 +1,9 @@
 """Compare bridges: ``python benchmarks/peers/run.py [--install] [--quick] [NAME ...]``.
 
 Each bridge runs in a process of its own, in turn, round by round, so that what else the machine
-does meets all of them. The table goes to standard output. A peer that is not installed is left
-out, with a line that says so; ``--install`` makes the environment ``.venv-peers`` for all of them.
+does meets all of them. The table goes to standard output, what runs to standard error. A peer that
+is not installed is left out, with a line that says so; ``--install`` makes the environment
+``.venv-peers`` for all of them.
 """
 
 from __future__ import annotations
@@ -107,8 +108,9 @@ def compare(
     here = {name: python_for(name, peers) for name in names}
     found: dict[str, list[Round]] = {name: [] for name, python in here.items() if python}
     failed: list[str] = []
-    for _ in range(rounds):
+    for index in range(rounds):
         for name, several in found.items():
+            print(f"round {index + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
             try:
                 several.append(one_round(name, here[name], quick=quick))
             except (RuntimeError, subprocess.TimeoutExpired) as error:

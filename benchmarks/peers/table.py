@@ -57,9 +57,9 @@ def rate(found: Sequence[Round]) -> str:
 
 def array(found: Sequence[Round]) -> str:
     """Write how fast the array went, both ways counted, and how many copies that would have been."""
-    best = min(found, key=lambda one: one["array_s"])
-    ratio = min(one["array_s"] / one["copy_s"] for one in found)
-    return f"{number(2 * ARRAY / best['array_s'] / GIGABYTE)} GB/s, {number(ratio)} copies"
+    rates = [2 * ARRAY / one["array_s"] / GIGABYTE for one in found]
+    copies = min(one["array_s"] for one in found) / min(one["copy_s"] for one in found)
+    return f"{spread(max(rates), min(rates), 'GB/s')}, {number(copies)} copies"
 
 
 def reports(found: Sequence[Round]) -> str:

@@ -45,7 +45,7 @@ def test_the_best_round_stands_first() -> None:
     rows = cells(markdown({"ours": [slow, found()]}))
     assert rows["round trip of a trivial command, median"] == ["50 µs (75)"]
     assert rows["pipelined commands"] == ["20,000 /s (12,300)"]
-    assert rows["64 MiB array there and back"] == ["0.671 GB/s, 4 copies"]
+    assert rows["64 MiB array there and back"] == ["0.671 GB/s (0.134), 4 copies"]
 
 
 def test_what_a_bridge_cannot_do_is_told() -> None:

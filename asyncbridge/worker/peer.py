@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from asyncbridge.errors import DecodeError, RemoteProtocolError
 from asyncbridge.protocol.messages import (
@@ -66,6 +66,9 @@ if TYPE_CHECKING:
 __all__ = ["Peer"]
 
 log = logging.getLogger(__name__)
+
+ACCEPT_SECONDS: Final = 0.001
+"""For how long it is not told that commands have come: the outcomes of short ones tell it, too."""
 
 
 class Peer(Deciding, Legacy):
@@ -245,7 +248,14 @@ class Peer(Deciding, Legacy):
                 )
                 if wanted is not None:
                     self._handle(wanted)
+            self._answer()
+
+    def _answer(self) -> None:
+        """Have written what is to be said now; that commands have come can wait for an outcome."""
+        if self._protocol.is_pressed or self._protocol.state is not ConnectionState.OPEN:
             self._writer.wake()
+        else:
+            self._writer.wake_later(ACCEPT_SECONDS)
 
     def _handle(self, message: Message) -> None:
         match message:

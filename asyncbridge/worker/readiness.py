@@ -35,7 +35,7 @@ class Readiness:
 
     def __init__(self, fds: Sequence[int]) -> None:
         self._count = len(fds)
-        self._polled = (_Polled * self._count)(*((fd, select.POLLIN, 0) for fd in fds))
+        self._polled = (_Polled * self._count)(*(_Polled(fd, select.POLLIN, 0) for fd in fds))
 
     def __bool__(self) -> bool:
         """Tell whether a read from one of them would tell something, an end or an error too."""

@@ -119,6 +119,7 @@ class Peer(Deciding, Legacy):
         self._line = Line()
         self._lane: deque[LaneItem] = deque()
         self._lane_ready = asyncio.Event()
+        self._feeding = False
         self._asides: dict[int, asyncio.Task[None]] = {}
         self._flows: dict[int, Flows] = {}
         self._background, self._heir = [], None
@@ -336,8 +337,15 @@ class Peer(Deciding, Legacy):
         job.flows = flows_of(command, self, self.buffers.store, self._broken)
         if job.flows is not None:
             self._flows[command.id] = job.flows
-        self._into_lane(job)
         self._drop_late(command.id)
+        if not self._passes_lane(job):
+            self._into_lane(job)
+
+    def _passes_lane(self, job: Job) -> bool:
+        """Put a job into the queue at once, if nothing is before it and nothing is to be waited for."""
+        if self._lane or self._feeding or self._asides or job.state is not JobState.QUEUED:
+            return False
+        return not bulk_of(job) and self._engine.queue.put_now(job)
 
     def _peer(self) -> Peer:
         return self
@@ -368,6 +376,7 @@ class Peer(Deciding, Legacy):
             self._lane_ready.clear()
             while self._lane:
                 item = self._lane.popleft()
+                self._feeding = True
                 if isinstance(item, tuple):
                     self._release(*item, tasks)
                 elif item.command.aside and bulk_of(item):
@@ -376,6 +385,7 @@ class Peer(Deciding, Legacy):
                     for command_id in self._asides.keys() & set(item.command.after):
                         await asyncio.wait([self._asides[command_id]])
                     await self._forward(item)
+                self._feeding = False
 
     def _put_aside(
         self, command_id: int, work: Coroutine[None, None, None], tasks: asyncio.TaskGroup

@@ -111,10 +111,8 @@ async def main(sizes):
     told = {"pending": {}, "done": {}, "memory": []}
     async with asyncbridge.connect(backend=None) as bridge:
         pid = await bridge.send("import os\\nos.getpid()")
-        await many(bridge, 10_000)
-        for size in sizes:
-            if size <= 100_000:
-                told["pending"][size] = await cost(bridge, size)
+        for _ in range(3):
+            await many(bridge, 10_000)
         gc.collect()
         before = resident(os.getpid()), resident(pid)
         for _ in range(20):
@@ -122,6 +120,9 @@ async def main(sizes):
         gc.collect()
         after = resident(os.getpid()), resident(pid)
         told["memory"] = [(b - a) / 2 for a, b in zip(before, after)]
+        for size in sizes:
+            if size <= 100_000:
+                told["pending"][size] = await cost(bridge, size)
         kept = []
         for size in sizes:
             while len(kept) < size:

@@ -123,6 +123,8 @@ class Capture:
             _flush(ours)
             if current is not ours:  # code may have put its own in this place
                 _flush(current)
+            elif _is_open(ours):
+                continue
             if not _is_open(ours):
                 ours = self._streams[index] = _text_stream(None, index + 1)
             if not _is_open(current):

@@ -209,8 +209,10 @@ def _fileno(stream: TextIO) -> int | None:
 
 def _flush(stream: object) -> None:
     # Whatever code has put in a stream's place, it may raise anything, or have no flush().
-    with contextlib.suppress(BaseException):
+    try:
         stream.flush()  # type: ignore[attr-defined]  # the line above
+    except BaseException:
+        return
 
 
 def _is_open(stream: object) -> bool:

@@ -19,7 +19,13 @@ __all__ = [
 ]
 
 
-class ConnectionState(Enum):
+class _Step(Enum):
+    """A member of a table: each is equal to itself alone, and hashed as fast as any object."""
+
+    __hash__ = object.__hash__  # that of Enum is written in Python, and asked for by every look-up
+
+
+class ConnectionState(_Step):
     """Where a connection stands, seen from either end."""
 
     IDLE = auto()
@@ -28,7 +34,7 @@ class ConnectionState(Enum):
     CLOSED = auto()
 
 
-class ConnectionEvent(Enum):
+class ConnectionEvent(_Step):
     """What moves a connection."""
 
     HELLO = auto()
@@ -38,7 +44,7 @@ class ConnectionEvent(Enum):
     LOST = auto()
 
 
-class CommandState(Enum):
+class CommandState(_Step):
     """Where a command stands, as far as this end knows."""
 
     BACKLOG = auto()
@@ -49,7 +55,7 @@ class CommandState(Enum):
     FINISHED = auto()
 
 
-class CommandEvent(Enum):
+class CommandEvent(_Step):
     """What moves a command."""
 
     SEND = auto()

@@ -122,6 +122,11 @@ class WorkerProtocol:
         """Commands queued or running."""
         return self._gauge.count
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether more is to be written than that commands have come."""
+        return bool(self._outgoing or self._passing)
+
     def inherit(self, ledger: Ledger) -> None:
         """Go on with the commands of a client that is gone; ahead of the hello."""
         ledger.disclaim()

@@ -51,10 +51,16 @@ class Gate:
         finally:
             self.leave(size)
 
+    def enter_now(self, size: int) -> bool:
+        """Take room until ``leave``, if nobody has to wait for it; tells whether it did."""
+        if self._waiters or not self._gauge.fits(size):
+            return False
+        self._gauge.take(size)
+        return True
+
     async def enter(self, size: int) -> None:
         """Wait for room, and take it until ``leave``."""
-        if not self._waiters and self._gauge.fits(size):
-            self._gauge.take(size)
+        if self.enter_now(size):
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((waiter, size))

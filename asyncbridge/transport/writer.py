@@ -33,10 +33,20 @@ class Writer:
         self._outgoing = outgoing
         self._written = written
         self._ready = asyncio.Event()
+        self._later: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
         """Say that there may be something to write; cheap, and fine to repeat."""
         self._ready.set()
+
+    def wake_later(self, seconds: float) -> None:
+        """Say that there may be something to write which can wait for what comes meanwhile."""
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(seconds, self._wake_due)
+
+    def _wake_due(self) -> None:
+        self._later = None
+        self.wake()
 
     async def run(self) -> None:
         """Write until cancelled.
@@ -51,6 +61,9 @@ class Writer:
 
     async def flush(self) -> None:
         """Write all that is ready now."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         while messages := self._outgoing():
             await self._channel.write(messages)
             if self._written is not None:

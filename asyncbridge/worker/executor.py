@@ -209,9 +209,10 @@ class Courier(Generic[T]):
         self._items.append(item)
         if not self._woken:
             self._woken = True
-            # The loop may have been closed since the look above.
-            with contextlib.suppress(RuntimeError):
+            try:
                 self._loop.call_soon_threadsafe(self._arrive)
+            except RuntimeError:  # the loop was closed since the look above
+                return
 
     def _arrive(self) -> None:
         self._woken = False

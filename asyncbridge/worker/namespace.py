@@ -177,6 +177,8 @@ class _Program:
     filename: str
     body: types.CodeType | None
     tail: types.CodeType | None
+    lines: tuple[int, None, list[str], str]
+    """What ``linecache`` has of it. With no time of change it never goes stale."""
 
     @property
     def defines(self) -> bool:
@@ -212,8 +214,8 @@ class _Programs:
         program = self._programs.pop(source, None) or _compiled(source)
         self._programs[source] = program
         self._definitions.pop(program.filename, None)
-        # Set each time: code may call linecache.clearcache(). With no mtime it never goes stale.
-        linecache.cache[program.filename] = (len(source), None, _lines(source), program.filename)
+        # Set each time: code may call linecache.clearcache().
+        linecache.cache[program.filename] = program.lines
         if len(self._programs) > self._size:
             self._evict(self._programs.popitem(last=False)[1])
         return program
@@ -252,7 +254,8 @@ def _split(source: str, filename: str) -> _Program:
         del tree.body[-1]
         tail = compile(ast.Expression(last.value), filename, "eval", dont_inherit=True)
     body = compile(tree, filename, "exec", dont_inherit=True) if tree.body else None
-    return _Program(filename=filename, body=body, tail=tail)
+    lines = (len(source), None, _lines(source), filename)
+    return _Program(filename=filename, body=body, tail=tail, lines=lines)
 
 
 def _explain(error: SyntaxError, source: str) -> None:

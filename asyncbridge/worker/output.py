@@ -16,6 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Final, Self, TextIO
 
 from asyncbridge.worker._last_words import map_rings
+from asyncbridge.worker.readiness import Readiness
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -60,6 +61,7 @@ class Capture:
             _Source("stdout", stdout_fd, rings[0], read_bytes),
             _Source("stderr", stderr_fd, rings[1], read_bytes),
         )
+        self._readiness = Readiness([stdout_fd, stderr_fd])
         self._before = (sys.stdout, sys.stderr)
         self._streams = [_text_stream(sys.stdout, 1), _text_stream(sys.stderr, 2)]
         sys.stdout, sys.stderr = self._streams
@@ -102,6 +104,8 @@ class Capture:
         replaced; a character of which a part is still to come waits for the rest.
         """
         with self._lock:
+            if not self._readiness:
+                return []
             read = [source.read() for source in self._sources]
             texts: list[tuple[StreamName, str]] = [
                 (source.name, source.decode(data))
@@ -119,6 +123,8 @@ class Capture:
             _flush(ours)
             if current is not ours:  # code may have put its own in this place
                 _flush(current)
+            elif _is_open(ours):
+                continue
             if not _is_open(ours):
                 ours = self._streams[index] = _text_stream(None, index + 1)
             if not _is_open(current):
@@ -203,8 +209,10 @@ def _fileno(stream: TextIO) -> int | None:
 
 def _flush(stream: object) -> None:
     # Whatever code has put in a stream's place, it may raise anything, or have no flush().
-    with contextlib.suppress(BaseException):
+    try:
         stream.flush()  # type: ignore[attr-defined]  # the line above
+    except BaseException:
+        return
 
 
 def _is_open(stream: object) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from asyncbridge.errors import DecodeError, RemoteProtocolError
 from asyncbridge.protocol.messages import (
@@ -67,6 +67,9 @@ __all__ = ["Peer"]
 
 log = logging.getLogger(__name__)
 
+ACCEPT_SECONDS: Final = 0.001
+"""For how long it is not told that commands have come: the outcomes of short ones tell it, too."""
+
 
 class Peer(Deciding, Legacy):
     """Serves one session until it ends; its queued commands end with it, unless it has a name.
@@ -116,6 +119,7 @@ class Peer(Deciding, Legacy):
         self._line = Line()
         self._lane: deque[LaneItem] = deque()
         self._lane_ready = asyncio.Event()
+        self._feeding = False
         self._asides: dict[int, asyncio.Task[None]] = {}
         self._flows: dict[int, Flows] = {}
         self._background, self._heir = [], None
@@ -245,7 +249,14 @@ class Peer(Deciding, Legacy):
                 )
                 if wanted is not None:
                     self._handle(wanted)
+            self._answer()
+
+    def _answer(self) -> None:
+        """Have written what is to be said now; that commands have come can wait for an outcome."""
+        if self._protocol.is_pressed or self._protocol.state is not ConnectionState.OPEN:
             self._writer.wake()
+        else:
+            self._writer.wake_later(ACCEPT_SECONDS)
 
     def _handle(self, message: Message) -> None:
         match message:
@@ -326,8 +337,15 @@ class Peer(Deciding, Legacy):
         job.flows = flows_of(command, self, self.buffers.store, self._broken)
         if job.flows is not None:
             self._flows[command.id] = job.flows
-        self._into_lane(job)
         self._drop_late(command.id)
+        if not self._passes_lane(job):
+            self._into_lane(job)
+
+    def _passes_lane(self, job: Job) -> bool:
+        """Put a job into the queue at once, if nothing is before it and nothing is to be waited for."""
+        if self._lane or self._feeding or self._asides or job.state is not JobState.QUEUED:
+            return False
+        return not bulk_of(job) and self._engine.queue.put_now(job)
 
     def _peer(self) -> Peer:
         return self
@@ -358,6 +376,7 @@ class Peer(Deciding, Legacy):
             self._lane_ready.clear()
             while self._lane:
                 item = self._lane.popleft()
+                self._feeding = True
                 if isinstance(item, tuple):
                     self._release(*item, tasks)
                 elif item.command.aside and bulk_of(item):
@@ -366,6 +385,7 @@ class Peer(Deciding, Legacy):
                     for command_id in self._asides.keys() & set(item.command.after):
                         await asyncio.wait([self._asides[command_id]])
                     await self._forward(item)
+                self._feeding = False
 
     def _put_aside(
         self, command_id: int, work: Coroutine[None, None, None], tasks: asyncio.TaskGroup

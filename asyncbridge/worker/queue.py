@@ -196,6 +196,16 @@ class CommandQueue:
         if job.state is JobState.CANCELLED:
             self._gate.leave(job.size)
             return
+        self._place(job)
+
+    def put_now(self, job: Job) -> bool:
+        """Add a job at the end, if nobody has to wait for room; tells whether it did."""
+        if not self._gate.enter_now(job.size):
+            return False
+        self._place(job)
+        return True
+
+    def _place(self, job: Job) -> None:
         place = job.place = Place(job)
         self._places[place] = None
         with self._lock:

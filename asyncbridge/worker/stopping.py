@@ -128,6 +128,7 @@ class Stopper:
         self._later = later
         self._lock = threading.Lock()
         self._armed: Stop | None = None
+        self._struck = False
         self._thread = 0
 
     def run(self, stop: Stop, function: Callable[[], T]) -> Outcome[T]:
@@ -168,13 +169,16 @@ class Stopper:
         # The lock: what is struck before is cleared here, and nothing is struck after.
         with self._lock:
             self._armed = None
-            _set_exception(self._thread, None)
+            if self._struck:
+                self._struck = False
+                _set_exception(self._thread, None)
 
     def _strike(self, stop: Stop, patience: int) -> None:
         with self._lock:
             if self._armed is not stop:
                 return
             if not (stop.shielded and patience):
+                self._struck = True
                 _set_exception(self._thread, CommandInterrupted)
         self._later(REPEAT_SECONDS, lambda: self._strike(stop, max(0, patience - 1)))
 

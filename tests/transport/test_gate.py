@@ -58,6 +58,18 @@ async def test_bytes_are_bounded() -> None:
     assert crowd.gate.size == 0
 
 
+async def test_nobody_passes_those_who_wait() -> None:
+    """Room is to be had at once where there is some, and nobody waits for it."""
+    gate = Gate(Bound(count=9, size=10))
+    assert [gate.enter_now(4), gate.enter_now(4), gate.enter_now(4)] == [True, True, False]
+    waiting = spawn(gate.enter(6), name="waits")
+    await turns()
+    assert not gate.enter_now(1)
+    gate.leave(4)
+    await waiting
+    assert (gate.count, gate.size) == (2, 10)
+
+
 async def test_the_count_is_bounded() -> None:
     """However small they are."""
     crowd = Crowd(Gate(Bound(count=2, size=100)))

@@ -89,6 +89,24 @@ async def test_woken_for_nothing() -> None:
     assert near.frames_written == 1
 
 
+async def test_what_can_wait_goes_with_what_comes_meanwhile() -> None:
+    """What may wait shares the frame of what is written before its time; then nothing is due."""
+    near, far = channel_pair()
+    source = Source()
+    async with running(near, source) as writer:
+        source.add(1)
+        writer.wake_later(3600)
+        await asyncio.sleep(0)
+        assert near.frames_written == 0
+        source.add(2)
+        writer.wake()
+        assert await far.read() == [Ping(nonce=1), Ping(nonce=2)]
+        source.add(3)
+        writer.wake_later(0)  # not kept back by the time of the first
+        assert await far.read() == [Ping(nonce=3)]
+    assert near.frames_written == 2
+
+
 async def test_batches_while_the_peer_is_slow() -> None:
     """What becomes ready during a write goes together in the next one, also without a wake-up."""
     channel, source = SlowChannel(), Source()

@@ -235,6 +235,18 @@ async def test_a_command() -> None:
         assert value_of(await client.hear(Completed)) == 42
 
 
+async def test_one_frame_for_a_short_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a command has come is told in one frame with its outcome, if that is there in time."""
+    monkeypatch.setattr("asyncbridge.worker.peer.ACCEPT_SECONDS", 3600.0)
+    bench = Bench()
+    async with bench.session() as client:
+        await client.say(Command(id=1, code="1 + 1"))
+        await until(lambda: bench.executor.pending > 0)
+        bench.executor.run_all()
+        kinds = [type(message) for message in await client.channel.read()]
+        assert kinds == [Accepted, Started, Completed]
+
+
 async def test_a_failure() -> None:
     """A failure is told with its fault, and what depends on it with its cause."""
     bench = Bench()

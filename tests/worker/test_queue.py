@@ -96,6 +96,17 @@ async def test_in_order() -> None:
 
 
 @pytest.mark.asyncio
+async def test_put_at_once() -> None:
+    """A job that finds room is put without a wait, and one that finds none is not put."""
+    bench = Bench(count=1)
+    first, second = job(1), job(2)
+    assert [bench.queue.put_now(first), bench.queue.put_now(second)] == [True, False]
+    assert (first in bench.queue, second in bench.queue) == (True, False)
+    bench.executor.run_all()
+    assert bench.ran == [1]
+
+
+@pytest.mark.asyncio
 async def test_cancelled_in_the_queue() -> None:
     """A job that is taken out never runs, and makes room at once."""
     bench = Bench()

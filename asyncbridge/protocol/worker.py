@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from asyncbridge.errors import LocalProtocolError, RemoteProtocolError
 from asyncbridge.protocol.holding import Claim, Detach, Holding
-from asyncbridge.protocol.ledger import Ledger
 from asyncbridge.protocol.limits import DEFAULT_WINDOW, FRAME_BYTES, Bound, Gauge, size_of
 from asyncbridge.protocol.messages import (
     OLDEST_VERSION,
     PROTOCOL_VERSION,
-    Accepted,
     Acknowledge,
     Cancel,
     Cancelled,
@@ -27,12 +25,10 @@ from asyncbridge.protocol.messages import (
     Hello,
     InfoRequest,
     Message,
-    Output,
     Ping,
     Placed,
     Pong,
     Prioritize,
-    Progress,
     QueueRequest,
     Recall,
     Refused,
@@ -47,6 +43,7 @@ from asyncbridge.protocol.messages import (
     Welcome,
     WorkerState,
 )
+from asyncbridge.protocol.notices import Notices
 from asyncbridge.protocol.states import (
     CommandEvent,
     CommandState,
@@ -60,27 +57,21 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from asyncbridge.protocol.holding import HeldState
-    from asyncbridge.protocol.ledger import Ending, Entry, HeldRow
+    from asyncbridge.protocol.ledger import Ending, Entry, HeldRow, Ledger
     from asyncbridge.protocol.messages import Payload
 
 __all__ = ["WorkerProtocol"]
 
-OUTPUT_KEPT = 1024 * 1024
-"""Characters of output held for a client that does not read, before the oldest are dropped."""
-PROGRESS_KEPT = 100_000
-"""Reports held for a client that does not read, before they are dropped: some 50 MB."""
 _PASSED = (
     Cancel, InfoRequest, Release, Placed, Returned, Recall, Reuse, StreamTaken,
     StreamItem, StreamEnd, QueueRequest, Prioritize, Halting, Decide,
 )  # fmt: skip
 """What the client sends and the caller handles."""
-READ_BYTES = 4 * 1024 * 1024
-"""Bytes of outcomes that are read back at once which lie where they take no memory."""
 HELD_ROWS = 2000
 """Commands in one message of those that a session holds."""
 
 
-class WorkerProtocol:
+class WorkerProtocol(Notices):
     """One session, seen from the worker.
 
     It does no I/O: ``receive`` takes what came in, ``outgoing`` gives what is to be written
@@ -95,10 +86,10 @@ class WorkerProtocol:
         frame_bytes: int = FRAME_BYTES,
         named: bool = False,
     ) -> None:
+        super().__init__()
         self.named, self.detached = named, False
         self.incarnation = incarnation
         self.frame_bytes = frame_bytes
-        self.state = ConnectionState.IDLE
         self.session = ""
         # For the welcome, once the client's arena has been found.
         self.arena = ""
@@ -106,26 +97,12 @@ class WorkerProtocol:
         self.keeps = 0
         self.largest = 0
         self._gauge = Gauge(window)
-        self.ledger = Ledger()
         self._entries = self.ledger.unfinished
-        # A number stands for the outcome of that command, which lies elsewhere meanwhile.
-        self._outgoing: list[Message | int] = []
-        self._elsewhere = False
-        self._accepted: list[int] = []
-        self._held_output = 0
-        self._dropped_output = 0
-        self._passing: dict[int, Progress] = {}
-        self._held_progress = 0
 
     @property
     def unfinished(self) -> int:
         """Commands queued or running."""
         return self._gauge.count
-
-    @property
-    def is_pressed(self) -> bool:
-        """Whether more is to be written than that commands have come."""
-        return bool(self._outgoing or self._passing)
 
     def inherit(self, ledger: Ledger) -> None:
         """Go on with the commands of a client that is gone; ahead of the hello."""
@@ -225,18 +202,6 @@ class WorkerProtocol:
         outcome.claimed = True
         self.notify(outcome.told())
 
-    def put_away(self, ids: set[int]) -> None:
-        """Note that outcomes lie elsewhere; those that wait here are read back when it is time."""
-        if self.state is not ConnectionState.OPEN:
-            return
-        self._outgoing = [
-            message.id
-            if isinstance(message, Completed | Failed | Cancelled) and message.id in ids
-            else message
-            for message in self._outgoing
-        ]
-        self._elsewhere = True
-
     def halted(self, message: Halted) -> None:
         """Note that the command has failed, and that its end waits for a decision."""
         self._move(message.id, CommandEvent.HALT)
@@ -255,55 +220,7 @@ class WorkerProtocol:
             self._end(Failed(id=command_id, fault=fault, because=message.because), "failed", 0)
         self.notify(message)
 
-    def notify(self, message: Message) -> None:
-        """Queue any notification; nothing is queued for a client that is gone."""
-        if self.state is not ConnectionState.OPEN:
-            return
-        if isinstance(message, Output):
-            message = self._hold_output(message)
-        elif isinstance(message, Progress):
-            # One that passes waits apart, for the next one takes its place.
-            self._passing.pop(message.id, None)
-            if message.transient:
-                self._passing[message.id] = message
-                return
-            self._hold_progress()
-        self._outgoing.append(message)
-
-    def outgoing(self) -> list[Message]:
-        """Return what is to be written now."""
-        messages = self._due()
-        if self._accepted:
-            behind = 1 if messages and isinstance(messages[0], Welcome) else 0
-            messages.insert(behind, Accepted(ids=tuple(self._accepted)))
-            self._accepted.clear()
-        self._held_output = self._held_progress = 0
-        messages += self._passing.values()
-        self._passing.clear()
-        return messages
-
     # --- inner steps ---
-
-    def _due(self) -> list[Message]:
-        """Take out what is to be written; of what has to be read back, some at a time."""
-        waiting, self._outgoing = self._outgoing, []
-        if not self._elsewhere:
-            return cast("list[Message]", waiting)
-        due: list[Message] = []
-        size = 0
-        for place, item in enumerate(waiting):
-            if size > READ_BYTES:
-                self._outgoing = waiting[place:]
-                return due
-            if not isinstance(item, int):
-                due.append(item)
-            elif (outcome := self.ledger.outcomes.get(item)) is not None:
-                due.append(outcome.told())
-                size += outcome.size
-            else:
-                due.append(self.ledger.gone(item))
-        self._elsewhere = False
-        return due
 
     def _claim(self, message: Claim) -> Claim | None:
         """Have an outcome told, now or when it is there; return the claim in the first case."""
@@ -407,30 +324,3 @@ class WorkerProtocol:
         entry = self.ledger.finish(message, state, size)
         self._gauge.give(entry.size)
         return entry
-
-    def _hold_progress(self) -> None:
-        self._held_progress += 1
-        if self._held_progress > PROGRESS_KEPT:
-            kept: list[Message | int] = [
-                message for message in self._outgoing if not isinstance(message, Progress)
-            ]
-            self._outgoing, self._held_progress = kept, 1
-
-    def _hold_output(self, message: Output) -> Output:
-        if self._held_output + len(message.text) > OUTPUT_KEPT:
-            self._drop_output()
-        self._held_output += len(message.text)
-        if not self._dropped_output:
-            return message
-        dropped, self._dropped_output = self._dropped_output, 0
-        return Output(id=message.id, stream=message.stream, text=message.text, dropped=dropped)
-
-    def _drop_output(self) -> None:
-        kept: list[Message | int] = []
-        for message in self._outgoing:
-            if isinstance(message, Output):
-                self._dropped_output += len(message.text) + message.dropped
-            else:
-                kept.append(message)
-        self._outgoing = kept
-        self._held_output = 0

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from asyncbridge.errors import DecodeError, RemoteProtocolError
 from asyncbridge.protocol.messages import (
     Acknowledge,
-    BulkRef,
     Cancel,
     Claim,
     Command,
@@ -35,24 +34,19 @@ from asyncbridge.protocol.messages import (
 )
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.protocol.worker import WorkerProtocol
-from asyncbridge.serialization.split import join
 from asyncbridge.tasks import spawn
-from asyncbridge.transport.bulk import NotComing
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.writer import Writer
 from asyncbridge.worker.buffers import Buffers
 from asyncbridge.worker.deciding import Deciding
-from asyncbridge.worker.faults import describe
 from asyncbridge.worker.flows import flows_of
-from asyncbridge.worker.legacy import Legacy
+from asyncbridge.worker.lane import Lane, bulk_of
 from asyncbridge.worker.lines import Line
-from asyncbridge.worker.queue import CANCELLED, FailureLog, Job, JobState
+from asyncbridge.worker.queue import CANCELLED, FailureLog, Job
 from asyncbridge.worker.shelf import Shelf
 from asyncbridge.worker.streams import arrivals
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from asyncbridge.protocol.messages import Fault, Message, Payload
     from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.transport.arena import Arena
@@ -71,7 +65,7 @@ ACCEPT_SECONDS: Final = 0.001
 """For how long it is not told that commands have come: the outcomes of short ones tell it, too."""
 
 
-class Peer(Deciding, Legacy):
+class Peer(Deciding, Lane):
     """Serves one session until it ends; its queued commands end with it, unless it has a name.
 
     Args:
@@ -341,18 +335,8 @@ class Peer(Deciding, Legacy):
         if not self._passes_lane(job):
             self._into_lane(job)
 
-    def _passes_lane(self, job: Job) -> bool:
-        """Put a job into the queue at once, if nothing is before it and nothing is to be waited for."""
-        if self._lane or self._feeding or self._asides or job.state is not JobState.QUEUED:
-            return False
-        return not bulk_of(job) and self._engine.queue.put_now(job)
-
     def _peer(self) -> Peer:
         return self
-
-    def _into_lane(self, item: LaneItem) -> None:
-        self._lane.append(item)
-        self._lane_ready.set()
 
     def _cancel(self, message: Cancel) -> None:
         job = self._jobs.get(message.id)
@@ -368,59 +352,6 @@ class Peer(Deciding, Legacy):
             if job.flows is not None and message.mode != "dequeue":
                 job.flows.close()  # its code may be waiting for an item
 
-    # --- from the session's lane to the queue, in order ---
-
-    async def _feed(self, tasks: asyncio.TaskGroup) -> None:
-        while True:
-            await self._lane_ready.wait()
-            self._lane_ready.clear()
-            while self._lane:
-                item = self._lane.popleft()
-                self._feeding = True
-                if isinstance(item, tuple):
-                    self._release(*item, tasks)
-                elif item.command.aside and bulk_of(item):
-                    self._put_aside(item.command.id, self._forward(item), tasks)
-                else:
-                    for command_id in self._asides.keys() & set(item.command.after):
-                        await asyncio.wait([self._asides[command_id]])
-                    await self._forward(item)
-                self._feeding = False
-
-    def _put_aside(
-        self, command_id: int, work: Coroutine[None, None, None], tasks: asyncio.TaskGroup
-    ) -> None:
-        """Do something while others pass."""
-        task = self._asides[command_id] = tasks.create_task(work)
-        task.add_done_callback(lambda _: self._asides.pop(command_id, None))
-
-    def _release(self, release: Release, behind: int, tasks: asyncio.TaskGroup) -> None:
-        """Drop bindings, behind the commands that may still set them."""
-        if not self._asides:
-            self._engine.release(release.names, self._line, behind, self._hold)
-            return
-        ahead = tuple(self._asides.values())
-
-        async def later() -> None:
-            await asyncio.wait(ahead)
-            self._engine.release(release.names, self._line, behind, self._hold)
-
-        # Negative, and so no command's: a later release waits for this one, too.
-        self._put_aside(min(0, *self._asides) - 1, later(), tasks)
-
-    async def _forward(self, job: Job) -> None:
-        bindings = job.command.bindings
-        if bindings is not None and job.bindings is bindings and bulk_of(job):
-            try:
-                job.bindings = join(bindings, await arrivals(self.buffers.store, bindings))
-            except NotComing:
-                return
-            except OSError as error:
-                self._fail_unrun(job, describe(error))
-                return
-        if job.state is JobState.QUEUED:
-            await self._engine.queue.put(job)
-
     def _close(self) -> None:
         """Let go of the client, and of all that it leaves to nobody."""
         gone = self._protocol.state is not ConnectionState.CLOSED
@@ -435,9 +366,3 @@ class Peer(Deciding, Legacy):
         self._engine.leave(self)
         if self._registry.get(self.session) is self:
             del self._registry[self.session]
-
-
-def bulk_of(job: Job) -> list[BulkRef]:
-    """Return the buffers of a command that travel by themselves."""
-    bindings = job.command.bindings
-    return [] if bindings is None else [b for b in bindings.buffers if isinstance(b, BulkRef)]

@@ -23,8 +23,9 @@ from asyncbridge.protocol.messages import (
     Refused,
     Withheld,
 )
+from asyncbridge.protocol.notices import READ_BYTES
 from asyncbridge.protocol.states import CommandState, ConnectionState
-from asyncbridge.protocol.worker import HELD_ROWS, READ_BYTES, WorkerProtocol
+from asyncbridge.protocol.worker import HELD_ROWS, WorkerProtocol
 
 VALUE = Payload(header=7, size=1)
 

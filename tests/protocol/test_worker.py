@@ -34,8 +34,9 @@ from asyncbridge.protocol.messages import (
     StateChanged,
     Welcome,
 )
+from asyncbridge.protocol.notices import OUTPUT_KEPT
 from asyncbridge.protocol.states import ConnectionState
-from asyncbridge.protocol.worker import OUTPUT_KEPT, WorkerProtocol
+from asyncbridge.protocol.worker import WorkerProtocol
 
 NOTHING = Payload(header=None)
 FAULT = Fault(type="ValueError", message="no")
@@ -324,7 +325,7 @@ def test_progress_that_stays_makes_needless_what_passed_before() -> None:
 
 def test_progress_that_nobody_reads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the bound the reports held so far go; other notifications stay."""
-    monkeypatch.setattr("asyncbridge.protocol.worker.PROGRESS_KEPT", 3)
+    monkeypatch.setattr("asyncbridge.protocol.notices.PROGRESS_KEPT", 3)
     worker = opened()
     take(worker, command(1))
     worker.outgoing()

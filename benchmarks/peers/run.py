@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import uuid
@@ -156,15 +157,22 @@ def run(python: str, *arguments: str, timeout: float = 60) -> str:
 
     Raises:
         RuntimeError: It failed.
+        TimeoutExpired: It took too long. It is killed, and so are the processes of its group.
     """
     env: dict[str, Any] = {**os.environ, "PYTHONPATH": str(ROOT), "PEERS_MARK": uuid.uuid4().hex}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    done = subprocess.run(  # noqa: S603 - programs of this folder
-        [python, *arguments], capture_output=True, text=True, env=env, check=False, timeout=timeout
-    )
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr[-2000:])
-    return done.stdout
+    with subprocess.Popen(  # noqa: S603 - programs of this folder
+        [python, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with the worker that it waits for
+            raise
+    if process.returncode != 0:
+        raise RuntimeError(errors[-2000:])
+    return output
 
 
 if __name__ == "__main__":

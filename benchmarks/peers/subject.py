@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.peers.contract import BRIDGES, Subject, UnsupportedError
+from benchmarks.peers.contract import BRIDGES, Peer, Subject, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -43,21 +43,28 @@ async def measure(name: str, *, quick: bool) -> dict[str, Any]:
     subject: Subject = import_module(BRIDGES[name].module).Bridge()
     start = time.perf_counter()
     await subject.open()
-    found: dict[str, Any] = {"open_s": time.perf_counter() - start, "rss_mib": resident("self")}
-    found["processes"], found["all_mib"] = processes(os.environ["PEERS_MARK"])
+    found: dict[str, Any] = {"open_s": time.perf_counter() - start}
+    try:
+        found |= await measure_open(subject, BRIDGES[name], quick=quick)
+    finally:
+        try:
+            await asyncio.wait_for(subject.close(), PATIENCE)
+        except Exception as error:  # noqa: BLE001 - its worker was killed: what it says, it says
+            found["close"] = repr(error)
+    return found
+
+
+async def measure_open(subject: Subject, peer: Peer, *, quick: bool) -> dict[str, Any]:
+    """Measure a bridge that is open; in the end its worker is dead."""
+    count, mebibytes = processes(os.environ["PEERS_MARK"])
+    found: dict[str, Any] = {"processes": count, "all_mib": mebibytes}
     found["trip_us"] = await trips(subject, 200 if quick else 1000)
-    found["pipelined_per_s"] = await pipelined(subject, BRIDGES[name].pipelined)
+    found["pipelined_per_s"] = await pipelined(subject, peer.pipelined)
     found["array_s"], found["copy_s"] = await arrays(subject, 1 if quick else 5)
     found["values"] = {label: await exact(subject, value) for label, value in VALUES.items()}
     found["reports"] = await reports(subject)
-    found |= await endings(subject)
-    needs = BRIDGES[name].needs
-    found["versions"] = {need: version(need) for need in (*needs, "numpy")}
-    try:
-        await asyncio.wait_for(subject.close(), PATIENCE)
-    except Exception as error:  # noqa: BLE001 - its worker was killed: what it says, it says
-        found["close"] = repr(error)
-    return found
+    found["versions"] = {need: version(need) for need in (*peer.needs, "numpy")}
+    return found | await endings(subject)
 
 
 async def trips(subject: Subject, count: int) -> float:
@@ -159,12 +166,6 @@ async def ending(hanging: Awaitable[Any], start: float) -> dict[str, Any]:
 
 
 # --- the process -------------------------------------------------------------------------
-
-
-def resident(process: str) -> float:
-    """Return the resident memory of a process in MiB."""
-    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
 def processes(mark: str) -> tuple[int, float]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import subprocess
 import sys
 from pathlib import Path
 
@@ -78,3 +81,33 @@ def test_a_program_that_fails_is_told() -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         run.run(sys.executable, "-c", "1 / 0")
     assert json.loads(run.last_line(run.run(sys.executable, "-c", "print('[1]')"))) == [1]
+
+
+HANGING = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+with open(sys.argv[1], "w") as told:
+    told.write(str(child.pid))
+time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_a_program_that_hangs_takes_its_children_along(tmp_path: Path) -> None:
+    """When its time is over, no worker of it is left."""
+    told = tmp_path / "child"
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.run(sys.executable, "-c", HANGING, str(told), timeout=3)
+    assert ends(int(told.read_text(encoding="utf-8")))
+
+
+def ends(pid: int) -> bool:
+    """Wait for the end of a process that is not our child."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([process], [], [], 10)[0])
+    finally:
+        os.close(process)

@@ -10,7 +10,6 @@ def found(**changed: object) -> Round:
         "import_ms": 100.0,
         "import_mib": 20.0,
         "open_s": 0.5,
-        "rss_mib": 30.0,
         "processes": 3,
         "all_mib": 60.0,
         "trip_us": 50.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -39,6 +40,7 @@ LOOPBACK = frozenset(["localhost", "127.0.0.1", "::1"])
 
 def run(config: Mapping[str, Any], backend: Backend, listener: socket.socket) -> int:
     """Serve clients until SIGTERM; return the process's exit status."""
+    gc.freeze()  # what is imported by now is there for good, and no collection's business
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(serve(config, backend, listener))
     return 0

@@ -574,3 +574,13 @@ async def test_a_failure_reaches_those_that_depend_on_dependents(
             with pytest.raises(DependencyError):
                 await promise
         assert await bridge.send("'ran' in globals()") is False
+
+
+async def test_collections_pass_over_what_the_worker_has_imported(
+    connected: Callable[[], Bridge],
+) -> None:
+    """A full one held up everything for as long as it takes to look at all of Keras."""
+    async with connected() as bridge:
+        count = await bridge.send("import gc\n[gc.get_freeze_count(), len(gc.get_objects())]")
+    frozen, rest = count
+    assert frozen > 10_000 > rest

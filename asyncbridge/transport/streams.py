@@ -46,6 +46,8 @@ THREADS: Final = 2
 """Threads that look after chunks."""
 DAMAGE: Final = 4
 """Times that a chunk may arrive damaged."""
+LACKING: Final = 8
+"""Tries that a lack of descriptors may last for, about five seconds: it is this process's own matter."""
 
 
 class Connection:
@@ -191,8 +193,9 @@ class StreamBulk(Bulk):
                 return
             except (StreamCut, Damaged) as error:
                 delay = None if self._ended.is_set() else tries.failed(transfer.good)
-                if delay is None or transfer.damaged >= DAMAGE:
-                    lack = descriptor_lack(error)
+                lack = descriptor_lack(error)
+                hopeless = lack is not None and tries.failures >= LACKING
+                if delay is None or transfer.damaged >= DAMAGE or hopeless:
                     raise given_up(transfer, tries.failures, error, lack) from lack or error
             except RuntimeError as error:  # the threads are gone
                 if not self._ended.is_set():

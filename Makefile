@@ -103,10 +103,10 @@ clean:
 
 # Where promises meet a worker, beside what they are by themselves.
 HTTP_TESTS := $(addprefix tests/integration/test_,\
-	cancelling.py commands.py output.py progress.py reconnecting.py refusals.py streaming.py \
-	values.py waiters.py)
+	commands.py decisions.py progress.py values.py waiters.py)
 MORE_HTTP_TESTS := tests/promise tests/conformance $(addprefix tests/integration/test_,\
-	closing.py decisions.py errors.py large_values.py losses.py queue.py restarts.py sync.py)
+	cancelling.py closing.py errors.py large_values.py losses.py output.py queue.py \
+	reconnecting.py refusals.py restarts.py streaming.py sync.py)
 
 # --- environments ------------------------------------------------------------------------
 # A stamp for each set of extras, remade when pyproject.toml changes. An environment that was

@@ -255,6 +255,7 @@ async def test_a_command_that_nobody_waits_for_is_taken_back() -> None:
             promise = bridge.send("1", promise_factory=factory)
             with pytest.raises(TimeoutError):
                 await promise.wait(0, cancel_on_abandon=True)
+            await bridge.info()  # its cancel has come there
             worker.run_all()
             assert isinstance(await outcome(promise), asyncio.CancelledError)
 

@@ -86,9 +86,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(300)
-def test_while_the_worker_holds_the_gil(folder: Path) -> None:
-    """Twenty times: the client is killed while the worker's interpreter is held by C code."""
-    for _ in range(20):
+@pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.nightly)])
+def test_while_the_worker_holds_the_gil(folder: Path, times: int) -> None:
+    """The client is killed while the worker's interpreter is held by C code."""
+    for _ in range(times):
         kill_one("gil", folder)
 
 

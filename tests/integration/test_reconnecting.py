@@ -147,7 +147,7 @@ async def test_a_command_that_runs_meanwhile(folder: Path) -> None:
     token = (folder / "token").read_text().strip()
     async with connect(f"unix://{proxy.path}", token=token) as bridge:
         await bridge.send("import threading; gate = threading.Event()")
-        running = bridge.send("gate.wait(20)")
+        running = bridge.send("while not gate.wait(0.01): pass")
         behind = bridge.send("'behind'")
         while running.state != "running":
             await asyncio.sleep(0)

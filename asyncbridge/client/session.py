@@ -56,7 +56,7 @@ class Session(TakingOver):
                     self._receive(message)
         except ChannelClosed as error:
             raise ConnectError(f"the worker closed the connection: {error}") from error
-        self._newest = self.protocol.held.newest
+        self._newest = max(self._newest, self.protocol.held.newest)
         if self.shared_name:
             self.protocol.acknowledge_count = 1
         await self._transfers.meet(self.protocol.welcome)

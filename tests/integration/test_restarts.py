@@ -133,6 +133,18 @@ async def test_what_was_lost_is_said_for_as_long_as_it_is(
 
 
 @pytest.mark.asyncio
+async def test_an_id_is_used_once(connected: Callable[[], Bridge]) -> None:
+    """Over all workers of a bridge: it names one command, and no other."""
+    async with connected() as bridge:
+        await bridge.send("1")
+        dying = bridge.send(DIE)
+        await error_of(dying)
+        after = bridge.send("2")
+        assert await after == 2
+        assert after.command_id > dying.command_id
+
+
+@pytest.mark.asyncio
 async def test_who_does_not_want_it_is_told(connected: Callable[[], Bridge]) -> None:
     """A command may be kept from the successor."""
     async with connected() as bridge:

@@ -333,19 +333,13 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
         try:
             self._enqueue(item, timeout)
         except Exception as error:  # noqa: BLE001 - nobody else could be told
-            self._backlog.give(size)
-            promise = item.promise
-            item.settled(failed=True, reason=error)  # those that depend on it fail with it
-            promise.set_exception(error)
+            self._reject(item, size, error)
 
     def _enqueue(self, item: Pending, timeout: float | None) -> None:
         if self._held is not None:
             self._held.add(item)
         elif (error := self._missing(item)) is not None:
-            self._backlog.give(item.size)
-            promise = item.promise
-            item.settled(failed=True, reason=error)
-            promise.set_exception(error)
+            self._reject(item, item.size, error)
         else:
             self._opened().submit(item)
         if timeout is not None:

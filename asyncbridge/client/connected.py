@@ -287,15 +287,20 @@ class Connected:
         self._pass_on()
 
     def _send_on(self, session: Session, item: Pending, *, again: bool) -> None:
-        size, promise = item.size, item.promise
+        size = item.size
         try:
             if not again and (missing := self._missing(item)) is not None:
                 raise missing
             session.submit(item, again=again)
         except Exception as error:  # noqa: BLE001 - nobody else could be told
-            self._backlog.give(size)
-            item.settled(failed=True, reason=error)
-            promise.set_exception(error)
+            self._reject(item, size, error)
+
+    def _reject(self, item: Pending, size: int, error: Exception) -> None:
+        """End a command that no session has taken; those that depend on it fail with it."""
+        promise = item.promise
+        self._backlog.give(size)
+        item.settled(failed=True, reason=error)
+        promise.set_exception(error)
 
     def _drop_held(self, error: Callable[[], Exception]) -> None:
         """Reject what waits for a worker that will not come."""

@@ -160,7 +160,6 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
             requeue=requeue,
             run_timeout=run_timeout,
             priority=priority,
-            sets=tuple(bindings) if bindings and lifetime == "eternal" else (),
         )
         if bindings and lifetime == "eternal":
             self._named(bindings)

@@ -88,7 +88,6 @@ class Pending:
         "requeue",
         "run_timeout",
         "session",
-        "sets",
         "stopped",
         "streams",
         "timer",
@@ -115,7 +114,6 @@ class Pending:
         requeue: bool = True,
         run_timeout: float | None = None,
         priority: int = 0,
-        sets: Sequence[str] = (),
     ) -> None:
         self._promise: Promise[Any] | None = promise
         self._output: OutputLog | None = None
@@ -142,7 +140,6 @@ class Pending:
         self.writable = writable
         self.streams = streams
         self.priority = priority
-        self.sets = sets
         """Names that its bindings set for good."""
         self.id = 0
         self.cancelling = False

@@ -176,8 +176,8 @@ class Submitting(ABC):
             item.id = self._newest + 1
         undecided = split_off(item, item.bindings)
         self.protocol.submit(item.command(), ready=undecided is None, again=again)
-        if item.sets:
-            self.protocol.keep(item.sets)
+        if item.names and item.lifetime == "eternal":
+            self.protocol.keep(item.names)
         self._newest = max(self._newest, item.id)
         item.depend()
         self.streams.open(item)

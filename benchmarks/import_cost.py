@@ -17,7 +17,7 @@ SUBJECTS = {
     "connect named, too": ("import asyncbridge; asyncbridge.connect", None, None),
     "import asyncbridge.models": (
         "from asyncbridge import models as keras; keras.layers",
-        None,
+        250.0,
         None,
     ),
     "import keras": ("import keras", None, None),

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from asyncbridge import cli
 from asyncbridge.client import connect
+from tests.limits import HANG_S
 
 runner = CliRunner()
 
@@ -123,7 +124,7 @@ def test_a_worker_serves_until_it_is_told_to_stop(signum: signal.Signals) -> Non
             assert folder.stat().st_mode & 0o777 == 0o700
             assert asyncio.run(ask(f"unix://{folder}/worker.sock")) == 42
             process.send_signal(signum)
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=HANG_S)
             assert process.returncode == 0, errors
             assert "Traceback" not in errors
             assert not (folder / "worker.sock").exists()

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import asyncbridge
+from tests.limits import HANG_S
 
 PUBLIC = {
     "__version__",
@@ -36,7 +37,7 @@ PUBLIC = {
 def fresh(code: str) -> str:
     """Run code in an interpreter of its own; return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG_S
     )
     return done.stdout.strip()
 

@@ -16,6 +16,7 @@ from tests.chaos.going_on import go_on
 from tests.chaos.ledger import Ledger
 from tests.chaos.net import Net, disturbed
 from tests.chaos.plan import PROCESS, draw
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -181,5 +182,5 @@ async def lasting(tasks: set[asyncio.Task[Any]]) -> list[str]:
     """Return the names of tasks that do not end by themselves."""
     if not tasks:
         return []
-    _, left = await asyncio.wait(tasks, timeout=5)
+    _, left = await asyncio.wait(tasks, timeout=HANG_S)
     return sorted(task.get_name() for task in left)

@@ -12,6 +12,7 @@ import pytest
 from asyncbridge.client import connect
 from tests.chaos.ledger import Ledger
 from tests.chaos.workers import REPOSITORY, StandingWorker
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.slow
 
@@ -77,11 +78,11 @@ def kill_at(point: str, worker: StandingWorker, folder: Path) -> None:
         [sys.executable, "-c", CLIENT, worker.url, point, ledger.setup, str(gate)],
         env={**os.environ, "PYTHONPATH": REPOSITORY},
     )
-    assert client.wait(timeout=60) == -9
+    assert client.wait(timeout=HANG_S) == -9
     if point == "queued":
         gate.write_text("go on", encoding="ascii")
     with connect(worker.url) as bridge:
-        assert bridge.send("'goes on'").wait_for_value(timeout=60) == "goes on"
+        assert bridge.send("'goes on'").wait_for_value(timeout=HANG_S) == "goes on"
     assert ledger.new() == RAN[point]
     gate.unlink()
     (folder / "ledger").unlink()

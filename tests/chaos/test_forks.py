@@ -15,6 +15,7 @@ from asyncbridge.client import connect
 from asyncbridge.errors import WorkerLost
 from tests.chaos.ledger import Ledger
 from tests.chaos.workers import REPOSITORY
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +70,7 @@ async def test_a_child_that_stays_dies_with_the_worker(folder: Path) -> None:
         with pytest.raises(WorkerLost) as error:
             await running
         assert error.value.signal == "SIGKILL"
-        child.wait(timeout=10)
+        child.wait(timeout=HANG_S)
 
 
 def test_a_client_that_forks(folder: Path) -> None:

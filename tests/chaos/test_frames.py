@@ -9,6 +9,7 @@ from asyncbridge.protocol.messages import Ping
 from asyncbridge.serialization.frames import Place, pack, unpack
 from tests.chaos.frames import Injector
 from tests.chaos.plan import Step
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.asyncio
 
@@ -59,7 +60,7 @@ async def test_damaged_frames(kind: str) -> None:
 async def test_a_lost_frame_ends_the_connection(kind: str) -> None:
     """Soon, whether another one comes or not."""
     _, cut = await passed(kind, count=2)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         await cut.wait()
 
 

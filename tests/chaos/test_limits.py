@@ -17,6 +17,7 @@ from asyncbridge.errors import RemoteError
 from tests.chaos.ledger import Ledger
 from tests.chaos.net import Net, disturbed
 from tests.chaos.workers import REPOSITORY
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from asyncbridge.client import Bridge
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 ITEMS = 200_000
-LIMIT_S = 60.0
 SET = """
 import resource
 def limit(name, value):
@@ -82,7 +82,7 @@ async def prepared(bridge: Bridge, ledger: Ledger) -> None:
 async def there_and_back(bridge: Bridge, number: int) -> None:
     """Send an array, and get another one."""
     large = np.arange(ITEMS)
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         back = await bridge.send(f"enter({number})\nx + {number}", {"x": large})
     assert np.array_equal(back, large + number)
 
@@ -98,7 +98,7 @@ def test_a_full_disk(folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=LIMIT_S,
+        timeout=HANG_S,
     )
     if "unshare: " in done.stderr or "mount: " in done.stderr:
         pytest.skip(f"no disk of its own can be had here: {done.stderr.strip()}")
@@ -129,7 +129,7 @@ async def test_a_worker_without_descriptors(folder: Path) -> None:
         await bridge.send("limit('RLIMIT_NOFILE', used)")
         assert await bridge.send("enter(0)\n'runs'") == "runs"
         net.proxy.cut()
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             assert await bridge.send("enter(1)\n'over another connection'")
             large = bridge.send("x[-1]", {"x": np.arange(ITEMS)})
             behind = bridge.send("enter(2)\n'goes on'")

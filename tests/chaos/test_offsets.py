@@ -14,6 +14,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.net import Net, disturbed
 from tests.chaos.plan import Way
 from tests.chaos.workers import StandingWorker
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from asyncbridge.client import Bridge
@@ -22,7 +23,6 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 STEP = 23
 """Every so many bytes where time is short; a prime, so that no structure of frames is met alone."""
-LIMIT_S = 30.0
 
 
 class Exchange:
@@ -39,7 +39,7 @@ class Exchange:
         numbers = [*range(self._number, self._number + 3)]
         self._number += 3
         a, b, c = numbers
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             got = await asyncio.gather(
                 self._bridge.send(f"enter({a})\nx", {"x": b"bytes"}),
                 self._bridge.send(f"enter({b})\nraise ValueError({b})"),
@@ -109,7 +109,7 @@ async def test_cut_at_bytes_of_a_sessions_beginning(way: Way, folder: Path) -> N
                 net.proxy.end_after(way, place)
                 try:
                     async with (
-                        asyncio.timeout(LIMIT_S),
+                        asyncio.timeout(HANG_S),
                         connect(f"unix://{net.proxy.front}", token=worker.token) as bridge,
                     ):
                         assert await bridge.send("1 + 1") == 2

@@ -13,6 +13,7 @@ import pytest
 from asyncbridge.client import connect
 from tests.chaos.ledger import Ledger
 from tests.chaos.net import Net, disturbed
+from tests.limits import HANG_S
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -48,7 +49,6 @@ async def test_c_code_that_keeps_the_interpreter(cut: bool, folder: Path) -> Non
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize("cut", [False, True])
 async def test_c_code_that_keeps_the_interpreter_for_a_minute(cut: bool, folder: Path) -> None:
     """Likewise, for longer than any lease."""
@@ -73,7 +73,7 @@ async def test_a_worker_that_is_stopped(cut: bool, folder: Path) -> None:
         assert bridge.state not in ("lost", "closed")
         assert not any(promise.done() for promise in after)
         os.kill(pid, signal.SIGCONT)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG_S):
             assert await asyncio.gather(*before, *after) == [*range(100)]
         assert (await bridge.info()).pid == pid
     assert ledger.new() == [*range(100)]

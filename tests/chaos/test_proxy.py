@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.proxy import Proxy, Shape
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.asyncio
 
 DATA = bytes(range(256)) * 20
-LIMIT_S = 20.0
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -33,7 +33,7 @@ async def through(folder: Path, arrange: Callable[[Proxy], None]) -> AsyncGenera
     arrange(proxy)
     reader, writer = await asyncio.open_unix_connection(front)
     try:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             yield reader, writer
     finally:
         writer.close()
@@ -91,7 +91,7 @@ async def test_a_reset_on_tcp() -> None:
         reader, writer = await asyncio.open_connection(*proxy.front)
         writer.write(DATA)
         with pytest.raises(ConnectionResetError):
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(HANG_S):
                 await reader.read()
         writer.close()
         await proxy.close()

@@ -19,6 +19,7 @@ from asyncbridge.protocol.messages import Accepted, Acknowledge, Command, Comple
 from tests.chaos.going_on import go_on
 from tests.chaos.ledger import Ledger
 from tests.chaos.net import Net, disturbed
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
-LIMIT_S = 30.0
 WAITS = "import threading; threading.Event().wait()"
 
 
@@ -67,7 +67,7 @@ class Scene:
     async def lost(self, promise: asyncio.Future[Any]) -> str:
         """Return how far a command is told to have come."""
         with pytest.raises(WorkerLost) as error:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(HANG_S):
                 await promise
         assert error.value.signal == "SIGKILL"
         return error.value.phase
@@ -90,7 +90,7 @@ async def scene(folder: Path) -> AsyncGenerator[Scene]:
 
 async def following(bridge: Bridge, ledger: Ledger) -> None:
     """Have a command run behind the worker's death."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         after = await go_on(bridge, backend=None)
         await after.send(ledger.setup)
         assert await after.send("enter(99)\n'goes on'") == "goes on"

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Self
 
+from tests.limits import HANG_S
+
 __all__ = ["REPOSITORY", "StandingWorker", "TcpWorker"]
 
 REPOSITORY = str(Path(__file__).resolve().parents[2])
@@ -44,7 +46,7 @@ class StandingWorker:
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=HANG_S)
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ import pytest
 from asyncbridge.client import launcher
 from asyncbridge.client.launcher import Ending, LaunchOptions, WorkerProcess, launch
 from asyncbridge.errors import WorkerStartError
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,7 +27,6 @@ pytestmark = [
     pytest.mark.asyncio,
 ]
 
-LIMIT_S = 20.0
 
 WORKER = """\
 #!/bin/sh
@@ -104,7 +104,7 @@ def mode(path: str) -> int:
 
 def limit() -> AbstractAsyncContextManager[object]:
     """Fail the test, not hang it, when an end never comes."""
-    return asyncio.timeout(LIMIT_S)
+    return asyncio.timeout(HANG_S)
 
 
 async def test_a_worker_has_a_private_folder_a_socket_path_and_a_token(
@@ -185,7 +185,7 @@ async def test_stop_lets_the_worker_end_by_itself(fake_python: FakePython) -> No
     code = f"signal.signal(15, lambda *_: os._exit(3)){READY}{SLEEP}"
     async with limit(), launched(fake_python.options(code)) as process:
         await fake_python.ready()
-        ending = await process.stop(LIMIT_S)
+        ending = await process.stop(HANG_S)
     assert ending.exit_code == 3
     assert ending.reason == "exited with status 3"
     assert repr(process) == f"<WorkerProcess {process.pid} exited with status 3>"
@@ -206,7 +206,7 @@ async def test_kill_ends_the_worker_at_once(fake_python: FakePython) -> None:
     async with limit(), launched(fake_python.options(SLEEP)) as process:
         process.kill()
         process.kill()
-        assert (await process.stop(LIMIT_S)).signal == "SIGKILL"
+        assert (await process.stop(HANG_S)).signal == "SIGKILL"
 
 
 async def test_a_crash_is_known_with_its_last_words(fake_python: FakePython) -> None:
@@ -333,7 +333,7 @@ async def test_launch_does_not_block_the_loop(
 
     def slow(options: LaunchOptions, token: str) -> object:
         # It can end only because the loop runs meanwhile.
-        asyncio.run_coroutine_threadsafe(go.wait(), loop).result(LIMIT_S)
+        asyncio.run_coroutine_threadsafe(go.wait(), loop).result(HANG_S)
         return start(options, token)
 
     monkeypatch.setattr(launcher, "_popen_supervisor", slow)

@@ -10,6 +10,7 @@ from asyncbridge.client.output import OutputRouter
 from asyncbridge.promise.output import LINES_KEPT, OutputLine
 from asyncbridge.protocol.messages import Output
 from tests.client.test_pending import new
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.asyncio
 
@@ -122,7 +123,7 @@ async def test_a_reader_waits_for_the_next_line() -> None:
     """It wakes with the line, and with the end."""
     router = OutputRouter()
     reader = router.reader(asyncio.get_running_loop())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         async with asyncio.TaskGroup() as group:
             task = group.create_task(anext(reader))
             await asyncio.sleep(0)
@@ -154,7 +155,7 @@ async def test_two_tasks_may_read_one_reader() -> None:
     async def read() -> list[str]:
         return [line.text async for line in reader]
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(HANG_S), asyncio.TaskGroup() as group:
         tasks = [group.create_task(read()), group.create_task(read())]
         await asyncio.sleep(0)
         router.feed(said("a\nb\n"))
@@ -167,7 +168,7 @@ async def test_closing_a_reader_wakes_who_waits() -> None:
     """The iteration ends; nothing hangs."""
     router = OutputRouter()
     reader = router.reader(asyncio.get_running_loop())
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(HANG_S), asyncio.TaskGroup() as group:
         task = group.create_task(anext(reader, None))
         await asyncio.sleep(0)
         reader.close()
@@ -179,7 +180,7 @@ async def test_a_reader_made_after_the_end_ends_at_once() -> None:
     router = OutputRouter()
     router.end()
     reader = router.reader(asyncio.get_running_loop())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         assert [line async for line in reader] == []
 
 
@@ -218,7 +219,6 @@ async def test_a_plain_for_ends_after_its_loop_has() -> None:
     assert await asyncio.to_thread(lambda: [line.text for line in reader]) == ["a", "b"]
 
 
-@pytest.mark.timeout(10)
 async def test_a_plain_for_on_the_loops_own_thread_is_refused() -> None:
     """It would wait for ever for itself."""
     router = OutputRouter()

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from asyncbridge.client import runtime
+from tests.limits import HANG_S
 
 
 def test_it_has_all_that_a_bridge_takes_from_it() -> None:
@@ -26,4 +27,4 @@ def test_importing_the_client_does_not_import_it() -> None:
         "import asyncbridge.client.runtime\n"
         "assert 'keras' not in sys.modules and 'tensorflow' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG_S)

@@ -36,6 +36,7 @@ from asyncbridge.serialization.deferred import Outgoing, Undecided, whole
 from asyncbridge.serialization.drafts import Draft
 from asyncbridge.serialization.frames import pack, unpack
 from asyncbridge.transport.contract import Bulk, Channel, ChannelClosed, Link
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -283,7 +284,7 @@ async def test_large_buffers_go_by_the_bulk_lane(rig: Rig) -> None:
 
 async def left(rig: Rig, count: int) -> None:
     """Wait until commands have been written."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while len(rig.sent(m.Command)) < count:
             await asyncio.sleep(0)
 
@@ -569,7 +570,7 @@ async def test_closing_says_goodbye_and_rejects_what_is_unfinished(rig: Rig) -> 
 async def test_closing_does_not_wait_for_a_worker_that_reads_no_more(rig: Rig) -> None:
     """A goodbye is a courtesy."""
     rig.channel.slow = asyncio.Event()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         await rig.session.close()
     assert rig.channel.closed
 

@@ -18,10 +18,10 @@ from asyncbridge.promise import Promise
 from asyncbridge.protocol.limits import Bound
 from asyncbridge.tasks import spawn
 from asyncbridge.testing import FakeWorker
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "impatient")
 
-LIMIT_S = 20.0
 PARTS = """
 from asyncbridge.worker import parts
 def predict(count):
@@ -119,7 +119,7 @@ async def test_in_a_source(wait: Callable[[Bridge], Awaitable[int]]) -> None:
         yield 1
         yield await wait(bridge)
 
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         with pytest.raises(SourceError) as caught:
             await total(bridge, source())
         assert isinstance(caught.value.__cause__, DeadlockError)
@@ -142,7 +142,7 @@ async def test_a_source_may_go_on() -> None:
             await later[0]
         yield 2
 
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         assert await total(bridge, source()) == 3
         assert await later[0] == 5
 
@@ -155,7 +155,7 @@ async def test_a_source_that_awaits_its_own_command() -> None:
         yield 1
         await sent[0]
 
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         sent = [total(bridge, source())]
         with pytest.raises(
             SourceError, match=r"total \(number 1, .* ever: it waits for the source"
@@ -166,7 +166,7 @@ async def test_a_source_that_awaits_its_own_command() -> None:
 @pytest.mark.asyncio
 async def test_a_source_of_predictions() -> None:
     """Parts of a command that comes behind are waited for in vain as well."""
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
 
         async def source() -> AsyncIterator[int]:
             async for part in predict(bridge):
@@ -185,7 +185,7 @@ def test_in_a_source_of_a_script() -> None:
 
     with FakeWorker(threaded=True).connect() as bridge:
         with pytest.raises(SourceError, match=r"later \(number 2") as caught:
-            total(bridge, source()).wait_for_value(timeout=LIMIT_S)
+            total(bridge, source()).wait_for_value(timeout=HANG_S)
         assert isinstance(caught.value.__cause__, DeadlockError)
 
 
@@ -194,7 +194,7 @@ def test_in_a_source_of_a_script() -> None:
 async def test_in_a_loop_over_parts(wait: Callable[[Bridge], Awaitable[int]]) -> None:
     """The body is told, and may go on with the next part."""
     parts: list[int] = []
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         async for part in predict(bridge):
             parts.append(part)
             if part == 3:
@@ -206,7 +206,7 @@ async def test_in_a_loop_over_parts(wait: Callable[[Bridge], Awaitable[int]]) ->
 @pytest.mark.asyncio
 async def test_in_a_loop_over_a_generator_over_parts() -> None:
     """What stands between changes nothing."""
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
 
         async def doubled() -> AsyncIterator[int]:
             async for part in predict(bridge):
@@ -247,7 +247,7 @@ async def test_a_source_that_has_given_enough() -> None:
         await one_later(bridge)
 
     code = "import time\nfirst = next(iter(items))\ntime.sleep(0.05)\nfirst"
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         assert await bridge.send(code, {"items": asyncbridge.stream(source())}) == 1
         assert awaited
 
@@ -264,7 +264,7 @@ async def test_a_thread_of_the_command_that_waits() -> None:
         "import threading, time\nturn = iter(items)\nfirst = next(turn)\n"
         "threading.Thread(target=lambda: list(turn), daemon=True).start()\ntime.sleep(0.05)\nfirst"
     )
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         assert await bridge.send(code, {"items": asyncbridge.stream(source())}) == 1
 
 
@@ -276,12 +276,12 @@ async def test_a_source_with_a_limit(looked: Callable[[], Awaitable[None]]) -> N
     async def source() -> AsyncIterator[int]:
         yield 1
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(LIMIT_S) as limit:
+            async with asyncio.timeout(HANG_S) as limit:
                 limits.append(limit)
                 await one_later(bridge)
         yield 2
 
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         promise = total(bridge, source())
         while not limits:
             await asyncio.sleep(0)
@@ -297,12 +297,12 @@ async def test_a_command_with_a_limit(looked: Callable[[], Awaitable[None]]) -> 
 
     async def source() -> AsyncIterator[int]:
         yield 1
-        later.append(bridge.send("1", timeout=LIMIT_S))
+        later.append(bridge.send("1", timeout=HANG_S))
         with pytest.raises(asyncio.CancelledError):
             await later[0]
         yield 2
 
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         promise = total(bridge, source())
         while not later:
             await asyncio.sleep(0)
@@ -315,7 +315,7 @@ async def test_a_command_with_a_limit(looked: Callable[[], Awaitable[None]]) -> 
 async def test_another_bridge() -> None:
     """Its commands stand behind nothing."""
     async with (
-        asyncio.timeout(LIMIT_S),
+        asyncio.timeout(HANG_S),
         FakeWorker(threaded=True).connect() as other,
         FakeWorker(threaded=True).connect() as bridge,
     ):
@@ -330,7 +330,7 @@ async def test_another_bridge() -> None:
 @pytest.mark.asyncio
 async def test_a_command_that_was_sent_before() -> None:
     """It has ended, or will."""
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         before = bridge.send("1")
         assert [await before async for _ in predict(bridge)] == [1] * MANY
 
@@ -338,14 +338,14 @@ async def test_a_command_that_was_sent_before() -> None:
 @pytest.mark.asyncio
 async def test_few_parts() -> None:
     """A prediction that has room for all of them ends meanwhile."""
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         assert [await one_later(bridge) async for _ in predict(bridge, 4)] == [1] * 4
 
 
 @pytest.mark.asyncio
 async def test_a_task_of_its_own(looked: Callable[[], Awaitable[None]]) -> None:
     """What the loop does not wait for may wait for what comes behind."""
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         tasks: list[asyncio.Task[int]] = []
         async for _ in predict(bridge):
             if not tasks:
@@ -357,7 +357,7 @@ async def test_a_task_of_its_own(looked: Callable[[], Awaitable[None]]) -> None:
 @pytest.mark.asyncio
 async def test_another_reader(looked: Callable[[], Awaitable[None]]) -> None:
     """Who holds the iterator, too, may read on."""
-    async with asyncio.timeout(LIMIT_S), FakeWorker(threaded=True).connect() as bridge:
+    async with asyncio.timeout(HANG_S), FakeWorker(threaded=True).connect() as bridge:
         steps: list[AsyncIterator[int]] = []
 
         async def first() -> int:

@@ -17,11 +17,11 @@ from asyncbridge.client import Bridge
 from asyncbridge.errors import RemoteError, SourceError, WorkerLost
 from asyncbridge.protocol.streams import AHEAD, SMALL_AHEAD
 from asyncbridge.testing import FakeWorker
+from tests.limits import HANG_S
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 
 SUM = "sum(int(batch.sum()) for batch in batches)"
-LIMIT_S = 20.0
 
 
 def threaded() -> FakeWorker:
@@ -31,7 +31,7 @@ def threaded() -> FakeWorker:
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop turn until something holds."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         while not condition():
             await asyncio.sleep(0)
 

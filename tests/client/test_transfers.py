@@ -18,6 +18,7 @@ from asyncbridge.transport.arena import Arena
 from asyncbridge.transport.bulk import BulkStore
 from asyncbridge.transport.leases import Lease
 from asyncbridge.transport.memory import MemoryBulk
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.asyncio
 
@@ -79,7 +80,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 async def uploaded(rig: Rig) -> None:
     """Wait until a buffer has gone either way."""
     rig.transfers.upload({"1-0": bytes(SIZE)})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while not rig.said and not rig.store._arrivals:
             await asyncio.sleep(0)
 
@@ -193,7 +194,7 @@ async def test_how_large_bindings_may_be(rig: Rig, there: int, limit: int) -> No
 async def test_uploads_wait_for_one_another(rig: Rig) -> None:
     """All arrive, in order, though fewer fit on the way than there are."""
     rig.transfers.upload({f"1-{number}": bytes(SIZE) for number in range(7)})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while len(rig.store._arrivals) < 7:
             assert rig.transfers._uploads.size <= 2 * SIZE
             await asyncio.sleep(0)

@@ -22,6 +22,7 @@ from asyncbridge.promise import Promise
 from asyncbridge.promise.blocking import Blocked, _blocked
 from asyncbridge.tasks import spawn
 from asyncbridge.testing import FakeWorker
+from tests.limits import HANG_S
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 
@@ -74,7 +75,7 @@ async def test_what_is_not_found() -> None:
             asyncio.sleep(20),
             asyncio.gather(promise, free, return_exceptions=True),
             asyncio.shield(promise),
-            promise.wait(timeout=20),
+            promise.wait(timeout=HANG_S),
             asyncio.wait([promise]),
         ):
             task = await begun(spawn(await_it(awaited), name="waits"))
@@ -99,7 +100,7 @@ async def test_a_limit_is_seen() -> None:
     """Of the task, or of one that it waits for; unless it is known to end more than the wait."""
 
     async def limited(awaited: Any) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             await awaited
 
     async with FakeWorker(stepwise=True).connect() as bridge:

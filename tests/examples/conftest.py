@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.limits import HANG_S
+
 ROOT = Path(__file__).resolve().parents[2]
 
 sys.path.insert(0, str(ROOT))
@@ -34,7 +36,7 @@ def run_example(tmp_path: Path) -> Callable[[str], list[str]]:
         env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
         done = subprocess.run(
             [sys.executable, "-c", AS_A_PROGRAM, str(ROOT / "examples" / name)],
-            capture_output=True, text=True, env=env, check=False, timeout=110,
+            capture_output=True, text=True, env=env, check=False, timeout=HANG_S,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
         *lines, heavy = done.stdout.splitlines()

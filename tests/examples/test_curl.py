@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.limits import HANG_S
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +24,7 @@ def test_curl_drives_a_worker(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable, "TMPDIR": str(tmp_path)}
     done = subprocess.run(
         ["/bin/sh", str(ROOT / "examples" / "curl.sh")],
-        capture_output=True, text=True, env=env, check=False, timeout=110,
+        capture_output=True, text=True, env=env, check=False, timeout=HANG_S,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     queued, value, known, several, total, error, halted, retried, cancelled = (

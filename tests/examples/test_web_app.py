@@ -22,6 +22,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from asyncbridge import models as keras
 from examples import web_app
 from tests.examples.streams import events_of, until
+from tests.limits import HANG_S
 
 Client = TestClient[web.Request, web.Application]
 
@@ -140,7 +141,7 @@ async def test_a_lost_worker_is_told_and_replaced(trainer: Client) -> None:
     """Health says it until the next training, which has a new worker."""
     before = await health(trainer)
     kill_worker(before)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         while (report := await health(trainer))["bridge"] != "lost":
             await asyncio.sleep(0)
     assert (report["bridge"], report["worker"]["state"]) == ("lost", "lost")
@@ -163,7 +164,7 @@ async def test_a_browser_that_leaves_is_noticed_and_no_news(
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    async with ClientSession() as session, asyncio.timeout(30):
+    async with ClientSession() as session, asyncio.timeout(HANG_S):
         response = await session.get(f"{site.name}/progress")
         assert await response.content.readline() == b": ping\n"
         response.close()

@@ -23,6 +23,7 @@ from asyncbridge.errors import (
     TooLarge,
     WorkerLost,
 )
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ class Standalone:
         """End it as a person does; return its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signum)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=HANG_S)
         return self.process.returncode
 
 

@@ -19,6 +19,7 @@ from scipy import sparse
 
 import asyncbridge
 from asyncbridge import models as keras
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -93,7 +94,7 @@ def run_directly(backend: str) -> list[Any]:
     """Return what Keras gives without a bridge."""
     done = subprocess.run(
         [sys.executable, "-c", DIRECT],
-        capture_output=True, text=True, check=True, timeout=100,
+        capture_output=True, text=True, check=True, timeout=HANG_S,
         env={**os.environ, "KERAS_BACKEND": backend},
     )  # fmt: skip
     found: list[Any] = json.loads(done.stdout.splitlines()[-1])

@@ -85,7 +85,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("t")
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.nightly)])
 def test_while_the_worker_holds_the_gil(folder: Path, times: int) -> None:
     """The client is killed while the worker's interpreter is held by C code."""
@@ -94,7 +93,6 @@ def test_while_the_worker_holds_the_gil(folder: Path, times: int) -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.nightly)])
 def test_in_mid_fit(folder: Path, times: int) -> None:
     """The client is killed while the worker trains."""

@@ -17,6 +17,7 @@ import pytest_asyncio
 import asyncbridge
 from asyncbridge import models as keras
 from tests.integration.simple_arguments import NAMESPACES, arguments, find
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -74,7 +75,7 @@ async def direct(tmp_path_factory: pytest.TempPathFactory) -> Direct:
         subprocess.run,
         [sys.executable, "-m", "tests.integration.simple_arguments", str(results)],
         capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False, timeout=110, cwd=ROOT,
+        check=False, timeout=HANG_S, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     made: Direct = pickle.loads(results.read_bytes())

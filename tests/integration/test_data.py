@@ -16,6 +16,7 @@ import pytest_asyncio
 
 import asyncbridge
 from asyncbridge import models as keras
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -132,7 +133,7 @@ def direct() -> dict[str, Any]:
         text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         check=False,
-        timeout=110,
+        timeout=HANG_S,
     )
     assert done.returncode == 0, done.stderr
     results: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

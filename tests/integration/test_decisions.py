@@ -18,6 +18,7 @@ from asyncbridge.decisions import DropQueue, Ignore, Replace, Retry
 from asyncbridge.errors import CommandDropped, RemoteError, WorkerLost
 from asyncbridge.testing import kill_worker
 from tests.integration.test_reconnecting import REPOSITORY, Proxy
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,12 +47,12 @@ def started() -> Iterator[Path]:
             os.sched_yield()
         yield path
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=HANG_S)
 
 
 async def halt(bridge: Bridge) -> None:
     """Wait until a command of the bridge is halted."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while not bridge.halted:
             await bridge.info()
 
@@ -165,7 +166,7 @@ async def test_a_session_that_goes_ends_its_halt(started: Path) -> None:
         await bridge.close(timeout=0)
         for promise in (failed, behind):
             assert (await asyncio.gather(promise, return_exceptions=True))[0] is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while (info := await other.info()).halted or info.queued:
                 pass
         assert await other.send("'gone' in globals()") is False

@@ -11,6 +11,7 @@ import pytest
 
 from asyncbridge.client import connect
 from asyncbridge.errors import RemoteError
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +83,7 @@ def test_the_command_alone_fails(options: dict[str, int]) -> None:
     """There, back, and in a stream; small commands go meanwhile, and large ones afterwards."""
     done = subprocess.run(
         [sys.executable, "-c", f"OPTIONS = {options!r}\n{SCRIPT}"],
-        capture_output=True, text=True, timeout=120, check=False, cwd=REPOSITORY,
+        capture_output=True, text=True, timeout=HANG_S, check=False, cwd=REPOSITORY,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == "done\n"

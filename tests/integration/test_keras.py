@@ -18,6 +18,7 @@ import pytest_asyncio
 
 import asyncbridge
 from asyncbridge import models as keras
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,7 +74,7 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        capture_output=True, text=True, env=env, check=False, timeout=110, cwd=ROOT,
+        capture_output=True, text=True, env=env, check=False, timeout=HANG_S, cwd=ROOT,
     )  # fmt: skip
 
 
@@ -227,7 +228,7 @@ async def test_sync_form() -> None:
     def script() -> Any:
         with asyncbridge.connect():
             model = iris_model()
-            history = model.fit(X, Y, epochs=2).wait_for_value(timeout=100)
+            history = model.fit(X, Y, epochs=2).wait_for_value(timeout=HANG_S)
             return history.epochs
 
     assert await asyncio.to_thread(script) == [0, 1]

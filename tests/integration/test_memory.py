@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.limits import HANG_S
+
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 128 * 1024 * 1024
 SENT = {"C order": 0.1, "C order, again": 0.1, "Fortran order": 0.1}
@@ -35,7 +37,7 @@ def test_memory_of_transfers(way: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=HANG_S,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ import pytest_asyncio
 import asyncbridge
 from asyncbridge import models as keras
 from tests.integration import ten_models
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,7 +47,7 @@ async def direct(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         subprocess.run,
         [sys.executable, "-m", "tests.integration.ten_models", str(results)],
         capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False, timeout=110, cwd=ROOT,
+        check=False, timeout=HANG_S, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     made: dict[str, Any] = pickle.loads(results.read_bytes())

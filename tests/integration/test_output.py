@@ -11,6 +11,7 @@ from asyncbridge.client import connect
 from asyncbridge.errors import RemoteError, WorkerLost
 from asyncbridge.promise.output import LINES_KEPT
 from asyncbridge.testing import kill_worker
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 async def lines_until(reader: OutputReader, last: str) -> list[tuple[str, str, int | None]]:
     """Read until a line with this text."""
     lines = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         async for line in reader:
             lines.append((line.text, line.stream, line.command_id))
             if line.text == last:
@@ -159,7 +160,7 @@ async def test_a_flood_of_output_neither_blocks_nor_fills_the_memory(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with connected() as bridge:
         idle = bridge.output()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_S):
             await bridge.send(flood)
             info = await bridge.info()
         assert info.memory < 300 * 1024 * 1024

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asyncbridge.client import connect
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,9 +91,9 @@ async def test_in_a_script(connected: Callable[[], Bridge]) -> None:
     def script() -> None:
         with connected() as bridge:
             promise = bridge.send("40 + 2", priority=3)
-            assert promise.wait_for_value(timeout=20) == 42
-            assert bridge.queue().wait_for_value(timeout=20) == []
-            assert bridge.command(promise).wait_for_value(timeout=20).state == "done"
-            assert not bridge.cancel(promise).wait_for_value(timeout=20)
+            assert promise.wait_for_value(timeout=HANG_S) == 42
+            assert bridge.queue().wait_for_value(timeout=HANG_S) == []
+            assert bridge.command(promise).wait_for_value(timeout=HANG_S).state == "done"
+            assert not bridge.cancel(promise).wait_for_value(timeout=HANG_S)
 
     await asyncio.to_thread(script)

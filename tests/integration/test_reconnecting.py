@@ -18,6 +18,7 @@ import pytest
 from asyncbridge.client import connect
 from asyncbridge.errors import WorkerLost
 from asyncbridge.tasks import spawn
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def folder() -> Iterator[Path]:
             os.sched_yield()
         yield path
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=HANG_S)
 
 
 @pytest.mark.parametrize(("count", "size"), [(3000, 0), (1000, 2000), (40, 200_000)])
@@ -128,7 +129,7 @@ async def test_nothing_is_lost_and_nothing_runs_twice(folder: Path, count: int, 
             bridge.send(f"ran.append({number}); {number}, x", {"x": np.full(size, number % 200)})
             for number in range(count)
         ]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_S):
             results = await asyncio.gather(*promises)
         cutting.cancel()
         assert [number for number, _ in results] == list(range(count))
@@ -156,7 +157,7 @@ async def test_a_command_that_runs_meanwhile(folder: Path) -> None:
             assert (await other.info()).pid == (await bridge.info()).pid
         proxy.cut()
         assert not running.done()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             await bridge.info()
             assert running.cancel(mode="interrupt")
             assert await behind == "behind"

@@ -12,6 +12,7 @@ import pytest
 
 from asyncbridge import Restart, connect
 from asyncbridge.errors import BridgeClosed, DependencyError, StateLost, WorkerLost
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -261,5 +262,5 @@ def test_a_script_goes_on_too() -> None:
         dying = bridge.send(DIE)
         behind = bridge.send("4")
         with pytest.raises(WorkerLost):
-            dying.wait_for_value(timeout=60)
-        assert behind.wait_for_value(timeout=60) == 4
+            dying.wait_for_value(timeout=HANG_S)
+        assert behind.wait_for_value(timeout=HANG_S) == 4

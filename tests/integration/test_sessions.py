@@ -25,6 +25,7 @@ from asyncbridge.errors import (
     SessionTaken,
     UnknownCommand,
 )
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.usefixtures("no_leaks")]
 
 REPOSITORY = str(Path(__file__).resolve().parents[2])
-LIMIT_S = 60
 CLIENT = """
 import asyncio, sys
 import numpy as np
@@ -81,7 +81,7 @@ def folder(request: pytest.FixtureRequest) -> Iterator[Path]:
             os.sched_yield()
         yield path
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=HANG_S)
 
 
 def environment() -> dict[str, str]:
@@ -113,7 +113,7 @@ def client(folder: Path, work: str) -> Generator[subprocess.Popen[str], None, No
 async def said(process: subprocess.Popen[str]) -> str:
     """Return the next line that a client prints."""
     assert process.stdout is not None
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         return (await asyncio.to_thread(process.stdout.readline)).strip()
 
 
@@ -125,7 +125,7 @@ def ledger_of(folder: Path) -> list[str]:
 
 async def outcomes(bridge: Any, ids: list[int]) -> list[object]:
     """Claim commands, and return their values."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         return list(await asyncio.gather(*[bridge.promise(number) for number in ids]))
 
 
@@ -219,7 +219,7 @@ print("there", flush=True)"""
         first.wait()
     async with connect(url_of(folder), session="nightly") as bridge:
         (large,) = [held for held in bridge.held() if held.label == "large"]
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             value = await bridge.promise(large.id, transform=np.sum)
         assert value == np.arange(1_250_000.0).sum()
 
@@ -319,9 +319,9 @@ async def test_a_script(folder: Path) -> None:
     def script() -> object:
         with connect(url_of(folder), session="n") as bridge:
             bridge.send("40 + 2")
-            bridge.detach().wait_for_value(timeout=LIMIT_S)
+            bridge.detach().wait_for_value(timeout=HANG_S)
         with connect(url_of(folder), session="n") as bridge:
-            return bridge.promise(1).wait_for_value(timeout=LIMIT_S)
+            return bridge.promise(1).wait_for_value(timeout=HANG_S)
 
     assert await asyncio.to_thread(script) == 42
 
@@ -353,6 +353,6 @@ print(fit.command_id, flush=True)"""
     async with connect(url_of(folder), session="nightly") as bridge:
         (held,) = [command for command in bridge.held() if command.id == number]
         assert held.state == "running"
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             history = await bridge.promise(number, transform=keras.history_of)
     assert len(history["loss"]) == 40

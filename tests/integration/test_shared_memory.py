@@ -21,6 +21,7 @@ from asyncbridge.client import Bridge, connect
 from asyncbridge.errors import WorkerLost
 from asyncbridge.streams import stream
 from asyncbridge.transport.streams import StreamBulk
+from tests.limits import HANG_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_leaks")]
 
@@ -250,7 +251,7 @@ def client_killed(rng: random.Random, *, both: bool) -> int:
         client.kill()
         if both:
             worker.kill()
-    psutil.wait_procs([worker, supervisor], timeout=20)
+    psutil.wait_procs([worker, supervisor], timeout=HANG_S)
     return 3 * rounds
 
 
@@ -295,7 +296,7 @@ def test_a_program_that_never_closes_its_bridge(run_script: Callable[[str], Any]
     supervisor = worker.parent()
     assert supervisor is not None
     script.finish()
-    psutil.wait_procs([worker, supervisor], timeout=20)
+    psutil.wait_procs([worker, supervisor], timeout=HANG_S)
     assert arenas() == []
 
 
@@ -303,6 +304,6 @@ def test_the_bridge_in_a_script() -> None:
     """A sync bridge shares memory as an async one does."""
     bridge: Bridge
     with connect(backend=None) as bridge:
-        result = bridge.send("a * 2", {"a": np.arange(100_000)}).wait_for_value(timeout=60)
+        result = bridge.send("a * 2", {"a": np.arange(100_000)}).wait_for_value(timeout=HANG_S)
         assert result[-1] == 199_998
     assert arenas() == []

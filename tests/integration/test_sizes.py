@@ -13,6 +13,7 @@ from asyncbridge import stream
 from asyncbridge.client import connect
 from asyncbridge.errors import RemoteError, SourceError, TooLarge
 from asyncbridge.protocol.messages import Hello
+from tests.limits import HANG_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_leaks"), pytest.mark.asyncio]
 
@@ -52,7 +53,7 @@ async def test_little_may_be_on_the_way(kind: str) -> None:
     """More than that waits, one of any size goes alone, and all of it arrives."""
     arrays = [np.full(size, size % 7, np.uint8) for size in (100_000, 3 * MIB, 70_000, MIB) * 3]
     async with connect(backend=None, in_flight=MIB, **KINDS[kind]) as bridge:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_S):
             back = await asyncio.gather(*(bridge.send("x", {"x": array}) for array in arrays))
     for array, other in zip(arrays, back, strict=True):
         assert np.array_equal(array, other)
@@ -62,7 +63,7 @@ async def test_less_shared_memory_than_a_value() -> None:
     """It takes the stream, both ways, while segments are held on both sides."""
     async with connect(backend=None, shared_memory=4 * MIB, in_flight=MIB) as bridge:
         held = await bridge.send("kept = x\nx", {"x": np.ones(3 * MIB, np.uint8)})
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_S):
             for _ in range(3):
                 back = await bridge.send("x + 1", {"x": np.ones(5 * MIB, np.uint8)})
                 assert back.sum() == 10 * MIB

@@ -18,6 +18,7 @@ import pytest_asyncio
 import asyncbridge
 from asyncbridge import models as keras
 from asyncbridge.tasks import spawn
+from tests.limits import HANG_S
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -29,7 +30,6 @@ RNG = np.random.default_rng(7)
 X = RNG.random((200, 4), dtype=np.float32)
 Y = np.eye(3, dtype=np.float32)[RNG.integers(0, 3, 200)]
 SIZE = 32
-LIMIT_S = 60.0
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -213,7 +213,7 @@ async def test_a_reader_that_has_failed_holds_up_nothing(bridge: asyncbridge.Bri
         await task
     del task
     gc.collect()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         assert await bridge.send("1 + 1") == 2
 
 
@@ -245,7 +245,7 @@ async def test_leaving_the_loop_ends_the_prediction(bridge: asyncbridge.Bridge) 
     async for part in promise:
         assert part.shape == (32, 3)
         break
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         await closed.wait()
         assert len(await model.predict(X)) == 200
     assert promise.cancelled()
@@ -283,7 +283,7 @@ async def test_stopping_a_training_that_waits(
     training = model.fit(stream, epochs=5, verbose=0, **options)
     reports = training.progress()
     epochs = 2 if options == {"steps_per_epoch": 2} else 1
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         known = asyncbridge.EpochEnd if epochs == 2 else asyncbridge.BatchEnd
         while not isinstance(await anext(reports), known):
             pass
@@ -312,7 +312,7 @@ async def test_interrupting_a_training_that_waits(bridge: asyncbridge.Bridge) ->
     """It is cancelled, and the model trains again."""
     model, source = seeded(), Stuck()
     training = model.fit(source.batches(), verbose=0)
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         await source.waits.wait()
         training.cancel(mode="interrupt")
         with pytest.raises(asyncio.CancelledError):
@@ -331,7 +331,7 @@ async def test_stopping_before_a_batch_has_come(bridge: asyncbridge.Bridge) -> N
         yield X, Y
 
     training = seeded().fit(nothing(), verbose=0)
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         await waits.wait()
         training.cancel(mode="graceful")
         with pytest.raises(asyncio.CancelledError):
@@ -353,7 +353,7 @@ async def test_early_stopping_closes_the_source(bridge: asyncbridge.Bridge) -> N
         watched(), epochs=50, steps_per_epoch=3, callbacks=[stopping], verbose=0
     )
     assert len((await training)["loss"]) == 2
-    assert await asyncio.to_thread(closed.wait, LIMIT_S)
+    assert await asyncio.to_thread(closed.wait, HANG_S)
 
 
 async def test_a_source_that_fails(bridge: asyncbridge.Bridge) -> None:
@@ -492,7 +492,7 @@ async def test_a_worker_that_is_killed() -> None:
     source = Stuck()
     async with asyncbridge.connect() as own:
         training = seeded().fit(source.batches(), verbose=0)
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             await source.waits.wait()
             pid = (await own.info()).pid
             killed = await asyncio.to_thread(_kill, pid)

@@ -11,6 +11,7 @@ import pytest
 
 from asyncbridge.lifetime.binding import Binding
 from asyncbridge.lifetime.finalizers import Finalizers
+from tests.limits import HANG_S
 
 
 class Wakes:
@@ -141,7 +142,7 @@ def test_nothing_at_the_interpreters_exit() -> None:
         "Finalizers(lambda: print('woken')).tie(keep, 'x')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG_S
     )
     assert (done.stdout, done.stderr) == ("", "")
 

@@ -18,6 +18,7 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.models.mirrors.mirror import Mirror
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -228,7 +229,7 @@ def run_tool(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a tool of the repository."""
     return subprocess.run(
         [sys.executable, f"tools/{name}.py", *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=110,
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=HANG_S,
     )  # fmt: skip
 
 
@@ -264,7 +265,7 @@ def test_constructors_take_what_their_bases_hand_on() -> None:
     assert len(tasks) > 100
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", ACCEPTED],
-        input=json.dumps(tasks), capture_output=True, text=True, check=False, timeout=110,
+        input=json.dumps(tasks), capture_output=True, text=True, check=False, timeout=HANG_S,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

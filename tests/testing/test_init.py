@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from asyncbridge import testing
+from tests.limits import HANG_S
 
 PUBLIC = {"FakeWorker", "ManualClock", "RealWorker", "StepExecutor", "clock_loop", "kill_worker"}
 
@@ -13,7 +14,7 @@ PUBLIC = {"FakeWorker", "ManualClock", "RealWorker", "StepExecutor", "clock_loop
 def fresh(code: str) -> str:
     """Run code in an interpreter of its own; return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG_S
     )
     return done.stdout.strip()
 

@@ -19,10 +19,10 @@ from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.posts import INBOX, ONCE, Poster, PostFailed, PostWire, detail_of
 from asyncbridge.transport.retries import Patience
+from tests.limits import HANG_S
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 
-LIMIT_S = 20.0
 LONG = 3600.0
 URL = "http://x/post"
 
@@ -55,7 +55,7 @@ class Far:
         return web.Response(status=status, headers={"Asyncbridge-Refused": "not you"})
 
     async def next(self) -> Envelope:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             await self.came.acquire()
         return self.envelopes[-1]
 
@@ -265,7 +265,7 @@ async def test_a_beat_that_nobody_takes_is_the_end(tmp_path: Path) -> None:
         wire = far.wire(beat=0.001)
         await wire.send([text(1)], ORIGIN)
         with pytest.raises(ChannelClosed, match="status 410"):
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(HANG_S):
                 await wire.receive()
         await wire.close()
 

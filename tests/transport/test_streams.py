@@ -27,6 +27,7 @@ from asyncbridge.transport.records import CHUNK_BYTES
 from asyncbridge.transport.retries import Backoff
 from asyncbridge.transport.streams import DAMAGE, StreamBulk
 from asyncbridge.worker.bulk import StreamServer
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.asyncio
 
@@ -34,7 +35,6 @@ MIB = 1024 * 1024
 SIZE = 2 * CHUNK_BYTES + MIB
 DATA = random.Random(7).randbytes(SIZE)
 QUICK = Backoff(tries=8, first=0.001, longest=0.002)
-LIMIT_S = 60.0
 
 Way = Literal["up", "down"]
 WAYS: tuple[Way, ...] = ("up", "down")
@@ -127,7 +127,7 @@ class Network:
         """Move a buffer one way; return it as it has arrived."""
         self.sent += 1
         name = f"{self.sent}-0"
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             if way == "down":
                 self.store.offer(self.sent, {name: data})
                 return bytes(await self.lane.receive(name, len(data)))

@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from tests.limits import HANG_S
+
 if TYPE_CHECKING:
     from types import TracebackType
 
-LIMIT_S = 60.0
-"""How long an answer may take; pyright reads the package's files before its first one."""
 
 # With "diagnostic" the client asks for the errors of a document: its answer is about that text,
 # while what the server publishes of itself may be about an earlier one.
@@ -82,7 +82,7 @@ class LanguageServer:
             if error is None:
                 self.request("shutdown")
                 self._notify("exit")
-                self._process.wait(LIMIT_S)
+                self._process.wait(HANG_S)
         finally:
             self._end()
         if error is None:
@@ -108,7 +108,7 @@ class LanguageServer:
         """
         self._last_id += 1
         self._write({"id": self._last_id, "method": method, "params": params})
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + HANG_S
         while True:
             message = self._read(method, deadline)
             if "method" in message:
@@ -152,7 +152,7 @@ class LanguageServer:
         """Return what the server has written, as soon as there is any."""
         left = max(0.0, deadline - time.monotonic())
         if not select.select([self._stdout], [], [], left)[0]:
-            raise TimeoutError(f"no answer to {awaited} within {LIMIT_S:g} s")
+            raise TimeoutError(f"no answer to {awaited} within {HANG_S:g} s")
         piece = os.read(self._stdout.fileno(), 1 << 20)
         if not piece:
             raise EOFError(f"the language server ended before its answer to {awaited}")
@@ -165,4 +165,4 @@ class LanguageServer:
         with contextlib.suppress(BrokenPipeError):
             self._stdin.close()
         self._stdout.close()
-        self._process.wait(LIMIT_S)
+        self._process.wait(HANG_S)

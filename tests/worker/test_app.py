@@ -40,13 +40,13 @@ from asyncbridge.worker.backend import Backend
 from asyncbridge.worker.engine import Engine
 from asyncbridge.worker.executor import StepExecutor
 from asyncbridge.worker.security import UNIX_HOST
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.asyncio
 
 TOKEN = "correct-horse"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 BASE = f"http://{UNIX_HOST}"
-LIMIT_S = 30.0
 LARGE = CHUNK_BYTES + 12_345
 
 
@@ -101,7 +101,7 @@ class Worker:
 
     async def step(self) -> None:
         """Run the next command, once it stands in the queue."""
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             await self.executor.queued.acquire()
         assert self.executor.step()
 
@@ -136,7 +136,7 @@ async def serving(folder: Path, *, lease: float = 30.0) -> AsyncGenerator[Worker
 
 async def completed(channel: Dialled) -> Completed:
     """Read until a command has completed."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         while True:
             for message in await channel.read():
                 if isinstance(message, Completed):
@@ -183,7 +183,7 @@ async def test_a_session_that_is_taken(tmp_path: Path) -> None:
 
 async def held_by(channel: Dialled) -> list[tuple[int, str]]:
     """Return the list that a client of a name hears first: ids and states."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         while True:
             for message in await channel.read():
                 if isinstance(message, Holding):
@@ -192,7 +192,7 @@ async def held_by(channel: Dialled) -> list[tuple[int, str]]:
 
 async def gone(worker: Worker, session: str) -> None:
     """Wait until a client's lease is over."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         while session in worker.app._sessions:
             await asyncio.sleep(0.001)
 

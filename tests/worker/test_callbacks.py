@@ -18,10 +18,9 @@ from asyncbridge.worker.callbacks import Callbacks
 from asyncbridge.worker.orders import read_orders
 from asyncbridge.worker.outbox import Outbox
 from asyncbridge.worker.tickets import Ticket
+from tests.limits import HANG_S
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
-
-LIMIT_S = 20.0
 
 
 class Server:
@@ -57,7 +56,7 @@ async def posting(
         yield server, made
     finally:
         server.may_answer.set()
-        await made.close(LIMIT_S)
+        await made.close(HANG_S)
         await outbox.close()
         await runner.cleanup()
 
@@ -89,7 +88,7 @@ async def test_the_waits_grow_and_end() -> None:
         tickets = [done(number, server.url) for number in range(2)]
         for ticket in tickets:
             made.post(ticket)
-        await made.close(LIMIT_S)
+        await made.close(HANG_S)
         assert waits == [pytest.approx(0.1 * 2**step) for step in range(6)] + [5.0]
         assert len(server.bodies) == 8
         for ticket in tickets:
@@ -106,7 +105,7 @@ async def test_one_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
         server.may_answer.clear()
         ticket = done(1, server.url)
         made.post(ticket)
-        await made.close(LIMIT_S)
+        await made.close(HANG_S)
         assert "does not answer within 0.01 s" in ticket.callback_error
 
 
@@ -119,7 +118,7 @@ async def test_a_halt_that_is_over_is_not_told() -> None:
             ticket.stop_at(Halted(id=1, error="0-1", epoch=epoch, fault=fault))
             made.post(ticket)
         tickets[0].go_on()
-        await made.close(LIMIT_S)
+        await made.close(HANG_S)
         (body,) = map(orjson.loads, server.bodies)
         assert (body["state"], body["epoch"], body["error"]["message"]) == ("halted", 2, "gone")
         assert not any(ticket.notified for ticket in tickets)
@@ -131,6 +130,6 @@ async def test_what_comes_meanwhile_comes_behind() -> None:
         tickets = [done(number, server.url) for number in range(5)]
         for ticket in tickets:
             made.post(ticket)
-        await made.close(LIMIT_S)
+        await made.close(HANG_S)
         assert [orjson.loads(body)["value"] for body in server.bodies] == list(range(5))
         assert all(ticket.notified for ticket in tickets)

@@ -26,6 +26,7 @@ from asyncbridge.worker.backend import Backend
 from asyncbridge.worker.engine import Engine
 from asyncbridge.worker.executor import StepExecutor
 from asyncbridge.worker.security import UNIX_HOST
+from tests.limits import HANG_S
 
 jsonschema = pytest.importorskip("jsonschema", reason="the extra `dev` brings it")
 
@@ -34,7 +35,6 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 TOKEN = "correct-horse"
 BASE = f"http://{UNIX_HOST}"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-LIMIT_S = 20.0
 DOCUMENT = json.loads(files("asyncbridge.worker").joinpath("openapi.json").read_text("utf-8"))
 
 
@@ -106,7 +106,7 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(folder: Path, *, lease: float = LIMIT_S) -> AsyncGenerator[Client, None]:
+async def serving(folder: Path, *, lease: float = HANG_S) -> AsyncGenerator[Client, None]:
     """Serve a worker on a Unix socket."""
     executor = Executor()
     engine = Engine(loop=asyncio.get_running_loop(), executor=executor, backend=Backend(None))
@@ -147,7 +147,7 @@ class Listener:
 
     async def next(self) -> Any:
         """Return what comes next."""
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             return await self.bodies.get()
 
 

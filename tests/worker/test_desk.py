@@ -24,10 +24,9 @@ from asyncbridge.worker.orders import read_orders
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.problems import Problem
 from asyncbridge.worker.tickets import Ticket
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.asyncio
-
-LIMIT_S = 20.0
 
 
 class Bench:
@@ -64,7 +63,7 @@ class Bench:
 
     async def run(self, ticket: Ticket) -> None:
         """Run commands until this one is over."""
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             while not ticket.is_finished:
                 self.executor.run_all()
                 await asyncio.sleep(0)
@@ -74,7 +73,7 @@ class Bench:
 async def bench(backlog: Bound = DEFAULT_WINDOW) -> AsyncGenerator[Bench, None]:
     """Yield a bench whose session is welcome."""
     made = Bench(backlog)
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         while not made.registry:
             await asyncio.sleep(0)
     for _ in range(4):  # its welcome is on the way

@@ -14,6 +14,7 @@ import pytest
 
 from asyncbridge.errors import WorkerError
 from asyncbridge.worker.executor import Courier, Executor, GpuThread, StepExecutor
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -299,7 +300,7 @@ async def test_no_lost_wake_up() -> None:
     threads = [threading.Thread(target=send, args=(sender,)) for sender in range(senders)]
     for thread in threads:
         thread.start()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_S):
         await complete.wait()
     for thread in threads:
         thread.join(WAIT_S)

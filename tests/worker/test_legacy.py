@@ -40,11 +40,11 @@ from asyncbridge.worker.executor import StepExecutor
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.shelf import Shelf
 from asyncbridge.worker.succession import Names
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.asyncio
 
 M = TypeVar("M", bound=Message)
-LIMIT_S = 20.0
 LARGE = 100_000
 
 
@@ -63,7 +63,7 @@ class Client:
 
     async def hear(self, kind: type[M]) -> M:
         """Read until a message of that kind comes, and return it."""
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             while True:
                 for place, message in enumerate(self.heard):
                     if isinstance(message, kind):
@@ -137,7 +137,7 @@ class Bench:
         """End everything."""
         for client in self.peers:
             await client.peer.hang_up()
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(HANG_S):
                 await client.serving
         self.shelf.close()
 
@@ -262,7 +262,7 @@ async def test_goodbye_ends_what_the_client_waits_for() -> None:
     await bench.run_all()
     assert decode((await third.hear(Completed)).value) == ["first"]
     await third.say(Acknowledge(ids=(3,)), Goodbye())
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         await third.serving
     await bench.close()
 
@@ -353,7 +353,7 @@ async def test_a_client_that_does_not_read_takes_no_more_than_that() -> None:
     await bench.shelf.rested.wait()
     assert bench.shelf.memory < 400_000
     values: list[object] = []
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         while len(values) < 100:
             some = await first.channel.read()
             values += [decode(message.value) for message in some if isinstance(message, Completed)]

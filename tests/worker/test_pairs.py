@@ -31,13 +31,13 @@ from asyncbridge.worker.backend import Backend
 from asyncbridge.worker.engine import Engine
 from asyncbridge.worker.executor import StepExecutor
 from asyncbridge.worker.security import UNIX_HOST
+from tests.limits import HANG_S
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 
 TOKEN = "correct-horse"
 BASE = f"http://{UNIX_HOST}"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-LIMIT_S = 20.0
 
 
 class AtOnce(StepExecutor):
@@ -77,7 +77,7 @@ async def serving(folder: Path) -> AsyncGenerator[Worker, None]:
     """Serve a worker."""
     engine = Engine(loop=asyncio.get_running_loop(), executor=AtOnce(), backend=Backend(None))
     engine.start()
-    app = WorkerApp(engine, token=TOKEN, hosts=frozenset({UNIX_HOST}), lease=LIMIT_S)
+    app = WorkerApp(engine, token=TOKEN, hosts=frozenset({UNIX_HOST}), lease=HANG_S)
     runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     path = str(folder / "s")
@@ -94,7 +94,7 @@ async def serving(folder: Path) -> AsyncGenerator[Worker, None]:
 
 async def until(channel: Channel, kind: type[Message]) -> Message:
     """Read until a message of a kind comes."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(HANG_S):
         while True:
             for message in await channel.read():
                 if isinstance(message, kind):
@@ -178,7 +178,7 @@ async def test_a_callback_that_nobody_answers(tmp_path: Path) -> None:
     async with serving(tmp_path) as worker:
         body = b'{"number": 0, "messages": [[8, "s"]], "callback": "http://127.0.0.1:1/x"}'
         assert await worker.post("w", body) == (204, {})
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             while True:
                 status, problem = await worker.post("w", b'{"number": 1, "messages": []}')
                 if status != 204:

@@ -53,11 +53,11 @@ from asyncbridge.worker.engine import Engine
 from asyncbridge.worker.executor import StepExecutor
 from asyncbridge.worker.keeping import Room
 from asyncbridge.worker.peer import Peer
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.asyncio
 
 M = TypeVar("M", bound=Message)
-LIMIT_S = 20.0
 MIB = 1024 * 1024
 LARGE = 100_000
 
@@ -77,7 +77,7 @@ class Client:
 
     async def hear(self, kind: type[M]) -> M:
         """Read until a message of that kind comes, and return it."""
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             while not any(isinstance(message, kind) for message in self.heard):
                 self.heard += await self.channel.read()
         for place, message in enumerate(self.heard):
@@ -93,7 +93,7 @@ class Client:
 
     async def end(self) -> None:
         """Read to the end of the connection, which the peer's task reaches without an error."""
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(HANG_S):
             with pytest.raises(ChannelClosed):
                 while True:
                     self.heard += await self.channel.read()

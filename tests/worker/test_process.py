@@ -22,9 +22,8 @@ import asyncbridge
 from asyncbridge.client.bridge import Bridge
 from asyncbridge.errors import AuthenticationError, ConnectError
 from asyncbridge.worker.process import SOCKET_FILE, listen, remove_stale
+from tests.limits import HANG_S
 
-LIMIT_S = 60.0
-"""After this a process that has not done its part counts as hanging."""
 EXIT_CONFIG = 78
 slow = pytest.mark.slow
 
@@ -50,7 +49,7 @@ class Worker:
 
     def await_listening(self, family: int = socket.AF_UNIX, address: Any = None) -> None:
         """Wait until something can be connected to."""
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + HANG_S
         while self.popen.poll() is None and time.monotonic() < deadline:
             with socket.socket(family, socket.SOCK_STREAM) as probe:
                 if probe.connect_ex(address or str(self.path)) == 0:
@@ -63,7 +62,7 @@ class Worker:
 
     def ended(self) -> str:
         """Wait for the end; return what it said on standard error."""
-        _, said = self.popen.communicate(timeout=LIMIT_S)
+        _, said = self.popen.communicate(timeout=HANG_S)
         return said
 
     def end(self, number: int = signal.SIGTERM) -> str:
@@ -88,7 +87,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for worker in workers:
         if worker.popen.poll() is None:
             worker.popen.terminate()
-        worker.popen.communicate(timeout=LIMIT_S)
+        worker.popen.communicate(timeout=HANG_S)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -327,7 +326,7 @@ def test_a_backend_that_is_not_there(tmp_path: Path) -> None:
         [sys.executable, "-m", "asyncbridge.worker", "--folder", folder, "--backend", "mxnet"],
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode == EXIT_CONFIG

@@ -18,6 +18,7 @@ from asyncbridge.worker import _supervisor_process as process
 from asyncbridge.worker import supervisor
 from asyncbridge.worker._supervisor_folder import Folder, make_folder
 from asyncbridge.worker._supervisor_process import CHUNK, STUCK_LOOKS, TAIL_BYTES, Outlet, Tail
+from tests.limits import HANG_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +28,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the tests see deaths through pidfds"),
 ]
 
-LIMIT_S = 20.0
-"""After this a process that has not done its part counts as hanging."""
 SUPERVISOR = supervisor.__file__
 
 SLEEP = "import signal\nwhile True: signal.pause()"
@@ -71,7 +70,7 @@ class Death:
 
     def wait(self) -> None:
         """Wait for it; fail the test when it does not come."""
-        assert self._poll.poll(LIMIT_S * 1000), f"process {self.pid} lives on"
+        assert self._poll.poll(HANG_S * 1000), f"process {self.pid} lives on"
 
     def send(self, number: signal.Signals) -> None:
         signal.pidfd_send_signal(self._pidfd, number)
@@ -95,7 +94,7 @@ class Ready:
     def wait(self) -> str:
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
-        assert poll.poll(LIMIT_S * 1000), "the worker never came so far"
+        assert poll.poll(HANG_S * 1000), "the worker never came so far"
         return os.read(self._fd, 100).decode()
 
     def close(self) -> None:
@@ -128,7 +127,7 @@ class Client:
         poll = select.poll()
         poll.register(self.popen.stdout, select.POLLIN)
         while b"\n" not in self._rest:
-            assert poll.poll(LIMIT_S * 1000), "the supervisor is silent"
+            assert poll.poll(HANG_S * 1000), "the supervisor is silent"
             chunk = self.popen.stdout.read(CHUNK)
             assert chunk, "the supervisor ended"
             self._rest += chunk
@@ -144,7 +143,7 @@ class Client:
         assert self.popen.stdout is not None
         self.hang_up()
         self.popen.stdout.close()
-        self.popen.wait(LIMIT_S)
+        self.popen.wait(HANG_S)
 
 
 @pytest.fixture
@@ -277,7 +276,7 @@ def test_an_exit_status_is_reported(start: Callable[..., Client], code: int) -> 
     assert ended["peak_rss_bytes"] > 1_000_000
     assert ended["oom_kills"] == 0
     assert not Path(folder).exists()
-    assert client.popen.wait(LIMIT_S) == 0
+    assert client.popen.wait(HANG_S) == 0
 
 
 def test_a_crash_is_reported_with_its_signal_and_last_words(start: Callable[..., Client]) -> None:
@@ -314,7 +313,7 @@ def test_a_worker_that_cannot_start_is_reported(start: Callable[..., Client]) ->
     event = client.event()
     assert event["event"] == "spawn_failed"
     assert "/nonexistent/python" in event["error"]
-    assert client.popen.wait(LIMIT_S) == 1
+    assert client.popen.wait(HANG_S) == 1
 
 
 def test_a_parent_folder_that_is_too_deep_is_refused(
@@ -339,7 +338,7 @@ def test_an_orderly_stop_lets_the_worker_end_by_itself(
     client = start(code)
     client.event()
     ready.wait()
-    client.send({"stop": LIMIT_S})
+    client.send({"stop": HANG_S})
     ended = client.event()
     assert (ended["exit_code"], ended["asked"]) == (7, True)
 
@@ -444,14 +443,14 @@ def test_the_worker_dies_with_its_client(
 def test_a_client_that_never_speaks_gets_no_worker() -> None:
     """A pipe that ends before the config ends the supervisor in silence."""
     command = [sys.executable, "-I", "-S", SUPERVISOR]
-    done = subprocess.run(command, input=b"", capture_output=True, timeout=LIMIT_S, check=True)
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=HANG_S, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
 
 
 def test_a_client_that_is_not_the_parent_counts_as_gone(start: Callable[..., Client]) -> None:
     """A pid that is not the supervisor's parent starts nothing."""
     client = start(SLEEP, client_pid=1)
-    assert client.popen.wait(LIMIT_S) == 0
+    assert client.popen.wait(HANG_S) == 0
     assert client.popen.stdout is not None
     assert client.popen.stdout.read() == b""
 
@@ -467,7 +466,7 @@ def test_a_reader_that_is_gone_does_not_end_the_supervisor(
     client.popen.stdout.close()
     client.send({"kill": True})
     worker.wait()
-    assert client.popen.wait(LIMIT_S) == 0
+    assert client.popen.wait(HANG_S) == 0
     assert not Path(spawned["folder"]).exists()
 
 
@@ -481,7 +480,7 @@ def test_an_order_that_is_no_json_ends_the_worker(
     assert client.popen.stdin is not None
     client.popen.stdin.write(b"no order\n")
     worker.wait()
-    assert client.popen.wait(LIMIT_S) == 1
+    assert client.popen.wait(HANG_S) == 1
     assert not Path(spawned["folder"]).exists()
 
 
@@ -662,7 +661,7 @@ def test_a_real_time_signal_has_a_number() -> None:
 def test_the_supervisor_imports_the_standard_library_alone() -> None:
     """Run by path it loads nothing of asyncbridge but its own parts, and no slow module."""
     command = [sys.executable, "-I", "-S", "-X", "importtime", SUPERVISOR]
-    done = subprocess.run(command, input=b"", capture_output=True, timeout=LIMIT_S, check=True)
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=HANG_S, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
     assert {name for name in loaded if name.startswith("asyncbridge")} == {
         "asyncbridge.worker._last_words",

@@ -13,6 +13,7 @@ from asyncbridge.errors import DependencyError, RemoteError
 from asyncbridge.models.mirrors import advice
 from asyncbridge.models.mirrors.advice import notes_for
 from asyncbridge.models.toplevel import KERAS_VERSION
+from tests.limits import HANG_S
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -480,7 +481,7 @@ def run_keras(code: str, given: object) -> object:
         text=True,
         env=os.environ,
         check=False,
-        timeout=110,
+        timeout=HANG_S,
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr

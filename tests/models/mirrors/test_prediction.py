@@ -13,6 +13,7 @@ from asyncbridge.client import Bridge
 from asyncbridge.errors import RemoteError
 from asyncbridge.models.mirrors.prediction import Prediction
 from asyncbridge.testing import FakeWorker
+from tests.limits import HANG_S
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 
@@ -78,7 +79,7 @@ async def test_leaving_the_loop_stops_it() -> None:
         promise = predict(bridge)
         async for _ in promise:
             break
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             await asyncio.wait([promise])
         assert promise.cancelled()
         assert await bridge.send("1 + 1") == 2

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.limits import HANG_S
+
 if TYPE_CHECKING:
     from tests.worker.models.conftest import KerasProcess
 
@@ -31,6 +33,6 @@ def test_a_worker_starts_without_it() -> None:
         "print([n for n in ('keras', 'asyncbridge.worker.models') if n in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG_S
     )
     assert done.stdout.strip() == "[]"

@@ -217,23 +217,6 @@ result = worker_models.predict(net, {arguments})
 """) == ["float32", short]
 
 
-def test_it_is_fast(worker: KerasProcess) -> None:
-    """One row takes a small part of the long way's time."""
-    ratio = worker.run("""
-import time
-net, one = mlp(), rows(1, 4)
-def seconds(predict):
-    taken = []
-    for _ in range(6):
-        start = time.perf_counter()
-        predict()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
-seconds(lambda: worker_models.predict(net, one)) / seconds(lambda: net.predict(one, verbose=0))
-""")
-    assert ratio < 0.2
-
-
 @pytest.mark.parametrize(
     "x", ["np.zeros((0, 4))", "[rows(2, 4), rows(3, 4)]", "np.float32(1)", "rows(1, 3)", "[]"]
 )

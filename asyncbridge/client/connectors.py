@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from asyncbridge.client.links import UNIX_BASE, link_of
 from asyncbridge.client.options import TOKEN_FILE, check_socket, read_token
 from asyncbridge.errors import AuthenticationError, ConnectError, WorkerLost
 from asyncbridge.protocol.limits import FRAME_BYTES
 from asyncbridge.transport.contract import ChannelClosed, Link, NobodyThere
 from asyncbridge.transport.resumable import Dialled
-from asyncbridge.transport.streams import StreamBulk
 from asyncbridge.transport.websocket import WebSocketWire
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AttachedWorker", "LocalWorker", "Worker"]
 
-UNIX_BASE = "http://asyncbridge"
-"""Scheme and Host of requests over a Unix socket."""
 POLL_SECONDS = 0.01
 """How often a worker that starts is looked for."""
 VERDICT_SECONDS = 5.0
@@ -312,9 +310,7 @@ async def open_link(
         await channel.open(await open_wire(http, base, headers, what))
     except ChannelClosed as error:
         raise ConnectError(f"the worker ({what}) hung up: {error}") from error
-    sound = base == UNIX_BASE or base.startswith("https:")
-    bulk = StreamBulk(http, f"{base}/v1/bulk/{session}", headers, sound=sound)
-    return Link(channel=channel, bulk=bulk)
+    return link_of(channel, http, base, headers, session)
 
 
 async def open_again(

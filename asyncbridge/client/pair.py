@@ -5,24 +5,22 @@ from __future__ import annotations
 import secrets
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import aiohttp
 
+from asyncbridge.client.links import link_of
 from asyncbridge.client.listener import Listener
 from asyncbridge.errors import AuthenticationError, ConnectError
-from asyncbridge.transport.contract import Link
 from asyncbridge.transport.posts import ONCE, Poster, PostFailed, PostWire
 from asyncbridge.transport.resumable import Dialled
-from asyncbridge.transport.streams import StreamBulk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["HttpPair"]
+    from asyncbridge.transport.contract import Link
 
-UNIX_BASE: Final = "http://asyncbridge"
-"""What a Unix socket's requests begin with."""
+__all__ = ["HttpPair"]
 
 
 class HttpPair:
@@ -42,7 +40,7 @@ class HttpPair:
         *,
         name: str = "",
     ) -> Link:
-        """Open a session's channel; its bulk lane is that of every transport.
+        """Open a session's channel and its bulk lane.
 
         Raises:
             AuthenticationError: The worker refused this client.
@@ -60,9 +58,7 @@ class HttpPair:
             await channel.open(await dial())
         except PostFailed as error:
             raise refusal(error, what) from error.__cause__
-        sound = base == UNIX_BASE or base.startswith("https:")
-        bulk = StreamBulk(http, f"{base}/v1/bulk/{session}", headers, sound=sound)
-        return Link(channel=channel, bulk=bulk)
+        return link_of(channel, http, base, headers, session)
 
     async def close(self) -> None:
         """Listen no more."""

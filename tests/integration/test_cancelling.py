@@ -25,6 +25,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
+NIGHTLY = [pytest.mark.nightly, pytest.mark.timeout(1800)]
 X = np.random.default_rng(7).normal(size=(64, 4))
 Y = X.sum(axis=1, keepdims=True)
 FOR_EVER = 1_000_000
@@ -56,10 +57,13 @@ async def pass_some_time(bridge: asyncbridge.Bridge, chance: random.Random) -> N
         await bridge.info()
 
 
-async def test_a_training_stops_gracefully_at_any_moment(bridge: asyncbridge.Bridge) -> None:
+@pytest.mark.parametrize("times", [6, pytest.param(100, marks=NIGHTLY)])
+async def test_a_training_stops_gracefully_at_any_moment(
+    bridge: asyncbridge.Bridge, times: int
+) -> None:
     """It gives the history so far and keeps its weights; the next one works."""
     chance, model = random.Random(5), compiled()
-    for _ in range(20):
+    for _ in range(times):
         training = long_fit(model)
         await anext(training.progress())
         await pass_some_time(bridge, chance)
@@ -150,10 +154,13 @@ async def test_a_training_that_is_through_was_not_cut_short(bridge: asyncbridge.
     assert (len(history.epochs), training.cancelled_phase) == (2, None)
 
 
-async def test_an_interrupt_ends_a_training_at_any_moment(bridge: asyncbridge.Bridge) -> None:
+@pytest.mark.parametrize("times", [15, pytest.param(300, marks=NIGHTLY)])
+async def test_an_interrupt_ends_a_training_at_any_moment(
+    bridge: asyncbridge.Bridge, times: int
+) -> None:
     """It hits no other command, and the model can be used; also while it is traced."""
     chance, model = random.Random(9), compiled()
-    for number in range(60):
+    for number in range(times):
         if number % 3 == 0:
             model = compiled()
         training = long_fit(model)

@@ -153,8 +153,16 @@ class AttachedWorker(Worker):
         return await never
 
     async def verdict(self, reason: str) -> WorkerLost:
-        """Return what the connection's end says."""
-        return WorkerLost(f"the connection to the worker at {self._url} ended: {reason}")
+        """Return what the connection's end says, of a process that nobody here sees."""
+        kept = (
+            f"session {self._name!r} keeps the outcomes"
+            if self._name
+            else "a session with a name would have kept the outcomes"
+        )
+        return WorkerLost(
+            f"the connection to the worker at {self._url} ended: {reason}; whether it lives is not "
+            f"known here: connect again, {kept}"
+        )
 
     async def close(self) -> None:
         """Close the connections; the worker goes on."""

@@ -264,10 +264,14 @@ class Pending:
     def told(self, message: Started | Progress) -> None:
         """Take what the worker tells before the outcome."""
         if isinstance(message, Started):
-            self.original = None
-            self.times.start()
+            self.has_begun()
         else:
             self.report(message)
+
+    def has_begun(self) -> None:
+        """Note that it runs, or has run: a value tells that, too."""
+        self.original = None
+        self.times.start()
 
     def report(self, message: Progress) -> None:
         """Tell what the command's code reports, if the promise is one that wants to know."""

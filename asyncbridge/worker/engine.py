@@ -33,6 +33,7 @@ from asyncbridge.worker.overtime import Overtime, overdue_text
 from asyncbridge.worker.progress import reporting
 from asyncbridge.worker.queue import CANCELLED, CommandQueue, Job
 from asyncbridge.worker.results import pack_up
+from asyncbridge.worker.starts import Starts
 from asyncbridge.worker.stopping import Stopper, was_stopped
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class Engine:
         self.state: WorkerState = "importing"
         self.fault: Fault | None = None
         self.peers: set[Peer] = set()
-        self.queue = CommandQueue(executor, self._run)
+        self._starts = Starts(running=self._running, busy=self._is_busy, later=loop.call_later)
+        self.queue = CommandQueue(executor, self._run, coming=self._starts.look_soon)
         self.stopper = Stopper(loop.call_later)
         self._overtime = Overtime(
             post=self._post, later=loop.call_later, stopper=self.stopper, crash_fd=crash_fd
@@ -164,11 +166,16 @@ class Engine:
 
     def _tell_output(self, job: Job | None, stream: StreamName, text: str) -> None:
         if job is not None:
-            job.peer.notify(Output(id=job.command.id, stream=stream, text=text))
+            self._tell(job, Output(id=job.command.id, stream=stream, text=text))
             return
         output = Output(id=None, stream=stream, text=text)
         self._log.append(output)
         self._broadcast(output)
+
+    def _tell(self, job: Job, message: Message) -> None:
+        """Tell something of a command that has begun."""
+        self._starts.tell(job)
+        job.peer.notify(message)
 
     def _broadcast(self, message: Message) -> None:
         for peer in self.peers:
@@ -181,6 +188,15 @@ class Engine:
             except Exception:
                 # One session's trouble; the others' outcomes in this batch must be told.
                 log.exception("a notification failed")
+        self._starts.look_soon()
+
+    def _is_busy(self) -> bool:
+        return self.state != "importing" and not self._executor.idle
+
+    def _running(self) -> Job | None:
+        """Return the job that runs now, when all is told of those before it."""
+        self._courier.deliver()
+        return self._current
 
     def _imported(self, fault: Fault | None) -> None:
         self.fault = fault
@@ -191,11 +207,17 @@ class Engine:
         self.queue.finished(job)
         job.peer.completed(job.command.id, value, bulk, stopped=job.stop.told)
 
+    def _halted(self, job: Job, fault: Fault) -> None:
+        self._starts.tell(job)
+        self.halts.begin(job, fault)
+
     def _failed(self, job: Job, fault: Fault, because: int | None) -> None:
+        self._starts.tell(job)
         self.queue.finished(job)
         job.peer.failed(job.command.id, fault, because)
 
     def _cancelled(self, job: Job) -> None:
+        self._starts.tell(job)
         self.queue.finished(job)
         job.peer.cancelled(job.command.id)
 
@@ -224,10 +246,12 @@ class Engine:
             return False
         job.halts = job.hold.wanted
         job.started_at = self._clock()
-        self._current = job
         # First: a client that knows that it runs is sure to find it in the journal.
         self.journal.started(job.peer.session, job.command.id, job.line.ordered_id)
-        self._post(lambda: job.peer.started(job.command.id))
+        job.untold = True
+        self._current = job
+        if job.flows is not None or job.halt is not None:  # a client may know of it already
+            self._post(lambda: self._starts.tell(job))
         return True
 
     def _finish(self, job: Job) -> None:
@@ -293,7 +317,7 @@ class Engine:
         """Let a failure stand, or halt the session at it; without a backend nobody is asked."""
         if job.halts and job.hold.wanted and self._backend_fault is None:
             job.hold.put_up()
-            self._post(lambda: self.halts.begin(job, fault))
+            self._post(lambda: self._halted(job, fault))
         else:
             self._fail(job, fault, None)
 
@@ -330,7 +354,7 @@ class Engine:
         if bulk:
             raise TooLarge("a report travels beside commands: it holds no large arrays")
         message = Progress(id=job.command.id, value=payload, transient=transient)
-        self._post(lambda: job.peer.notify(message))
+        self._post(lambda: self._tell(job, message))
 
     def _drain(self, job: Job | None) -> None:
         """Read what was printed so far, so that it is told as the job's, before its outcome."""

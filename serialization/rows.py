@@ -98,6 +98,8 @@ def _row_writer(cls: type, tag: int) -> Callable[[object, list[m.Buffer]], Row]:
     # The class itself comes first: it holds the tag's place, and makes the result a tuple.
     get = attrgetter("__class__", *names)
     defaults = [None, *(field.default for field in fields(cls))]
+    required = 1 + defaults.count(MISSING)
+    optional = defaults[required:]
     converters = [
         (place, _WRITES[kind])
         for place, name in enumerate(names, 1)
@@ -108,6 +110,8 @@ def _row_writer(cls: type, tag: int) -> Callable[[object, list[m.Buffer]], Row]:
     def write(message: object, inline: list[m.Buffer]) -> Row:
         row = list(get(message))
         row[0] = tag
+        if row[required:] == optional:  # as most are
+            del row[required:]
         while row[-1] == defaults[len(row) - 1]:
             row.pop()
         for place, convert in converters:
@@ -204,7 +208,9 @@ def _row_reader(cls: type) -> Callable[[Row, Slots], Any]:
     name = cls.__name__
     setters = _setters(cls)
     readers = [_reader(hints[field.name], f"{name}.{field.name}") for field in fields(cls)]
-    parts = list(zip(setters, readers, strict=True))
+    # A value of just this type stands as it is; any other is for the reader.
+    plain = [hints[field.name] for field in fields(cls)]
+    parts = list(zip(setters, plain, readers, strict=True))
     defaults = [field.default for field in fields(cls)]
     required = defaults.count(MISSING)
 
@@ -213,8 +219,8 @@ def _row_reader(cls: type) -> Callable[[Row, Slots], Any]:
         if given < required:
             raise DecodeError(f"{name} has {given} fields of at least {required}")
         made: object = _new(cls)
-        for (put, part), value in zip(parts, row, strict=False):
-            put(made, part(value, inline))
+        for (put, kind, read_part), value in zip(parts, row, strict=False):
+            put(made, value if type(value) is kind else read_part(value, inline))
         for place in range(given, len(defaults)):
             setters[place](made, defaults[place])
         return made

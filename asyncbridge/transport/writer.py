@@ -33,11 +33,15 @@ class Writer:
         self._outgoing = outgoing
         self._written = written
         self._ready = asyncio.Event()
+        # Whether that is set: it is asked for each message.
+        self._awake = False
         self._later: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
         """Say that there may be something to write; cheap, and fine to repeat."""
-        self._ready.set()
+        if not self._awake:
+            self._awake = True
+            self._ready.set()
 
     def wake_later(self, seconds: float) -> None:
         """Say that there may be something to write which can wait for what comes meanwhile."""
@@ -57,6 +61,7 @@ class Writer:
         while True:
             await self._ready.wait()
             self._ready.clear()
+            self._awake = False
             await self.flush()
 
     async def flush(self) -> None:

@@ -13,7 +13,6 @@ import threading
 import time
 from collections import deque
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import TooLarge
@@ -24,13 +23,13 @@ from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.executor import Courier
 from asyncbridge.worker.faults import describe, release
 from asyncbridge.worker.files import open_array
-from asyncbridge.worker.flows import flowing
 from asyncbridge.worker.halting import Halts
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.lines import Dropping
+from asyncbridge.worker.memory import resident_bytes
 from asyncbridge.worker.namespace import Namespace
 from asyncbridge.worker.overtime import Overtime, overdue_text
-from asyncbridge.worker.progress import reporting
+from asyncbridge.worker.progress import Reporting
 from asyncbridge.worker.queue import CANCELLED, CommandQueue, Job
 from asyncbridge.worker.results import pack_up
 from asyncbridge.worker.starts import Starts
@@ -92,9 +91,6 @@ class Engine:
         self._starts = Starts(running=self._running, busy=self._is_busy, later=loop.call_later)
         self.queue = CommandQueue(executor, self._run, coming=self._starts.look_soon)
         self.stopper = Stopper(loop.call_later)
-        self._overtime = Overtime(
-            post=self._post, later=loop.call_later, stopper=self.stopper, crash_fd=crash_fd
-        )
         self.halts = Halts(
             self.queue, incarnation=self.incarnation, later=loop.call_later, clock=clock
         )
@@ -105,6 +101,10 @@ class Engine:
         self._output_lock = threading.Lock()
         self._current: Job | None = None
         self._courier = Courier(loop, self._deliver)
+        self._post = self._courier.send
+        self._overtime = Overtime(
+            post=self._post, later=loop.call_later, stopper=self.stopper, crash_fd=crash_fd
+        )
         self._log: deque[Output] = deque(maxlen=LOG_KEPT)
         self._started_at = time.time()
         self._pid = os.getpid()
@@ -223,9 +223,6 @@ class Engine:
 
     # --- the GPU thread's side ---
 
-    def _post(self, tell: Callable[[], None]) -> None:
-        self._courier.send(tell)
-
     def _import_backend(self) -> None:
         outcome = capture(self.backend.load)
         fault = describe(outcome.error) if isinstance(outcome, Error) else None
@@ -239,8 +236,8 @@ class Engine:
 
     def _begin(self, job: Job) -> bool:
         """Take the command up; return False when one that it depends on has failed."""
-        blocked = job.failures.blocking(job.command.after)
-        if blocked is not None:
+        after = job.command.after
+        if after and (blocked := job.failures.blocking(after)) is not None:
             because, fault = blocked
             self._fail(job, fault, because)
             return False
@@ -255,7 +252,7 @@ class Engine:
         return True
 
     def _finish(self, job: Job) -> None:
-        with reporting(partial(self._report, job)), self._overtime.limiting(job):
+        with Reporting(partial(self._report, job)), self._overtime.limiting(job):
             outcome = self.stopper.run(job.stop, partial(self._execute, job))
         if job.flows is not None:
             job.flows.close()
@@ -305,8 +302,9 @@ class Engine:
             place=job.peer.place,
             largest=job.peer.largest,
         )
-        job.let_go()
-        self._post(lambda: self._succeeded(job, value, bulk))
+        if job.halts:  # else it has nothing any more
+            job.let_go()
+        self._post(partial(self._succeeded, job, value, bulk))
 
     def _explain(self, error: BaseException) -> None:
         note = self.backend.note(error)
@@ -340,13 +338,19 @@ class Engine:
         if job.lifetime == "eternal":
             job.line.keep(bindings, job.command.id)
         try:
-            with flowing(job.flows, bindings, self._post) as bindings:
-                left = self._left if job.peer.locals else None
-                result = self.namespace.run(job.code, bindings, lifetime=job.lifetime, left=left)
+            if job.flows is None:
+                result = self._run_code(job, bindings)
+            else:
+                with job.flows.flowing(bindings, self._post) as bindings:
+                    result = self._run_code(job, bindings)
         except Exception as error:
             capture(self.backend.clean, error, job.code, bindings)
             raise
         return draft(result, path="result", decided=True, files=False, largest=job.peer.largest)
+
+    def _run_code(self, job: Job, bindings: dict[str, Any]) -> object:
+        left = self._left if job.peer.locals else None
+        return self.namespace.run(job.code, bindings, lifetime=job.lifetime, left=left)
 
     def _report(self, job: Job, value: object, *, transient: bool) -> None:
         """Send what a command's code reports; from any thread of it."""
@@ -389,12 +393,3 @@ def running_info(job: Job, now: float) -> dict[str, Any]:
         "label": job.command.label,
         "seconds": now - job.started_at,
     }
-
-
-def resident_bytes() -> int:
-    """Return this process's resident memory in bytes (0 where the system does not tell)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import replace
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound, size_of
@@ -225,7 +226,7 @@ class CommandQueue:
         self._places[place] = None
         with self._lock:
             job.line.waiting.add(job)
-        self._executor.submit(lambda: job.hold.take(self._take_up, place))
+        self._executor.submit(partial(job.hold.take, self._take_up, place))
         self._coming()
 
     def release(self, line: Line, hold: Hold, dropping: Dropping) -> None:

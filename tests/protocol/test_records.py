@@ -35,4 +35,4 @@ def test_a_record_is_like_any_frozen_data() -> None:
 def test_fields_are_given_by_name() -> None:
     """A place says nothing of which field is meant."""
     with pytest.raises(TypeError, match="positional"):
-        Point(1)  # type: ignore[misc]  # the test's subject
+        Point(1)  # type: ignore[call-arg]  # the test's subject

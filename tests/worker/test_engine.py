@@ -28,7 +28,7 @@ from asyncbridge.serialization.codec import decode, encode
 from asyncbridge.serialization.deferred import Outgoing, whole
 from asyncbridge.serialization.frames import pack, unpack
 from asyncbridge.worker.backend import Backend
-from asyncbridge.worker.engine import Engine, resident_bytes
+from asyncbridge.worker.engine import Engine
 from asyncbridge.worker.executor import StepExecutor
 from asyncbridge.worker.holding import Hold
 from asyncbridge.worker.lines import Line
@@ -562,8 +562,3 @@ async def test_info() -> None:
 async def test_incarnations_differ() -> None:
     """Every engine is another incarnation."""
     assert Bench().engine.incarnation != Bench().engine.incarnation
-
-
-async def test_resident_bytes() -> None:
-    """The process's memory is told in bytes."""
-    assert resident_bytes() > 10 * 1024 * 1024

@@ -112,7 +112,7 @@ def _row_writer(cls: type, tag: int) -> Callable[[object, list[m.Buffer]], Row]:
         row[0] = tag
         if row[required:] == optional:  # as most are
             del row[required:]
-        while row[-1] == defaults[len(row) - 1]:
+        while len(row) > required and row[-1] == defaults[len(row) - 1]:
             row.pop()
         for place, convert in converters:
             if place < len(row) and row[place] is not None:
@@ -285,10 +285,13 @@ def _one_of(choices: tuple[object, ...], where: str) -> _Reader:
 
 def _many(kind: Any, where: str) -> _Reader:
     one = _reader(kind, where)
+    all_plain = {kind}  # as of ``_row_reader``
 
     def read(value: object, inline: Slots) -> object:
         if type(value) is not list:
             raise _unfit(where, "a list", value)
+        if all_plain.issuperset(map(type, value)):
+            return tuple(value)
         return tuple([one(item, inline) for item in value])
 
     return read

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
 
-__all__ = ["spawn"]
+__all__ = ["begin", "spawn"]
 
 T = TypeVar("T")
 
@@ -37,6 +37,44 @@ def spawn(
     _unfinished.add(task)
     task.add_done_callback(partial(_ended, on_error))
     return task
+
+
+def begin(coro: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
+    """Run a coroutine at once, up to where it first waits.
+
+    It runs in its caller's task, or in none, so it is not to ask for its own: as time limits do.
+
+    Returns:
+        What waits for the rest, and raises what that raises; None when there is no rest.
+    """
+    try:
+        waited = coro.send(None)
+    except StopIteration:
+        return None
+    except Exception as error:  # noqa: BLE001 - it is for whoever awaits the rest
+        return _Rest(coro, error=error)
+    return _Rest(coro, waited)
+
+
+class _Rest:
+    """A coroutine that has begun, and what it waits for."""
+
+    def __init__(
+        self, coro: Coroutine[Any, Any, None], waited: Any = None, error: Exception | None = None
+    ) -> None:
+        self._coro = coro
+        self._waited = waited
+        self._error = error
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if self._error is not None:
+            raise self._error
+        try:
+            yield self._waited
+        except BaseException:  # a cancellation
+            self._coro.close()
+            raise
+        yield from self._coro.__await__()
 
 
 def _ended(on_error: Callable[[BaseException], object] | None, task: asyncio.Task[Any]) -> None:

@@ -98,6 +98,8 @@ def _row_writer(cls: type, tag: int) -> Callable[[object, list[m.Buffer]], Row]:
     # The class itself comes first: it holds the tag's place, and makes the result a tuple.
     get = attrgetter("__class__", *names)
     defaults = [None, *(field.default for field in fields(cls))]
+    required = 1 + defaults.count(MISSING)
+    optional = defaults[required:]
     converters = [
         (place, _WRITES[kind])
         for place, name in enumerate(names, 1)
@@ -108,7 +110,9 @@ def _row_writer(cls: type, tag: int) -> Callable[[object, list[m.Buffer]], Row]:
     def write(message: object, inline: list[m.Buffer]) -> Row:
         row = list(get(message))
         row[0] = tag
-        while row[-1] == defaults[len(row) - 1]:
+        if row[required:] == optional:  # as most are
+            del row[required:]
+        while len(row) > required and row[-1] == defaults[len(row) - 1]:
             row.pop()
         for place, convert in converters:
             if place < len(row) and row[place] is not None:
@@ -204,7 +208,9 @@ def _row_reader(cls: type) -> Callable[[Row, Slots], Any]:
     name = cls.__name__
     setters = _setters(cls)
     readers = [_reader(hints[field.name], f"{name}.{field.name}") for field in fields(cls)]
-    parts = list(zip(setters, readers, strict=True))
+    # A value of just this type stands as it is; any other is for the reader.
+    plain = [hints[field.name] for field in fields(cls)]
+    parts = list(zip(setters, plain, readers, strict=True))
     defaults = [field.default for field in fields(cls)]
     required = defaults.count(MISSING)
 
@@ -213,8 +219,8 @@ def _row_reader(cls: type) -> Callable[[Row, Slots], Any]:
         if given < required:
             raise DecodeError(f"{name} has {given} fields of at least {required}")
         made: object = _new(cls)
-        for (put, part), value in zip(parts, row, strict=False):
-            put(made, part(value, inline))
+        for (put, kind, read_part), value in zip(parts, row, strict=False):
+            put(made, value if type(value) is kind else read_part(value, inline))
         for place in range(given, len(defaults)):
             setters[place](made, defaults[place])
         return made
@@ -279,10 +285,13 @@ def _one_of(choices: tuple[object, ...], where: str) -> _Reader:
 
 def _many(kind: Any, where: str) -> _Reader:
     one = _reader(kind, where)
+    all_plain = {kind}  # as of ``_row_reader``
 
     def read(value: object, inline: Slots) -> object:
         if type(value) is not list:
             raise _unfit(where, "a list", value)
+        if all_plain.issuperset(map(type, value)):
+            return tuple(value)
         return tuple([one(item, inline) for item in value])
 
     return read

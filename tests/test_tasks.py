@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asyncbridge.tasks import _unfinished, spawn
+from asyncbridge.tasks import _unfinished, begin, spawn
 
 Report = dict[str, Any]
 
@@ -196,3 +196,74 @@ def test_a_failure_right_before_the_loop_ends_is_not_lost() -> None:
     loop.close()
     gc.collect()
     assert [str(context["exception"]) for context in seen] == ["last words"]
+
+
+# --- what begins at once -----------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_what_waits_for_nothing_is_over_at_once() -> None:
+    """No turn of the loop is needed."""
+    done: list[int] = []
+
+    async def work() -> None:
+        done.append(1)
+
+    assert begin(work()) is None
+    assert done == [1]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("early", [True, False])
+async def test_the_rest_goes_on_where_it_waited(early: bool) -> None:
+    """Whether that has come before anybody awaits the rest, or later."""
+    gate: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    seen: list[int] = []
+
+    async def work() -> None:
+        seen.append(await gate)
+        await asyncio.sleep(0)
+        seen.append(2)
+
+    rest = begin(work())
+    assert rest is not None
+    if early:
+        gate.set_result(1)
+    else:
+        asyncio.get_running_loop().call_soon(gate.set_result, 1)
+    await rest
+    assert seen == [1, 2]
+
+
+@pytest.mark.asyncio
+async def test_an_error_is_for_who_awaits_the_rest() -> None:
+    """Not for who begins it."""
+    rest = begin(fail(ValueError("no")))
+    assert rest is not None
+    with pytest.raises(ValueError, match="no"):
+        await rest
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_rest_is_closed() -> None:
+    """What the coroutine has open, it closes."""
+    gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    closed: list[int] = []
+
+    async def work() -> None:
+        try:
+            await gate
+        finally:
+            closed.append(1)
+
+    async def wait() -> None:
+        rest = begin(work())
+        assert rest is not None
+        await rest
+
+    task = spawn(wait(), name="wait")
+    await turns(2)
+    task.cancel()
+    await turns(2)
+    assert task.cancelled()
+    assert closed == [1]

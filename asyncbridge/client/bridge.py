@@ -119,8 +119,10 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
         if lifetime == "collected":
             raise ValueError("collected bindings need an object here to be tied to: use put()")
         check_name(name)
-        check_timeout(timeout)
-        check_timeout(run_timeout, "run_timeout")
+        if timeout is not None:
+            check_timeout(timeout)
+        if run_timeout is not None:
+            check_timeout(run_timeout, "run_timeout")
         check_flags(writable=writable, copy=copy, one_hot=one_hot, requeue=requeue)
         if type(priority) is not int or priority:
             check_priority(priority)

@@ -66,6 +66,8 @@ class Outcomes:
             if has_bulk(message.value):
                 self._protocol.fetched(message.id)
             return
+        if not item.times.has_started:  # it was too short for that to be told by itself
+            item.has_begun()
         item.stopped = message.stopped
         if (outcome := decoded_quickly(message.value)) is not None:
             self._fulfil(item, outcome)

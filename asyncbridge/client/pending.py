@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client.kills import ends_worker
@@ -52,6 +53,7 @@ STOP_MODES: Mapping[str | None, StopMode] = {
     "kill": "interrupt",  # of one that has begun by the time that the worker is told
 }
 """What the worker is told, by the mode of ``promise.cancel``."""
+_NONE: Mapping[str, Outgoing] = MappingProxyType({})
 INTERRUPT_SECONDS = 1.0
 """How long an interrupted command may take to end before its state says that it is late."""
 _logs_made = threading.RLock()
@@ -132,7 +134,7 @@ class Pending:
         self.label = label
         self.after = after
         self.home = home
-        self.dependents: list[Pending] = []
+        self.dependents: Sequence[Pending] = ()
         self.annotate = annotate
         self.origin = origin
         self.names = names
@@ -150,7 +152,7 @@ class Pending:
         self.interrupted_at: float | None = None
         self.stopped = False
         """Whether its code was told to stop and gave a value all the same."""
-        self.bulk: dict[str, Outgoing] = {}
+        self.bulk: Mapping[str, Outgoing] = _NONE
         self.session: Submitting | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.times = Times()
@@ -236,7 +238,7 @@ class Pending:
         """Be again what was not sent yet."""
         self.session = None
         self.bindings = self.original
-        self.bulk = {}
+        self.bulk = _NONE
 
     def unhandled(self, error: BaseException) -> dict[str, str]:
         """Take an error that nobody took; from any thread. Say which command this is."""
@@ -258,10 +260,14 @@ class Pending:
     def told(self, message: Started | Progress) -> None:
         """Take what the worker tells before the outcome."""
         if isinstance(message, Started):
-            self.original = None
-            self.times.start()
+            self.has_begun()
         else:
             self.report(message)
+
+    def has_begun(self) -> None:
+        """Note that it runs, or has run: a value tells that, too."""
+        self.original = None
+        self.times.start()
 
     def report(self, message: Progress) -> None:
         """Tell what the command's code reports, if the promise is one that wants to know."""
@@ -300,11 +306,14 @@ class Pending:
         """Let those it depends on know of it, for as long as they have no outcome."""
         for item in self.after:
             if item._promise is not None:
-                item.dependents.append(self)
+                item.dependents = (*item.dependents, self)
 
     def failed_dependency(self) -> Pending | None:
         """Return one it depends on that is known to have failed, or to be cancelled."""
-        return next((item for item in self.after if item.failed), None)
+        for item in self.after:
+            if item.failed:
+                return item
+        return None
 
     def settled(self, *, failed: bool, reason: Exception | None) -> None:
         """Let go of all that a settled promise needs no more: it may live for long.
@@ -320,10 +329,10 @@ class Pending:
         if self._output is not None:
             self._output.end()
         self.after = ()
-        self.dependents = []
+        self.dependents = ()
         self.annotate = None
         self.bindings = self.original = None
-        self.bulk = {}
+        self.bulk = _NONE
         self.streams = ()
         if self.timer is not None:
             self.timer.cancel()
@@ -346,10 +355,10 @@ class Pending:
             code=self.code,
             bindings=bindings,
             lifetime=self.lifetime,
-            after=tuple(item.id for item in self.after),
+            after=tuple([item.id for item in self.after]) if self.after else (),
             label=self.label,
             aside=self.aside,
-            streams=tuple(source.name for source in self.streams),
+            streams=tuple([source.name for source in self.streams]) if self.streams else (),
             run_ms=0 if self.run_timeout is None else max(1, round(self.run_timeout * 1000)),
             priority=self.priority,
         )

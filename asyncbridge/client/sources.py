@@ -50,8 +50,10 @@ def take_streams(
     Raises:
         ValueError: The bindings outlive their command.
     """
-    names = [key for key, value in (bindings or {}).items() if type(value) is Stream]
-    if bindings is None or not names:
+    if not bindings:
+        return bindings, ()
+    names = [key for key, value in bindings.items() if type(value) is Stream]
+    if not names:
         return bindings, ()
     if lifetime != "command":
         raise ValueError(f"{names[0]}: a stream ends with the command that it is sent with")

@@ -6,7 +6,7 @@ import asyncio
 import os
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from asyncbridge.client import faults
 from asyncbridge.client.decisions import write_decision
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from asyncbridge.transport.contract import Link
 
 __all__ = ["Submitting"]
+
+PUSH_EVERY: Final = 256
+"""Commands after which those that wait are written, though the loop has had no turn."""
 
 
 class Submitting(ABC):
@@ -187,6 +190,8 @@ class Submitting(ABC):
         item.session = self
         self._pending[item.id] = item
         self._writer.wake()
+        if item.id % PUSH_EVERY == 0:
+            self._writer.push()
         if undecided is not None:
             spawn(self._decide(item, undecided), name="asyncbridge-decide", on_error=self._broken)
 

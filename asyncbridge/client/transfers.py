@@ -298,7 +298,7 @@ def decoded_quickly(value: Payload, *, path: str = "result") -> Outcome[object] 
         value: As the worker has sent it.
         path: What errors call it.
     """
-    if value.size > COPY_INLINE or has_bulk(value):
+    if value.buffers and (value.size > COPY_INLINE or has_bulk(value)):
         return None
     outcome = capture(decode, value, path=path, side=SIDE, quickly=True)
     took_long = isinstance(outcome, Error) and isinstance(outcome.error, TakesLong)
@@ -312,4 +312,5 @@ def as_told(buffer: Buffer, *, writable: bool) -> Buffer:
 
 def has_bulk(value: Payload) -> bool:
     """Tell whether a part of the value is still in the worker."""
-    return any(isinstance(buffer, BulkRef) for buffer in value.buffers)
+    # Asked of every value: most have no buffers.
+    return bool(value.buffers) and any(isinstance(buffer, BulkRef) for buffer in value.buffers)

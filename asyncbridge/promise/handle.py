@@ -157,7 +157,7 @@ class Handle(asyncio.Future[T]):
     def _settle(self, value: object) -> None:
         """Fulfil from the owner's raw value; one that comes after the end is ignored."""
         if not self.done():
-            self.set_result(cast("T", value))
+            self.set_result(value)  # type: ignore[arg-type]  # whatever the worker gave
 
     def set_exception(self, exception: BaseException | type[BaseException], /) -> None:
         """Reject the promise; see ``asyncio.Future``."""

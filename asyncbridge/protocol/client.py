@@ -338,9 +338,8 @@ class ClientProtocol(Claims):
         if entry.state is CommandState.BACKLOG:
             raise RemoteProtocolError(f"an outcome of command {message.id}, which was not sent")
         # The worker forgets what is acknowledged: a value's bulk buffers must be here before.
-        fetching = isinstance(message, m.Completed) and any(
-            isinstance(buffer, m.BulkRef) for buffer in message.value.buffers
-        )
+        buffers = message.value.buffers if isinstance(message, m.Completed) else ()
+        fetching = bool(buffers) and any(isinstance(buffer, m.BulkRef) for buffer in buffers)
         self._finish(message.id, acknowledge=not fetching, answered=True)
         return message
 

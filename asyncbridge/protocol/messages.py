@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from asyncbridge.protocol import decisions, flowing, holding, joining, payloads, queueing
+from asyncbridge.protocol.records import record
 
 Buffer = payloads.Buffer
 BulkRef = payloads.BulkRef
@@ -68,7 +69,7 @@ class Hello:
     locals: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Command:
     """A piece of Python code with its bindings (the paper's section 4.2).
 
@@ -256,7 +257,7 @@ class Progress:
     transient: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Completed:
     """The command's value (the paper's *notify*).
 

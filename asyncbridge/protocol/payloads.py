@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from asyncbridge.protocol.records import record
+
 __all__ = ["Buffer", "BulkRef", "Fault", "Payload"]
 
 Buffer = bytes | bytearray | memoryview
@@ -18,7 +20,7 @@ class BulkRef:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Payload:
     """A value in wire form.
 

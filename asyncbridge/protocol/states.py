@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TypeVar
 
 from asyncbridge.errors import LocalProtocolError
 
@@ -88,26 +87,22 @@ COMMAND_TRANSITIONS: dict[CommandState, dict[CommandEvent, CommandState]] = {
     _S.FINISHED: {},
 }
 
-StateT = TypeVar("StateT", bound=Enum)
-EventT = TypeVar("EventT", bound=Enum)
-
 
 def advance_connection(state: ConnectionState, event: ConnectionEvent) -> ConnectionState:
     """Return the connection's next state, or raise ``LocalProtocolError``."""
-    return _advance(CONNECTION_TRANSITIONS, state, event, "connection")
+    try:
+        return CONNECTION_TRANSITIONS[state][event]
+    except KeyError:
+        raise _illegal("connection", state, event) from None
 
 
 def advance_command(state: CommandState, event: CommandEvent) -> CommandState:
     """Return the command's next state, or raise ``LocalProtocolError``."""
-    return _advance(COMMAND_TRANSITIONS, state, event, "command")
-
-
-def _advance(
-    table: dict[StateT, dict[EventT, StateT]], state: StateT, event: EventT, what: str
-) -> StateT:
     try:
-        return table[state][event]
+        return COMMAND_TRANSITIONS[state][event]
     except KeyError:
-        raise LocalProtocolError(
-            f"a {what} that is {state.name} does not take {event.name}"
-        ) from None
+        raise _illegal("command", state, event) from None
+
+
+def _illegal(what: str, state: Enum, event: Enum) -> LocalProtocolError:
+    return LocalProtocolError(f"a {what} that is {state.name} does not take {event.name}")

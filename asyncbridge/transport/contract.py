@@ -38,6 +38,11 @@ class Channel(ABC):
         """Whether the other side is within reach now, as far as is known."""
         return True
 
+    @property
+    def writes_at_once(self) -> bool:
+        """Whether a write waits for nothing now, unless its peer turns out to be slow."""
+        return False
+
     def probe(self) -> None:  # noqa: B027 - most have nothing to do
         """Find out, meanwhile, whether it is the connection that is dead, and not the peer.
 
@@ -67,7 +72,13 @@ class Channel(ABC):
 
 
 class Wire(ABC):
-    """One connection that frames go over, both ways, while it lasts."""
+    """One connection that frames go over, both ways, while it lasts.
+
+    Attributes:
+        writes_at_once: Whether nothing is waited for before a frame is written.
+    """
+
+    writes_at_once = False
 
     @abstractmethod
     async def send(self, messages: Sequence[Message], place: Place) -> None:

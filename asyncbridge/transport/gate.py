@@ -77,7 +77,8 @@ class Gate:
     def leave(self, size: int) -> None:
         """Give room back, and let in, in order, as many as there is room for now."""
         self._gauge.give(size)
-        self._admit()
+        if self._waiters:
+            self._admit()
 
     def _admit(self) -> None:
         while self._waiters:

@@ -61,6 +61,12 @@ class Resumable(Channel):
         """Whether there will be no connection any more."""
         return self._ended is not None
 
+    @property
+    def writes_at_once(self) -> bool:
+        """Whether there is a connection that takes frames as they come."""
+        wire = self._wire
+        return wire is not None and wire.writes_at_once and self._writable.is_set()
+
     async def write(self, messages: Sequence[Message]) -> None:
         """Write messages; waits for a connection."""
         while (wire := self._wire) is None or not self._writable.is_set():

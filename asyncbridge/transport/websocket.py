@@ -25,6 +25,8 @@ __all__ = ["WebSocketWire"]
 class WebSocketWire(Wire):
     """An open WebSocket, the client's end or the worker's."""
 
+    writes_at_once = True
+
     def __init__(
         self,
         socket: ClientWebSocketResponse | WebSocketResponse,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from asyncbridge.tasks import begin
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from asyncbridge.protocol.messages import Message
     from asyncbridge.transport.contract import Channel
@@ -33,11 +35,17 @@ class Writer:
         self._outgoing = outgoing
         self._written = written
         self._ready = asyncio.Event()
+        # Whether that is set: it is asked for each message.
+        self._awake = False
+        self._writing = False
+        self._rest: Awaitable[None] | None = None
         self._later: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
         """Say that there may be something to write; cheap, and fine to repeat."""
-        self._ready.set()
+        if not self._awake:
+            self._awake = True
+            self._ready.set()
 
     def wake_later(self, seconds: float) -> None:
         """Say that there may be something to write which can wait for what comes meanwhile."""
@@ -48,6 +56,16 @@ class Writer:
         self._later = None
         self.wake()
 
+    def push(self) -> None:
+        """Write what is ready now, as far as that waits for nobody; the rest is the task's.
+
+        On the loop, for who gives it no turn for long.
+        """
+        if self._channel.writes_at_once and not self._writing and self._rest is None:
+            self._rest = begin(self.flush())
+            if self._rest is not None:
+                self.wake()
+
     async def run(self) -> None:
         """Write until cancelled.
 
@@ -57,6 +75,7 @@ class Writer:
         while True:
             await self._ready.wait()
             self._ready.clear()
+            self._awake = False
             await self.flush()
 
     async def flush(self) -> None:
@@ -64,7 +83,14 @@ class Writer:
         if self._later is not None:
             self._later.cancel()
             self._later = None
-        while messages := self._outgoing():
-            await self._channel.write(messages)
-            if self._written is not None:
-                self._written(messages)
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            await rest
+        self._writing = True
+        try:
+            while messages := self._outgoing():
+                await self._channel.write(messages)
+                if self._written is not None:
+                    self._written(messages)
+        finally:
+            self._writing = False

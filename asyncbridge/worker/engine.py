@@ -13,7 +13,6 @@ import threading
 import time
 from collections import deque
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import TooLarge
@@ -24,15 +23,16 @@ from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.executor import Courier
 from asyncbridge.worker.faults import describe, release
 from asyncbridge.worker.files import open_array
-from asyncbridge.worker.flows import flowing
 from asyncbridge.worker.halting import Halts
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.lines import Dropping
+from asyncbridge.worker.memory import resident_bytes
 from asyncbridge.worker.namespace import Namespace
 from asyncbridge.worker.overtime import Overtime, overdue_text
-from asyncbridge.worker.progress import reporting
+from asyncbridge.worker.progress import Reporting
 from asyncbridge.worker.queue import CANCELLED, CommandQueue, Job
 from asyncbridge.worker.results import pack_up
+from asyncbridge.worker.starts import Starts
 from asyncbridge.worker.stopping import Stopper, was_stopped
 
 if TYPE_CHECKING:
@@ -88,11 +88,9 @@ class Engine:
         self.state: WorkerState = "importing"
         self.fault: Fault | None = None
         self.peers: set[Peer] = set()
-        self.queue = CommandQueue(executor, self._run)
+        self._starts = Starts(running=self._running, busy=self._is_busy, later=loop.call_later)
+        self.queue = CommandQueue(executor, self._run, coming=self._starts.look_soon)
         self.stopper = Stopper(loop.call_later)
-        self._overtime = Overtime(
-            post=self._post, later=loop.call_later, stopper=self.stopper, crash_fd=crash_fd
-        )
         self.halts = Halts(
             self.queue, incarnation=self.incarnation, later=loop.call_later, clock=clock
         )
@@ -103,6 +101,10 @@ class Engine:
         self._output_lock = threading.Lock()
         self._current: Job | None = None
         self._courier = Courier(loop, self._deliver)
+        self._post = self._courier.send
+        self._overtime = Overtime(
+            post=self._post, later=loop.call_later, stopper=self.stopper, crash_fd=crash_fd
+        )
         self._log: deque[Output] = deque(maxlen=LOG_KEPT)
         self._started_at = time.time()
         self._pid = os.getpid()
@@ -164,11 +166,16 @@ class Engine:
 
     def _tell_output(self, job: Job | None, stream: StreamName, text: str) -> None:
         if job is not None:
-            job.peer.notify(Output(id=job.command.id, stream=stream, text=text))
+            self._tell(job, Output(id=job.command.id, stream=stream, text=text))
             return
         output = Output(id=None, stream=stream, text=text)
         self._log.append(output)
         self._broadcast(output)
+
+    def _tell(self, job: Job, message: Message) -> None:
+        """Tell something of a command that has begun."""
+        self._starts.tell(job)
+        job.peer.notify(message)
 
     def _broadcast(self, message: Message) -> None:
         for peer in self.peers:
@@ -181,6 +188,15 @@ class Engine:
             except Exception:
                 # One session's trouble; the others' outcomes in this batch must be told.
                 log.exception("a notification failed")
+        self._starts.look_soon()
+
+    def _is_busy(self) -> bool:
+        return self.state != "importing" and not self._executor.idle
+
+    def _running(self) -> Job | None:
+        """Return the job that runs now, when all is told of those before it."""
+        self._courier.deliver()
+        return self._current
 
     def _imported(self, fault: Fault | None) -> None:
         self.fault = fault
@@ -191,18 +207,21 @@ class Engine:
         self.queue.finished(job)
         job.peer.completed(job.command.id, value, bulk, stopped=job.stop.told)
 
+    def _halted(self, job: Job, fault: Fault) -> None:
+        self._starts.tell(job)
+        self.halts.begin(job, fault)
+
     def _failed(self, job: Job, fault: Fault, because: int | None) -> None:
+        self._starts.tell(job)
         self.queue.finished(job)
         job.peer.failed(job.command.id, fault, because)
 
     def _cancelled(self, job: Job) -> None:
+        self._starts.tell(job)
         self.queue.finished(job)
         job.peer.cancelled(job.command.id)
 
     # --- the GPU thread's side ---
-
-    def _post(self, tell: Callable[[], None]) -> None:
-        self._courier.send(tell)
 
     def _import_backend(self) -> None:
         outcome = capture(self.backend.load)
@@ -217,21 +236,23 @@ class Engine:
 
     def _begin(self, job: Job) -> bool:
         """Take the command up; return False when one that it depends on has failed."""
-        blocked = job.failures.blocking(job.command.after)
-        if blocked is not None:
+        after = job.command.after
+        if after and (blocked := job.failures.blocking(after)) is not None:
             because, fault = blocked
             self._fail(job, fault, because)
             return False
         job.halts = job.hold.wanted
         job.started_at = self._clock()
-        self._current = job
         # First: a client that knows that it runs is sure to find it in the journal.
         self.journal.started(job.peer.session, job.command.id, job.line.ordered_id)
-        self._post(lambda: job.peer.started(job.command.id))
+        job.untold = True
+        self._current = job
+        if job.flows is not None or job.halt is not None:  # a client may know of it already
+            self._post(lambda: self._starts.tell(job))
         return True
 
     def _finish(self, job: Job) -> None:
-        with reporting(partial(self._report, job)), self._overtime.limiting(job):
+        with Reporting(partial(self._report, job)), self._overtime.limiting(job):
             outcome = self.stopper.run(job.stop, partial(self._execute, job))
         if job.flows is not None:
             job.flows.close()
@@ -281,8 +302,9 @@ class Engine:
             place=job.peer.place,
             largest=job.peer.largest,
         )
-        job.let_go()
-        self._post(lambda: self._succeeded(job, value, bulk))
+        if job.halts:  # else it has nothing any more
+            job.let_go()
+        self._post(partial(self._succeeded, job, value, bulk))
 
     def _explain(self, error: BaseException) -> None:
         note = self.backend.note(error)
@@ -293,7 +315,7 @@ class Engine:
         """Let a failure stand, or halt the session at it; without a backend nobody is asked."""
         if job.halts and job.hold.wanted and self._backend_fault is None:
             job.hold.put_up()
-            self._post(lambda: self.halts.begin(job, fault))
+            self._post(lambda: self._halted(job, fault))
         else:
             self._fail(job, fault, None)
 
@@ -316,13 +338,19 @@ class Engine:
         if job.lifetime == "eternal":
             job.line.keep(bindings, job.command.id)
         try:
-            with flowing(job.flows, bindings, self._post) as bindings:
-                left = self._left if job.peer.locals else None
-                result = self.namespace.run(job.code, bindings, lifetime=job.lifetime, left=left)
+            if job.flows is None:
+                result = self._run_code(job, bindings)
+            else:
+                with job.flows.flowing(bindings, self._post) as bindings:
+                    result = self._run_code(job, bindings)
         except Exception as error:
             capture(self.backend.clean, error, job.code, bindings)
             raise
         return draft(result, path="result", decided=True, files=False, largest=job.peer.largest)
+
+    def _run_code(self, job: Job, bindings: dict[str, Any]) -> object:
+        left = self._left if job.peer.locals else None
+        return self.namespace.run(job.code, bindings, lifetime=job.lifetime, left=left)
 
     def _report(self, job: Job, value: object, *, transient: bool) -> None:
         """Send what a command's code reports; from any thread of it."""
@@ -330,7 +358,7 @@ class Engine:
         if bulk:
             raise TooLarge("a report travels beside commands: it holds no large arrays")
         message = Progress(id=job.command.id, value=payload, transient=transient)
-        self._post(lambda: job.peer.notify(message))
+        self._post(lambda: self._tell(job, message))
 
     def _drain(self, job: Job | None) -> None:
         """Read what was printed so far, so that it is told as the job's, before its outcome."""
@@ -365,12 +393,3 @@ def running_info(job: Job, now: float) -> dict[str, Any]:
         "label": job.command.label,
         "seconds": now - job.started_at,
     }
-
-
-def resident_bytes() -> int:
-    """Return this process's resident memory in bytes (0 where the system does not tell)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -203,18 +203,19 @@ class Courier(Generic[T]):
         if self._loop.is_closed():
             self._items.clear()
             return
-        # Append, then look: _arrive clears the flag, then takes. So whoever finds the flag set
+        # Append, then look: deliver clears the flag, then takes. So whoever finds the flag set
         # has appended before the taking, and whoever finds it clear wakes the loop. Two senders
         # that both find it clear wake it twice, which harms nothing.
         self._items.append(item)
         if not self._woken:
             self._woken = True
             try:
-                self._loop.call_soon_threadsafe(self._arrive)
+                self._loop.call_soon_threadsafe(self.deliver)
             except RuntimeError:  # the loop was closed since the look above
                 return
 
-    def _arrive(self) -> None:
+    def deliver(self) -> None:
+        """Deliver what has been sent by now; on the loop."""
         self._woken = False
         # No more than are there now: a busy sender must not hold the loop here.
         batch = [self._items.popleft() for _ in range(len(self._items))]

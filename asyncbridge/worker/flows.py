@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from asyncbridge.worker.streams import Feeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from contextlib import AbstractContextManager
 
     from asyncbridge.protocol.messages import Command, Message
     from asyncbridge.transport.bulk import BulkStore
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     Post = Callable[[Callable[[], None]], None]
 
-__all__ = ["Flows", "flowing", "flows_of"]
+__all__ = ["Flows", "flows_of"]
 
 
 class Flows:
@@ -52,7 +51,14 @@ class Flows:
 
     @contextmanager
     def flowing(self, bindings: dict[str, Any], post: Post) -> Generator[dict[str, Any]]:
-        """Put streams in the places of their descriptions, and let parts be given."""
+        """Put streams in the places of their descriptions, and let parts be given.
+
+        In the GPU thread; the command's code runs in it, with the bindings that it gives.
+
+        Args:
+            bindings: As the client has sent them.
+            post: Has the loop call something.
+        """
         parts = self._parts
         bound = self._feeds.bind(bindings, lambda said: post(partial(self._tell, said)))
         with giving(None if parts is None else partial(parts.give, post=post)):
@@ -89,16 +95,3 @@ def flows_of(
     if not command.streams and not command.parts:
         return None
     return Flows(command, home, bulk, broken)
-
-
-def flowing(
-    flows: Flows | None, bindings: dict[str, Any], post: Post
-) -> AbstractContextManager[dict[str, Any]]:
-    """Return what a command's code runs in, with its bindings; in the GPU thread.
-
-    Args:
-        flows: The command's.
-        bindings: As the client has sent them.
-        post: Has the loop call something.
-    """
-    return nullcontext(bindings) if flows is None else flows.flowing(bindings, post)

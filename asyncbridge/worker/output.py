@@ -13,7 +13,7 @@ import io
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Final, Self, TextIO
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 from asyncbridge.worker._last_words import map_rings
 from asyncbridge.worker.readiness import Readiness
@@ -120,12 +120,12 @@ class Capture:
         """
         for index, name in enumerate(("stdout", "stderr")):
             ours, current = self._streams[index], getattr(sys, name, None)
-            _flush(ours)
+            is_open = _flush(ours)
             if current is not ours:  # code may have put its own in this place
                 _flush(current)
-            elif _is_open(ours):
+            elif is_open:
                 continue
-            if not _is_open(ours):
+            if not is_open:
                 ours = self._streams[index] = _text_stream(None, index + 1)
             if not _is_open(current):
                 setattr(sys, name, ours)
@@ -207,12 +207,14 @@ def _fileno(stream: TextIO) -> int | None:
         return None
 
 
-def _flush(stream: object) -> None:
+def _flush(stream: Any) -> bool:
+    """Flush a stream; tell whether more can be written to it."""
     # Whatever code has put in a stream's place, it may raise anything, or have no flush().
     try:
-        stream.flush()  # type: ignore[attr-defined]  # the line above
+        stream.flush()
+        return not stream.closed and callable(stream.write)
     except BaseException:
-        return
+        return _is_open(stream)
 
 
 def _is_open(stream: object) -> bool:

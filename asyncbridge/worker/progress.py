@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-__all__ = ["Reporter", "report", "reporting"]
+__all__ = ["Reporter", "Reporting", "report"]
 
 
 class Reporter(Protocol):
@@ -43,12 +39,18 @@ def report(value: object, *, transient: bool = False) -> None:
         current(value, transient=transient)
 
 
-@contextmanager
-def reporting(reporter: Reporter) -> Generator[None]:
-    """Send what is reported to this reporter, for as long as this lasts."""
-    global _reporter  # noqa: PLW0603 - there is one GPU thread, and one command in it
-    before, _reporter = _reporter, reporter
-    try:
-        yield
-    finally:
-        _reporter = before
+class Reporting:
+    """Sends what is reported to a reporter, for as long as this lasts."""
+
+    __slots__ = ("_before", "_reporter")
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def __enter__(self) -> None:
+        global _reporter
+        self._before, _reporter = _reporter, self._reporter
+
+    def __exit__(self, *_: object) -> None:
+        global _reporter  # noqa: PLW0603 - there is one GPU thread, and one command in it
+        _reporter = self._before

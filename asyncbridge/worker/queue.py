@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import replace
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound, size_of
@@ -82,6 +83,7 @@ class Job:
     __slots__ = (
         "again", "bindings", "code", "command", "edits", "failures", "flows", "halt", "halts",
         "hold", "lifetime", "line", "moved", "peer", "place", "size", "started_at", "state", "stop",
+        "untold",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +103,8 @@ class Job:
         self.size = size_of(command)
         self.state = JobState.QUEUED
         self.started_at = 0.0
+        # Whether it has begun, and its client knows nothing of it.
+        self.untold = False
         self.stop = Stop()
         self.flows: Flows | None = None
         self.line = Line() if line is None else line
@@ -154,13 +158,25 @@ class CommandQueue:
 
     A job is claimed by the GPU thread or cancelled by the loop, never both: who empties its
     place, under the lock, has it.
+
+    Args:
+        executor: The GPU thread.
+        run: Runs a job there.
+        bound: How much may stand in the queue.
+        coming: Called when a job is on its way there; on the loop.
     """
 
     def __init__(
-        self, executor: Executor, run: Callable[[Job], None], bound: Bound = DEFAULT_QUEUE
+        self,
+        executor: Executor,
+        run: Callable[[Job], None],
+        bound: Bound = DEFAULT_QUEUE,
+        *,
+        coming: Callable[[], None] = lambda: None,
     ) -> None:
         self._executor = executor
         self._run = run
+        self._coming = coming
         self._gate = Gate(bound)
         self._lock = threading.Lock()
         # In the order in which they come up. One stays until its job has finished. The loop's alone.
@@ -210,7 +226,8 @@ class CommandQueue:
         self._places[place] = None
         with self._lock:
             job.line.waiting.add(job)
-        self._executor.submit(lambda: job.hold.take(self._take_up, place))
+        self._executor.submit(partial(job.hold.take, self._take_up, place))
+        self._coming()
 
     def release(self, line: Line, hold: Hold, dropping: Dropping) -> None:
         """Drop bindings, after the commands that may use them."""
@@ -250,6 +267,7 @@ class CommandQueue:
 
     def go_on(self, job: Job, *, again: bool = False) -> None:
         """Let a session go on that was held at this job, which may have to run again first."""
+        self._coming()
         if not again:
             job.hold.lift(self._executor)
             return

@@ -51,6 +51,8 @@ def pack_up(
     else:
         small, bulk = split(payload, prefix=prefix)
     del payload
+    if not small.buffers:
+        return small, {}
     inline = tuple(part if isinstance(part, BulkRef) else bytes(part) for part in small.buffers)
     held = {name: part if is_settled(part) else place(part) for name, part in bulk.items()}
     return Payload(header=small.header, buffers=inline, size=small.size), held

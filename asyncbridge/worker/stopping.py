@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from asyncbridge.outcome import Error, capture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from asyncbridge.outcome import Outcome
     from asyncbridge.protocol.messages import StopMode
@@ -136,7 +135,7 @@ class Stopper:
         outcome: Outcome[T] | None = None
         try:
             try:
-                with _being_run(stop):
+                with _BeingRun(stop):
                     self._arm(stop)
                     outcome = capture(function)
             finally:
@@ -183,14 +182,21 @@ class Stopper:
         self._later(REPEAT_SECONDS, lambda: self._strike(stop, max(0, patience - 1)))
 
 
-@contextmanager
-def _being_run(stop: Stop) -> Generator[None]:
-    global _current  # noqa: PLW0603 - there is one GPU thread, and one command in it
-    before, _current = _current, stop
-    try:
-        yield
-    finally:
-        _current = before
+class _BeingRun:
+    """Lets code ask whether a command is to stop, for as long as this lasts."""
+
+    __slots__ = ("_before", "_stop")
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def __enter__(self) -> None:
+        global _current
+        self._before, _current = _current, self._stop
+
+    def __exit__(self, *_: object) -> None:
+        global _current  # noqa: PLW0603 - there is one GPU thread, and one command in it
+        _current = self._before
 
 
 def _set_exception(thread: int, kind: type[BaseException] | None) -> None:

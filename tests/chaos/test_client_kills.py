@@ -43,7 +43,9 @@ async def main():
             if POINT in AT:
                 if POINT != "acknowledged":
                     frames.watch = watch
-                await bridge.send("enter(1)")
+                # That a command has begun is told of those that last.
+                lasts = f"\\nopen({GATE!r}).read()" if POINT == "started" else ""
+                await bridge.send("enter(1)" + lasts)
                 frames.watch = watch
                 await bridge.send("enter(2)")
             if POINT == "queued":
@@ -79,7 +81,7 @@ def kill_at(point: str, worker: StandingWorker, folder: Path) -> None:
         env={**os.environ, "PYTHONPATH": REPOSITORY},
     )
     assert client.wait(timeout=HANG_S) == -9
-    if point == "queued":
+    if point in ("queued", "started"):
         gate.write_text("go on", encoding="ascii")
     with connect(worker.url) as bridge:
         assert bridge.send("'goes on'").wait_for_value(timeout=HANG_S) == "goes on"

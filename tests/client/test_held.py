@@ -73,7 +73,7 @@ async def test_a_command_comes_back_as_it_was_given() -> None:
     rig, item = Rig(), pending("x", {"x": b"y" * 100_000})
     given, size = item.original, item.size
     item.bindings = None
-    item.bulk["1-0"] = b"y"
+    item.bulk = {"1-0": b"y"}
     rig.held.keep(item, counted=False)
     assert (item.bindings, item.bulk, item.session, item.size) == (given, {}, None, size)
     assert rig.taken == (1, size)

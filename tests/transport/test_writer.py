@@ -146,3 +146,49 @@ async def test_the_channel_ends() -> None:
     with pytest.raises(ChannelClosed):
         await task
     assert source.written == []
+
+
+class PromptChannel(SlowChannel):
+    """One that takes the first of each frame at once."""
+
+    writes_at_once = True
+
+
+async def test_what_is_pushed_is_written_without_a_turn_of_the_loop() -> None:
+    """Once: while the peer is slow, the rest waits for the task, and keeps its place."""
+    channel, source = PromptChannel(), Source()
+    async with running(channel, source) as writer:
+        for nonce in range(3):
+            source.add(nonce)
+            writer.push()
+        assert channel.writes == [[Ping(nonce=0)]]
+        assert source.written == []
+        channel.taken.release()
+        channel.taken.release()
+        while len(source.written) < 2:
+            await asyncio.sleep(0)
+    assert source.written == [[Ping(nonce=0)], [Ping(nonce=1), Ping(nonce=2)]]
+
+
+async def test_where_a_write_may_wait_nothing_is_pushed() -> None:
+    """It is left to the task."""
+    channel, source = SlowChannel(), Source()
+    writer = Writer(channel, source.outgoing, source.written.append)
+    source.add(1)
+    writer.push()
+    assert channel.writes == []
+
+
+async def test_an_error_of_what_is_pushed_ends_the_task() -> None:
+    """As that of any other write."""
+
+    class BrokenChannel(PromptChannel):
+        async def write(self, messages: Sequence[Message]) -> None:
+            raise ChannelClosed("cut")
+
+    channel, source = BrokenChannel(), Source()
+    writer = Writer(channel, source.outgoing)
+    source.add(1)
+    writer.push()
+    with pytest.raises(ChannelClosed, match="cut"):
+        await writer.run()

@@ -28,7 +28,7 @@ from asyncbridge.serialization.codec import decode, encode
 from asyncbridge.serialization.deferred import Outgoing, whole
 from asyncbridge.serialization.frames import pack, unpack
 from asyncbridge.worker.backend import Backend
-from asyncbridge.worker.engine import Engine, resident_bytes
+from asyncbridge.worker.engine import Engine
 from asyncbridge.worker.executor import StepExecutor
 from asyncbridge.worker.holding import Hold
 from asyncbridge.worker.lines import Line
@@ -174,13 +174,28 @@ def value_of(entry: tuple[Any, ...]) -> Any:
 
 
 async def test_a_command() -> None:
-    """A command starts, runs with its bindings, and its value is told."""
+    """A command runs with its bindings, and its value is told, which says that it has begun."""
     bench = Bench()
     told = await bench.run(Command(id=1, code="a + b", bindings=encode({"a": 1, "b": 2})))
-    assert [entry[:2] for entry in told] == [("started", 1), ("completed", 1)]
-    assert value_of(told[1]) == 3
-    assert told[1][3] == {}
+    assert [entry[:2] for entry in told] == [("completed", 1)]
+    assert value_of(told[0]) == 3
+    assert told[0][3] == {}
     assert bench.engine.queue.count == 0
+
+
+async def test_a_command_that_lasts() -> None:
+    """That it runs is told while it does, behind the end of the one before it."""
+    bench = Bench()
+    seen: list[str] = []
+
+    def look() -> None:
+        bench.engine._starts._look()
+        seen.extend(bench.peer.kinds())
+
+    bench.engine.namespace.bind("look", look)
+    told = await bench.run(Command(id=1, code="1"), Command(id=2, code="look()"))
+    assert seen == ["completed", "started"]
+    assert [entry[:2] for entry in told] == [("completed", 1), ("started", 2), ("completed", 2)]
 
 
 async def test_commands_share_the_namespace() -> None:
@@ -199,7 +214,7 @@ async def test_large_buffers_are_set_apart() -> None:
     bench = Bench()
     size = BULK_THRESHOLD
     told = await bench.run(Command(id=7, code=f"bytes({size})"))
-    _, _, value, bulk = told[1]
+    _, _, value, bulk = told[0]
     assert value.buffers == (BulkRef(id="7-0", size=size),)
     assert {name: bytes(buffer) for name, buffer in bulk.items()} == {"7-0": bytes(size)}
 
@@ -236,7 +251,6 @@ async def test_a_failure() -> None:
     assert [entry[:2] for entry in told] == [
         ("started", 1),
         ("failed", 1),
-        ("started", 2),
         ("completed", 2),
     ]
     assert (told[1][2].type, told[1][3]) == ("ZeroDivisionError", None)
@@ -249,7 +263,7 @@ async def test_a_failure() -> None:
 async def test_exits_are_failures(code: str) -> None:
     """Code that asks to exit ends its command, and not the worker."""
     told = await Bench().run(Command(id=1, code=code), Command(id=2, code="2"))
-    assert [entry[0] for entry in told] == ["started", "failed", "started", "completed"]
+    assert [entry[0] for entry in told] == ["started", "failed", "completed"]
 
 
 async def test_a_value_without_a_wire_form() -> None:
@@ -287,7 +301,8 @@ async def test_dependents_of_a_failure() -> None:
     failed = {entry[1]: entry for entry in told if entry[0] == "failed"}
     assert {number: entry[3] for number, entry in failed.items()} == {1: None, 2: 1, 4: 2}
     assert failed[4][2] == failed[2][2] == failed[1][2]
-    assert [entry[1] for entry in told if entry[0] == "started"] == [1, 3, 5]
+    assert [entry[1] for entry in told if entry[0] == "started"] == [1]
+    assert [entry[1] for entry in told if entry[0] == "completed"] == [3, 5]
     assert value_of(next(entry for entry in told if entry[:2] == ("completed", 3))) is False
 
 
@@ -299,7 +314,7 @@ async def test_failures_are_a_sessions_own() -> None:
     await other.put(Command(id=2, code="2", after=(1,)))
     bench.executor.run_all()
     await turn()
-    assert other.kinds() == ["started", "completed"]
+    assert other.kinds() == ["completed"]
 
 
 async def test_without_its_backend_nothing_halts() -> None:
@@ -325,7 +340,7 @@ async def test_lifetimes() -> None:
     bench.engine.release(("stays", "unknown"), Line(), 3, Hold())
     bench.executor.run_all()
     await turn()
-    assert bench.peer.kinds() == ["started", "completed"]
+    assert bench.peer.kinds() == ["completed"]
     assert bench.engine.namespace.names() == ()
 
 
@@ -452,7 +467,7 @@ async def test_a_report_outside_a_command_goes_nowhere() -> None:
     told = await bench.run(Command(id=1, code=keep))
     report(1)
     await turn()
-    assert [entry[0] for entry in told] == ["started", "completed"]
+    assert [entry[0] for entry in told] == ["completed"]
 
 
 # --- output ------------------------------------------------------------------------------
@@ -547,8 +562,3 @@ async def test_info() -> None:
 async def test_incarnations_differ() -> None:
     """Every engine is another incarnation."""
     assert Bench().engine.incarnation != Bench().engine.incarnation
-
-
-async def test_resident_bytes() -> None:
-    """The process's memory is told in bytes."""
-    assert resident_bytes() > 10 * 1024 * 1024

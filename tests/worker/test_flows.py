@@ -6,7 +6,7 @@ from asyncbridge.errors import RemoteProtocolError
 from asyncbridge.protocol.messages import Command, Message, StreamTaken
 from asyncbridge.transport.bulk import BulkStore
 from asyncbridge.worker import parts
-from asyncbridge.worker.flows import Flows, flowing, flows_of
+from asyncbridge.worker.flows import Flows, flows_of
 from asyncbridge.worker.results import Held
 
 
@@ -34,17 +34,15 @@ def made(command: Command) -> Flows | None:
 
 
 def test_most_commands_have_none() -> None:
-    """Their bindings are what they were."""
-    bindings = {"x": 1}
+    """Nothing is made for them."""
     assert made(Command(id=1, code="")) is None
-    with flowing(None, bindings, lambda _: None) as bound:
-        assert bound is bindings
 
 
 def test_streams_stand_in_the_places_of_their_descriptions() -> None:
     """Other bindings are as they were; no parts are wanted."""
     flows = made(Command(id=1, code="", streams=("x",)))
-    with flowing(flows, {"x": {"steps": 4}, "y": 1}, lambda _: None) as bound:
+    assert flows is not None
+    with flows.flowing({"x": {"steps": 4}, "y": 1}, lambda _: None) as bound:
         assert (len(bound["x"]), bound["y"]) == (4, 1)
         assert not parts.are_wanted()
 

@@ -40,7 +40,6 @@ from asyncbridge.protocol.messages import (
     Refused,
     Release,
     Reuse,
-    Started,
     Welcome,
 )
 from asyncbridge.serialization.codec import decode, encode
@@ -225,13 +224,12 @@ async def test_a_session_can_come_back() -> None:
 
 
 async def test_a_command() -> None:
-    """A command is accepted, started and completed."""
+    """A command is accepted and completed."""
     bench = Bench()
     async with bench.session() as client:
         await client.say(Command(id=1, code="a + 1", bindings=encode({"a": 41})))
         assert (await client.hear(Accepted)).ids == (1,)
         await bench.work(client)
-        assert (await client.hear(Started)).id == 1
         assert value_of(await client.hear(Completed)) == 42
 
 
@@ -244,7 +242,7 @@ async def test_one_frame_for_a_short_command(monkeypatch: pytest.MonkeyPatch) ->
         await until(lambda: bench.executor.pending > 0)
         bench.executor.run_all()
         kinds = [type(message) for message in await client.channel.read()]
-        assert kinds == [Accepted, Started, Completed]
+        assert kinds == [Accepted, Completed]
 
 
 async def test_a_failure() -> None:

@@ -14,7 +14,7 @@ from asyncbridge.worker.progress import reporting
 told = []
 def collect(event, *, transient):
     told.append([event, transient])
-with reporting(collect):
+with Reporting(collect):
     worker_models.fit({model}, x=x, y=y, {arguments})
 told
 """
@@ -59,7 +59,7 @@ from asyncbridge.worker.models.reporting import ProgressCallback
 now, told = [0.0], []
 callback = ProgressCallback(epochs=1, initial_epoch=0, clock=lambda: now[0])
 callback.set_params({"steps": 100})
-with reporting(lambda event, *, transient: told.append(event)):
+with Reporting(lambda event, *, transient: told.append(event)):
     callback.on_train_begin()
     for batch in range(100):
         now[0] = batch / 64
@@ -79,7 +79,7 @@ import tensorflow as tf
 data = tf.data.Dataset.from_generator(
     rows, output_types=("float32", "int32"), output_shapes=((None, 4), (None,))
 )
-with reporting(collect):
+with Reporting(collect):
     worker_models.fit(classifier(), x=data, epochs=2, verbose=0)
 [[event["kind"], event["steps"]] for event, transient in told if not transient]
 """)
@@ -127,7 +127,7 @@ def test_who_looks_whether_to_stop(worker: KerasProcess, callbacks: str, heeded:
         worker.run(f"""
 from asyncbridge.worker import stopping
 net, stop = classifier(), stopping.Stop()
-with stopping._being_run(stop):
+with stopping._BeingRun(stop):
     worker_models.fit(net, x=x, y=y, verbose=0, callbacks={callbacks})
 stop.heeded
 """)
@@ -147,7 +147,7 @@ weights = []
 for fit in (lambda m, **a: m.fit(**a), lambda m, **a: worker_models.fit(m, **a)):
     keras.utils.set_random_seed(5)
     model = classifier()
-    with reporting(collect):
+    with Reporting(collect):
         fit(model, x=x, y=y, epochs=3, validation_split=0.2, verbose=0)
     weights.append([w.tobytes() for w in model.get_weights()])
 weights[0] == weights[1]

@@ -112,22 +112,10 @@ class Halts:
         if session is None or session.closed.done():
             promise.set_exception(BridgeClosed("the bridge is closed: nothing can be decided"))
             return
-        self._numbers += 1
-        decision = m.Decide(
-            number=self._numbers,
-            error=error,
-            kind=written.kind,
-            epoch=epoch,
-            code=written.code,
-            values=written.values,
-            newest=session.newest,
-        )
         try:
-            session.decide(decision)
+            self._asked[self._decide(error, written, epoch)] = promise
         except TooLarge as too_large:
             promise.set_exception(too_large)
-        else:
-            self._asked[decision.number] = promise
 
     # --- what the session says ---
 
@@ -170,6 +158,10 @@ class Halts:
         self._asking.cancel()
         self._asking = None
 
+    def dropped(self, error: str) -> None:
+        """Say what was sent by now: somebody else has decided that it be dropped."""
+        self._decide(error, Written(kind="drop"))
+
     def answered(self, message: m.Decided) -> None:
         """Take the worker's answer to a decision."""
         promise = self._asked.pop(message.number, None)
@@ -205,6 +197,22 @@ class Halts:
         if self._session is not None:
             limit = 0 if self._timeout == math.inf else max(1, round(self._timeout * 1000))
             self._session.tell(m.Halting(on=self._is_wanted, timeout_ms=limit))
+
+    def _decide(self, error: str, written: Written, epoch: int = 0) -> int:
+        """Send a decision; return its number."""
+        assert self._session is not None
+        self._numbers += 1
+        decision = m.Decide(
+            number=self._numbers,
+            error=error,
+            kind=written.kind,
+            epoch=epoch,
+            code=written.code,
+            values=written.values,
+            newest=self._session.newest,
+        )
+        self._session.decide(decision)
+        return decision.number
 
     def _ask(self, halt: Halt) -> None:
         assert self._handler is not None

@@ -231,6 +231,8 @@ class Session(TakingOver):
             self.halts.arrived(message, item, error)
 
     def _dropped(self, message: m.Dropped) -> None:
+        if message.asks:
+            self.halts.dropped(message.error)
         for command_id in message.ids:
             if (item := self._pending.get(command_id)) is not None:
                 dependents = item.dependents

@@ -17,7 +17,6 @@ from asyncbridge.tasks import spawn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncbridge.client.pending import Pending
     from asyncbridge.client.submitting import Submitting
     from asyncbridge.protocol.decisions import DecisionKind
     from asyncbridge.protocol.messages import Payload
@@ -103,8 +102,10 @@ class Halts:
         if self._handler is not None:
             return
         self._tell()
-        for halt in self.halted.values():
-            self._raise(halt)
+        assert self._session is not None
+        for number, halt in self.halted.items():
+            if number in self._session.outcomes.pending:  # the rest is left to the next client
+                self._raise(halt)
 
     def decide(self, error: str, epoch: int, written: Written, promise: Promise[None]) -> None:
         """Send a decision; the promise is that of the worker's answer."""
@@ -112,43 +113,33 @@ class Halts:
         if session is None or session.closed.done():
             promise.set_exception(BridgeClosed("the bridge is closed: nothing can be decided"))
             return
-        self._numbers += 1
-        decision = m.Decide(
-            number=self._numbers,
-            error=error,
-            kind=written.kind,
-            epoch=epoch,
-            code=written.code,
-            values=written.values,
-            newest=session.newest,
-        )
         try:
-            session.decide(decision)
+            self._asked[self._decide(error, written, epoch)] = promise
         except TooLarge as too_large:
             promise.set_exception(too_large)
-        else:
-            self._asked[decision.number] = promise
 
     # --- what the session says ---
 
     def begin(self, session: Submitting) -> None:
         """Take a session that has opened."""
         self._session = session
-        if self._is_wanted:
+        if self._is_wanted or session.shared_name:  # where an earlier client may have wanted it
             self._tell()
 
-    def arrived(self, message: m.Halted, item: Pending, error: AsyncBridgeError) -> None:
+    def arrived(self, message: m.Halted, label: str, error: AsyncBridgeError) -> None:
         """Take a command that has halted."""
         halt = self.halted[message.id] = Halt(
             error_id=message.error,
             epoch=message.epoch,
             command_id=message.id,
-            command=item.label,
+            command=label,
             error=error,
         )
         if self._handler is not None:
             self._ask(halt)
-        elif not self._always:  # it was on its way when the handler was taken away
+        elif not self._always and self._session is not None:
+            # It was on its way when the handler was taken away. What a session takes over as it
+            # opens is another thing: there could be no handler before that.
             self._raise(halt)
 
     def error_of(self, message: m.Failed) -> AsyncBridgeError | None:
@@ -169,6 +160,10 @@ class Halts:
             return
         self._asking.cancel()
         self._asking = None
+
+    def dropped(self, error: str) -> None:
+        """Say what was sent by now: somebody else has decided that it be dropped."""
+        self._decide(error, Written(kind="drop"))
 
     def answered(self, message: m.Decided) -> None:
         """Take the worker's answer to a decision."""
@@ -205,6 +200,22 @@ class Halts:
         if self._session is not None:
             limit = 0 if self._timeout == math.inf else max(1, round(self._timeout * 1000))
             self._session.tell(m.Halting(on=self._is_wanted, timeout_ms=limit))
+
+    def _decide(self, error: str, written: Written, epoch: int = 0) -> int:
+        """Send a decision; return its number."""
+        assert self._session is not None
+        self._numbers += 1
+        decision = m.Decide(
+            number=self._numbers,
+            error=error,
+            kind=written.kind,
+            epoch=epoch,
+            code=written.code,
+            values=written.values,
+            newest=self._session.newest,
+        )
+        self._session.decide(decision)
+        return decision.number
 
     def _ask(self, halt: Halt) -> None:
         assert self._handler is not None

@@ -13,6 +13,7 @@ from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,
     ConnectError,
+    SentCommand,
     SessionTaken,
     WorkerLost,
 )
@@ -213,10 +214,11 @@ class Session(TakingOver):
             item.told(message)
 
     def _failed(self, message: m.Failed) -> None:
+        halted_at = self.halts.error_of(message)
+        self.halts.over(message.id)
         if (item := self._pending.get(message.id)) is None:
             return
-        error = self.halts.error_of(message) or self.streams.error(item, message)
-        self.halts.over(message.id)
+        error = halted_at or self.streams.error(item, message)
         dependents = item.dependents
         self.outcomes.reject(item, error)
         self._fail(dependents, item)
@@ -226,11 +228,24 @@ class Session(TakingOver):
         self.outcomes.completed(message)
 
     def _halted(self, message: m.Halted) -> None:
-        if (item := self._pending.get(message.id)) is not None:
-            error = self.streams.error(item, m.Failed(id=message.id, fault=message.fault))
-            self.halts.arrived(message, item, error)
+        failed = m.Failed(id=message.id, fault=message.fault)
+        item = self._pending.get(message.id)
+        if item is not None:
+            self.halts.arrived(message, item.label, self.streams.error(item, failed))
+            return
+        # An earlier client has sent it; nobody here waits for it, but all the rest waits behind it.
+        held = self.protocol.held.commands.get(message.id)
+        command = SentCommand(id=message.id, name="" if held is None else held.label)
+        self.halts.arrived(message, command.name, faults.remote_error(failed, command))
+
+    def _held(self, message: m.Holding) -> None:
+        for command_id, _, state, _ in message.commands:
+            if state != "halted":
+                self.halts.over(command_id)
 
     def _dropped(self, message: m.Dropped) -> None:
+        if message.asks:
+            self.halts.dropped(message.error)
         for command_id in message.ids:
             if (item := self._pending.get(command_id)) is not None:
                 dependents = item.dependents
@@ -273,6 +288,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     m.Resumed: lambda self, message: self.halts.over(message.id),
     m.Decided: lambda self, message: self.halts.answered(message),
     m.Dropped: Session._dropped,
+    m.Holding: Session._held,
     m.StateChanged: Session._state_changed,
     m.Info: lambda self, message: self._questions.answer(message.id, message.info),
     m.QueueReport: lambda self, message: self._questions.answer(message.id, message),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from asyncbridge.protocol.holdings import Holdings
 from asyncbridge.protocol.messages import Claim, Command
@@ -11,10 +11,20 @@ from asyncbridge.protocol.standing import Entry, Standing
 from asyncbridge.protocol.states import CommandState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asyncbridge.protocol.holding import HeldState
     from asyncbridge.protocol.limits import Bound, Gauge
     from asyncbridge.protocol.messages import Holding, Message, Withheld
 
 __all__ = ["Claims"]
+
+_STATES: Final[Mapping[HeldState, CommandState]] = {
+    "queued": CommandState.QUEUED,
+    "running": CommandState.RUNNING,
+    "halted": CommandState.HALTED,
+}
+"""Of what is unfinished."""
 
 
 class Claims(Standing):
@@ -48,22 +58,31 @@ class Claims(Standing):
         if size is None:
             self._window.take(0)
         elif held is not None:
-            state = CommandState.RUNNING if held.state == "running" else CommandState.QUEUED
+            state = _STATES[held.state]
         command = Command(id=command_id, code="", label="" if held is None else held.label)
-        self._entries[command_id] = Entry(command, size or 0, state=state)
+        self._entries[command_id] = Entry(
+            command, size or 0, state=state, halted=state is CommandState.HALTED
+        )
         self._control.append(Claim(id=command_id))
         return command.label
 
-    def _holding(self, message: Holding) -> None:
-        """Take the list of what is held; commands there take their part of the window."""
+    def _holding(self, message: Holding) -> Message | None:
+        """Take the list of what is held; commands there take their part of the window.
+
+        Returns:
+            The message, if it says that something is halted no more.
+        """
         assert self._window is not None
         others = tuple(row for row in message.commands if row[0] not in self._entries)
-        begun, ended = self.held.receive(replace(message, commands=others))
+        message = replace(message, commands=others)
+        wanted = message if self.held.ends_halt(message) else None
+        begun, ended = self.held.receive(message)
         for size in begun:
             self._window.take(size)
         for size in ended:
             self._window.give(size)
         self._newest = max(self._newest, message.newest)
+        return wanted
 
     def _withheld(self, message: Withheld) -> Message | None:
         if message.id not in self._entries:

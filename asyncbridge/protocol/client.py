@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.errors import Phase
     from asyncbridge.protocol import journal as j
+    from asyncbridge.protocol.holding import HeldState
     from asyncbridge.protocol.journal import Entry as Journal
 
 __all__ = ["ClientProtocol"]
@@ -318,10 +319,11 @@ class ClientProtocol(Claims):
         return None
 
     def _moved(self, message: m.Started | m.Halted | m.Resumed) -> m.Message | None:
-        if not self._advance(message.id, _EVENTS[type(message)]):
-            if isinstance(message, m.Started):
-                self.held.started(message.id)
-            return None
+        event, state = _EVENTS[type(message)]
+        if not self._advance(message.id, event):
+            # An earlier client has sent it; whether it is halted concerns this one all the same.
+            self.held.moved(message.id, state)
+            return None if isinstance(message, m.Started) else message
         self._entries[message.id].halted |= isinstance(message, m.Halted)
         return message
 
@@ -365,10 +367,10 @@ class ClientProtocol(Claims):
         return message
 
 
-_EVENTS = {
-    m.Started: CommandEvent.START,
-    m.Halted: CommandEvent.HALT,
-    m.Resumed: CommandEvent.RESUME,
+_EVENTS: dict[type, tuple[CommandEvent, HeldState]] = {
+    m.Started: (CommandEvent.START, "running"),
+    m.Halted: (CommandEvent.HALT, "halted"),
+    m.Resumed: (CommandEvent.RESUME, "queued"),
 }
 _PASSED = (
     m.Output, m.Info, m.Pong, m.Progress, m.Digest, m.Placed, m.Returned, m.StreamItem,

@@ -48,8 +48,8 @@ class Decide:
         code: For ``replace``, what runs instead; for ``retry``, edited code if it is edited.
         values: For ``replace`` its bindings; for ``retry`` those that are edited, a dict; for
             ``ignore`` the command's value.
-        newest: The newest command that this session had when it was decided; of its own
-            commands ``drop`` drops none behind it.
+        newest: The newest command that this session had when it was decided, or when it learnt
+            of it by a ``Dropped`` that asks; of its own commands ``drop`` drops none behind it.
     """
 
     number: int
@@ -110,8 +110,11 @@ class Dropped:
     Attributes:
         because: The command that had halted.
         error: Id of its error.
+        asks: Whether somebody else has decided that: then the client says by the same decision
+            which command is its newest, and whatever comes before that is dropped, too.
     """
 
     ids: tuple[int, ...]
     because: int
     error: str
+    asks: bool = False

@@ -7,7 +7,7 @@ from typing import Literal
 
 __all__ = ["Claim", "Detach", "HeldState", "Holding", "Withheld", "WithheldCode"]
 
-HeldState = Literal["queued", "running", "completed", "failed", "cancelled"]
+HeldState = Literal["queued", "running", "halted", "completed", "failed", "cancelled"]
 WithheldCode = Literal["unused", "delivered", "dropped", "conflict"]
 
 

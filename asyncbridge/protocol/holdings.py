@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HeldCommand", "Holdings"]
 
-UNFINISHED: Final = ("queued", "running")
+UNFINISHED: Final = ("queued", "running", "halted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +20,8 @@ class HeldCommand:
     Attributes:
         id: Its id in the session.
         label: What a person would call it; may be empty.
-        state: ``queued`` or ``running``; ``completed``, ``failed`` or ``cancelled``, and its
-            outcome waits.
+        state: ``queued`` or ``running``; ``halted``, and its error waits for a decision;
+            ``completed``, ``failed`` or ``cancelled``, and its outcome waits.
     """
 
     id: int
@@ -64,12 +64,18 @@ class Holdings:
         self.complete = self.complete or not message.more
         return begun, ended
 
-    def started(self, command_id: int) -> None:
-        """Note that a command runs."""
+    def moved(self, command_id: int, state: HeldState) -> None:
+        """Note where a command stands now that has no outcome yet."""
         if (held := self.commands.get(command_id)) is not None:
-            self.commands[command_id] = HeldCommand(
-                id=command_id, label=held.label, state="running"
-            )
+            self.commands[command_id] = HeldCommand(id=command_id, label=held.label, state=state)
+
+    def ends_halt(self, message: Holding) -> bool:
+        """Tell whether a change says that a command is halted no more."""
+        for command_id, _, state, _ in message.commands:
+            held = self.commands.get(command_id)
+            if held is not None and held.state == "halted" != state:
+                return True
+        return False
 
     def take(self, command_id: int) -> tuple[HeldCommand | None, int | None]:
         """Take a command off the list: somebody here waits for it.

@@ -19,7 +19,7 @@ from asyncbridge.protocol.used import UsedIds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from asyncbridge.protocol.messages import Cancelled, Command, Completed, Failed
+    from asyncbridge.protocol.messages import Cancelled, Command, Completed, Failed, Halted
     from asyncbridge.protocol.payloads import Buffer
 
 __all__ = ["Ending", "Entry", "HeldRow", "Ledger", "Outcome", "Stored", "digest_of"]
@@ -58,12 +58,14 @@ class Entry:
 
     Attributes:
         claimed: Whether the client that is there now waits for it.
+        halt: What is told of it while it is halted.
     """
 
     command: Command
     size: int
     state: CommandState = CommandState.QUEUED
     claimed: bool = True
+    halt: Halted | None = None
 
 
 @dataclass(slots=True)
@@ -244,6 +246,8 @@ class Ledger:
             return command_id, outcome.label, outcome.state, 0
         entry = self.unfinished[command_id]
         state: HeldState = "queued" if entry.state is CommandState.QUEUED else "running"
+        if entry.state is CommandState.HALTED:
+            state = "halted"
         return command_id, entry.command.label[:LABEL_CHARACTERS], state, entry.size
 
     def rows(self) -> list[HeldRow]:

@@ -204,12 +204,12 @@ class WorkerProtocol(Notices):
 
     def halted(self, message: Halted) -> None:
         """Note that the command has failed, and that its end waits for a decision."""
-        self._move(message.id, CommandEvent.HALT)
+        self._move(message.id, CommandEvent.HALT).halt = message
         self.notify(message)
 
     def resumed(self, message: Resumed) -> None:
         """Note that a halted command is to run once more."""
-        self._move(message.id, CommandEvent.RESUME)
+        self._move(message.id, CommandEvent.RESUME).halt = None
         self.notify(message)
 
     def dropped(self, message: Dropped) -> None:
@@ -219,6 +219,10 @@ class WorkerProtocol(Notices):
         for command_id in message.ids:
             self._end(Failed(id=command_id, fault=fault, because=message.because), "failed", 0)
         self.notify(message)
+        outcomes = self.ledger.outcomes
+        unclaimed = [number for number in message.ids if not outcomes[number].claimed]
+        if unclaimed and self.state is ConnectionState.OPEN:
+            self._hold([self.ledger.row(number) for number in unclaimed])
 
     # --- inner steps ---
 
@@ -232,13 +236,21 @@ class WorkerProtocol(Notices):
         self._outgoing.append(self.ledger.gone(message.id))
         return None
 
-    def _hold(self, rows: list[HeldRow]) -> None:
-        """Tell what the session holds, or that nothing is held."""
+    def _bequeath(self) -> None:
+        """Tell a new client what its session holds; what of it waits for a decision, before the end."""
+        halts = [entry.halt for entry in self._entries.values() if entry.halt is not None]
+        self._hold(self.ledger.rows(), more=bool(halts))
+        if halts:
+            self._outgoing += halts
+            self._hold([])
+
+    def _hold(self, rows: list[HeldRow], *, more: bool = False) -> None:
+        """Tell what the session holds, or that nothing is held; more of that may follow."""
         newest = self.ledger.used.newest
         for start in range(0, len(rows) or 1, HELD_ROWS):
             some = tuple(rows[start : start + HELD_ROWS])
-            more = start + HELD_ROWS < len(rows)
-            self._outgoing.append(Holding(newest=newest, commands=some, more=more))
+            follows = more or start + HELD_ROWS < len(rows)
+            self._outgoing.append(Holding(newest=newest, commands=some, more=follows))
 
     def _hello(self, message: Hello, worker_state: WorkerState, taken: Container[str]) -> None:
         try:
@@ -274,7 +286,7 @@ class WorkerProtocol(Notices):
             )
         )
         if self.named:
-            self._hold(self.ledger.rows())
+            self._bequeath()
 
     def _refuse(self, code: Literal["version", "session"], message: str) -> None:
         self.state = advance_connection(self.state, ConnectionEvent.REFUSED)
@@ -308,9 +320,10 @@ class WorkerProtocol(Notices):
         self._outgoing.append(withheld)
         return None
 
-    def _move(self, command_id: int, event: CommandEvent) -> None:
+    def _move(self, command_id: int, event: CommandEvent) -> Entry:
         entry = self._entries[command_id]
         entry.state = advance_command(entry.state, event)
+        return entry
 
     def _finish(self, message: Ending, state: HeldState, size: int) -> None:
         entry = self._end(message, state, size)

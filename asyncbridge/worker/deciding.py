@@ -38,7 +38,8 @@ class Deciding(ABC):
     def __init__(self) -> None:
         self._hold = Hold()
         self._dropping = Dropped(ids=(), because=0, error="")
-        self._drop_limit = 0
+        # None while the client has not said which its newest was when it heard of the decision.
+        self._drop_limit: int | None = 0
 
     def knows(self, job: Job) -> bool:
         """Tell whether somebody waits for a command's outcome."""
@@ -58,20 +59,22 @@ class Deciding(ABC):
         """Drop commands that are not to run.
 
         Args:
-            newest: The last of them, which may not have come yet; None for the last that has.
+            newest: The last of them, which may not have come yet; None where the client has yet
+                to hear of it, and to say so.
             because: The command at which they were halted.
             error: Id of its error.
         """
-        self._drop_limit = max(self._jobs, default=0) if newest is None else newest
+        self._drop_limit = newest
         self._dropping = Dropped(ids=(), because=because, error=error)
-        self._drop([number for number in self._jobs if number <= self._drop_limit])
+        dropped = [number for number in self._jobs if newest is None or number <= newest]
+        self._drop(dropped, asks=newest is None)
 
     def _drop_late(self, command_id: int) -> None:
-        """Drop a command that has come only now, if it was sent before that was decided."""
-        if command_id <= self._drop_limit:
+        """Drop a command that has come only now, if it was sent before its client knew of that."""
+        if self._drop_limit is None or command_id <= self._drop_limit:
             self._drop([command_id])
 
-    def _drop(self, ids: list[int]) -> None:
+    def _drop(self, ids: list[int], *, asks: bool = False) -> None:
         for command_id in ids:
             job = self._jobs[command_id]
             self._engine.queue.cancel(job)
@@ -79,7 +82,7 @@ class Deciding(ABC):
             if job.flows is not None:
                 job.flows.close()
             self._forget(command_id)
-        self._protocol.dropped(replace(self._dropping, ids=tuple(ids)))
+        self._protocol.dropped(replace(self._dropping, ids=tuple(ids), asks=asks))
         self._writer.wake()
 
     # --- what clients say ---
@@ -88,11 +91,18 @@ class Deciding(ABC):
         if isinstance(message, Halting):
             self._hold.wanted = message.on
             self._hold.timeout = message.timeout_ms / 1000 or None
-        elif message.values is not None and has_bulk(message.values):
+            return
+        if self._drop_limit is None and self._is_dropping_by(message):
+            self._drop_limit = message.newest
+        if message.values is not None and has_bulk(message.values):
             work = self._decide_later(message, message.values)
             spawn(work, name=f"asyncbridge-decide-{message.number}")
         else:
             self._engine.halts.decide(self, message)
+
+    def _is_dropping_by(self, decision: Decide) -> bool:
+        """Tell whether the client decides what somebody else has decided already."""
+        return decision.kind == "drop" and decision.error == self._dropping.error
 
     async def _decide_later(self, decision: Decide, values: Payload) -> None:
         """Decide once the large buffers of the decision's values are here."""

@@ -304,6 +304,8 @@ class Desk:
 
     def _dropped(self, message: m.Dropped) -> None:
         """Let those commands fail that a decision about another one takes out of the queue."""
+        if message.asks:
+            self._halts.dropped(message.error, self._newest)
         numbers = {each.number: each.order.id for each in self._tickets.values()}
         for number in message.ids:
             ticket = self._running[number]

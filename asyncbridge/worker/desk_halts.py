@@ -103,6 +103,11 @@ class DeskHalts:
         )
         return replace(fault, notes=(*fault.notes, note))
 
+    def dropped(self, error: str, newest: int) -> None:
+        """Say what was ordered by now: a client elsewhere has decided that it be dropped."""
+        number = self._next()
+        self._send(m.Decide(number=number, error=error, kind="drop", newest=newest))
+
     # --- decisions ---
 
     def ask(self, verdict: Verdict, newest: int) -> asyncio.Future[m.Decided]:

@@ -120,7 +120,7 @@ async def test_drop_queue_drops_what_was_sent_before() -> None:
 
 
 async def test_other_clients_go_on_and_may_decide() -> None:
-    """One of them sees the halt in ``info``; its DropQueue drops what has arrived by then."""
+    """One of them sees the halt in ``info``, and may drop what is queued behind it."""
     worker = FakeWorker()
     async with worker.connect(halt_on_error=True) as bridge, worker.connect() as other:
         failed, queued = bridge.send("1 / 0", name="half"), bridge.send("2")
@@ -137,6 +137,41 @@ async def test_other_clients_go_on_and_may_decide() -> None:
         assert (type(error), type(dropped)) == (DIVIDED, CommandDropped)
         assert (await other.info()).halted == ()
         assert await bridge.send("3") == 3
+
+
+async def test_drop_queue_by_another_client() -> None:
+    """It drops all that was sent before the owner has heard of it, and nothing after that."""
+    worker = FakeWorker(window=Bound(count=2, size=1000))
+    async with worker.connect(halt_on_error=True) as bridge, worker.connect() as other:
+        failed = bridge.send("1 / 0")
+        before = [bridge.send("ran = True") for _ in range(50)]
+        await halt(bridge)
+        await other.decide(bridge.halted[0].error_id, DropQueue())
+        with pytest.raises(RemoteError):
+            await failed
+        while not before[0].done():
+            await asyncio.sleep(0)
+        behind = bridge.send("'ran' in globals()")
+        dropped = await outcomes(*before)
+        assert {type(each) for each in dropped} == {CommandDropped}
+        assert await behind is False
+
+
+async def test_two_clients_drop_at_once() -> None:
+    """It is the same decision; what each of them had sent stays told apart."""
+    worker = FakeWorker(window=Bound(count=2, size=1000))
+    async with worker.connect(halt_on_error=True) as bridge, worker.connect() as other:
+        failed = bridge.send("1 / 0")
+        before = [bridge.send("ran = True") for _ in range(50)]
+        await halt(bridge)
+        (halted,) = bridge.halted
+        both = other.decide(halted.error_id, DropQueue()), bridge.decide(halted, DropQueue())
+        behind = bridge.send("'ran' in globals()")
+        assert await outcomes(*both) == [None, None]
+        error, *dropped = await outcomes(failed, *before)
+        assert error is halted.error
+        assert {type(each) for each in dropped} == {CommandDropped}
+        assert await behind is False
 
 
 async def test_what_fails_again_halts_again() -> None:

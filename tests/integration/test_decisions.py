@@ -136,6 +136,21 @@ async def test_another_client_goes_on_and_decides(started: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_another_client_drops_what_was_sent(started: Path) -> None:
+    """However much of it had not left the owner; what that sends once it knows of it runs."""
+    url = f"unix://{started}/worker.sock"
+    async with connect(url, halt_on_error=True) as bridge, connect(url) as other:
+        await other.send("ran = []")
+        failed = bridge.send("1 / 0")
+        before = [bridge.send("ran.append(0)") for _ in range(5000)]  # beyond the window
+        await halt(bridge)
+        await other.decide(bridge.halted[0].error_id, DropQueue())
+        dropped = await asyncio.gather(failed, *before, return_exceptions=True)
+        assert {type(error) for error in dropped[1:]} == {CommandDropped}
+        assert await bridge.send("ran") == []
+
+
+@pytest.mark.asyncio
 async def test_a_halt_outlives_its_connection(started: Path) -> None:
     """Cut while it is halted, while it is decided, and while the command runs again."""
     proxy = Proxy(started / "worker.sock")

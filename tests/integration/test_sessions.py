@@ -17,11 +17,14 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.client import connect
+from asyncbridge.decisions import DropQueue, Ignore, Retry
 from asyncbridge.errors import (
     BridgeClosed,
+    CommandDropped,
     Detached,
     RemoteError,
     ResultExpired,
+    SentCommand,
     SessionTaken,
     UnknownCommand,
 )
@@ -340,6 +343,88 @@ async def test_without_a_name_what_runs_is_stopped(folder: Path, fails: bool) ->
                 raise ZeroDivisionError
     async with connect(url_of(folder)) as bridge:
         assert await bridge.send("n > 0") is True
+
+
+async def leave_halted(folder: Path, *, then: str = "'behind'") -> None:
+    """Leave a session whose command 1 is halted, and another one that stands behind it."""
+    async with connect(url_of(folder), session="n", halt_on_error=True) as bridge:
+        bridge.send("6 / n", {"n": 0}, name="six")
+        bridge.send(then)
+        while not bridge.halted:
+            await asyncio.sleep(0)
+        await bridge.detach()
+
+
+async def test_a_halt_is_taken_over(folder: Path) -> None:
+    """Who comes next sees it at once, and decides about it, in its epoch."""
+    await leave_halted(folder)
+    async with asyncio.timeout(HANG_S), connect(url_of(folder), session="n") as bridge:
+        (halted,) = bridge.halted
+        assert (halted.command_id, halted.command, halted.epoch) == (1, "six", 1)
+        assert isinstance(halted.error, ZeroDivisionError)
+        assert [held.state for held in bridge.held()] == ["halted", "queued"]
+        six, behind = bridge.promise(1), bridge.promise(2)
+        assert six.state == "halted"
+        await bridge.decide(halted, Retry(bindings={"n": 2}))
+        assert (await six, await behind, bridge.halted) == (3, "behind", ())
+
+
+async def test_a_handler_is_asked_of_a_halt_that_is_taken_over(folder: Path) -> None:
+    """Though nobody here has claimed the command: the rest stands behind it."""
+    url = url_of(folder)
+    async with (
+        asyncio.timeout(HANG_S),
+        connect(url, session="n", halt_on_error=True) as first,
+    ):
+        waiting = first.send("1 / 0", name="zero")
+        while not first.halted:
+            await asyncio.sleep(0)
+        async with connect(url, session="n") as second:
+            with pytest.raises(SessionTaken):
+                await waiting
+            assert first.halted == ()
+            errors: list[RemoteError] = []
+
+            @second.on_error
+            async def ignore(error: RemoteError) -> Ignore:
+                errors.append(error)
+                return Ignore("instead")
+
+            assert await second.send("2") == 2
+            assert second.halted == ()
+            assert [held.state for held in second.held()] == ["completed"]
+            assert await second.promise(1) == "instead"
+            assert [str(error.command) for error in errors] == [str(SentCommand(id=1, name="zero"))]
+
+
+async def test_a_halt_that_nobody_decides_is_left_to_the_next(folder: Path) -> None:
+    """A bridge that closes ends the halts of its own commands; each next one sees the others."""
+    await leave_halted(folder, then="ran = True")
+    url = url_of(folder)
+    for _ in range(2):
+        async with connect(url, session="n") as bridge:
+            assert len(bridge.halted) == 1
+    async with connect(url, session="n") as bridge, connect(url) as other:
+        behind = bridge.send("1")
+        await other.decide(bridge.halted[0].error_id, DropQueue())
+        with pytest.raises(CommandDropped):
+            await behind
+        while bridge.halted:
+            await asyncio.sleep(0)
+        assert [held.state for held in bridge.held()] == ["failed", "failed"]
+        assert await bridge.send("'ran' in globals()") is False
+
+
+async def test_who_takes_over_says_whether_errors_halt(folder: Path) -> None:
+    """What an earlier client has wanted is over then; what was halted meanwhile stays so."""
+    url = url_of(folder)
+    async with connect(url, session="n", halt_on_error=True) as bridge:
+        bridge.send("1")
+        await bridge.detach()
+    async with connect(url, session="n") as bridge:
+        await bridge.info()
+        with pytest.raises(RemoteError):
+            await bridge.send("1 / 0")
 
 
 async def test_promises_of_a_session(folder: Path) -> None:

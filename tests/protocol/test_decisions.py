@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from asyncbridge.errors import RemoteProtocolError
@@ -97,7 +99,13 @@ def test_only_what_runs_halts() -> None:
         protocol.receive(Halted(id=2, error="e-1", epoch=1, fault=FAULT))
     with pytest.raises(RemoteProtocolError, match="RUNNING does not take RESUME"):
         protocol.receive(RESUMED)
-    assert protocol.receive(Halted(id=9, error="e-1", epoch=1, fault=FAULT)) is None
+
+
+def test_a_halt_of_a_command_that_is_not_known_is_passed_on() -> None:
+    """An earlier client of the session has sent it, and the rest waits behind it all the same."""
+    protocol = client(1)
+    for message in (replace(HALTED, id=9), replace(RESUMED, id=9)):
+        assert protocol.receive(message) == message
 
 
 def test_dropped_commands_are_finished() -> None:

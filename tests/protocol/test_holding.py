@@ -15,12 +15,17 @@ from asyncbridge.protocol.messages import (
     Command,
     Completed,
     Detach,
+    Dropped,
+    Failed,
+    Fault,
     Goodbye,
+    Halted,
     Hello,
     Holding,
     Message,
     Payload,
     Refused,
+    Resumed,
     Withheld,
 )
 from asyncbridge.protocol.notices import READ_BYTES
@@ -28,6 +33,8 @@ from asyncbridge.protocol.states import CommandState, ConnectionState
 from asyncbridge.protocol.worker import HELD_ROWS, WorkerProtocol
 
 VALUE = Payload(header=7, size=1)
+HALTED = Halted(id=2, error="e-1", epoch=3, fault=Fault(type="OSError", message="gone"))
+RESUMED = Resumed(id=2, error="e-1", epoch=3)
 
 
 class Pair:
@@ -307,3 +314,69 @@ def test_outcomes_that_were_put_away_are_read_back_some_at_a_time() -> None:
         [("Started", 1), ("Completed", 1)],
         [("Started", 2), ("Withheld", 2), ("Started", 3), ("Completed", 3)],
     ]
+
+
+# --- what is halted ----------------------------------------------------------------------
+
+
+def left_halted() -> Ledger:
+    """Return what a client leaves whose command 2 is halted."""
+    pair = Pair(left())
+    pair.worker.halted(HALTED)
+    pair.worker.lose()
+    return pair.worker.ledger
+
+
+def states(pair: Pair) -> list[str]:
+    """Return what the client knows of what is held."""
+    return [held.state for held in pair.client.held.commands.values()]
+
+
+def test_who_takes_over_hears_of_a_halt() -> None:
+    """Behind the list, which is complete only then; in the epoch that it is in."""
+    worker = WorkerProtocol(incarnation="w", named=True)
+    worker.inherit(left_halted())
+    worker.receive(Hello(oldest=1, newest=1, session="s"), worker_state="ready")
+    _, rows, halted, last = worker.outgoing()
+    assert isinstance(rows, Holding)
+    assert [row[2] for row in rows.commands] == ["completed", "halted", "queued"]
+    assert (rows.more, halted, last) == (True, HALTED, Holding(newest=3))
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_the_halt_of_a_command_that_nobody_has_claimed(resumed: bool) -> None:
+    """Each step of it is told, and its end by the list."""
+    pair = Pair(left_halted())
+    assert states(pair) == ["completed", "halted", "queued"]
+    if resumed:
+        pair.worker.resumed(RESUMED)
+        pair.run()
+        assert (pair.heard, states(pair)) == ([RESUMED], ["completed", "queued", "queued"])
+        pair.worker.started(2)
+        pair.worker.halted(HALTED)
+        pair.run()
+        assert (pair.heard[1:], states(pair)) == ([HALTED], ["completed", "halted", "queued"])
+        pair.heard.clear()
+    pair.worker.failed(2, HALTED.fault)
+    pair.worker.dropped(Dropped(ids=(3,), because=2, error="e-1"))
+    pair.run()
+    ended, dropped = pair.heard
+    assert isinstance(ended, Holding)
+    assert [row[:3] for row in ended.commands] == [(2, "c2", "failed")]
+    assert dropped == Dropped(ids=(), because=2, error="e-1")
+    assert states(pair) == ["completed", "failed", "failed"]
+
+
+def test_a_claim_of_what_is_halted() -> None:
+    """It is so for the client as well, and goes on as a command of its own does."""
+    pair = Pair(left_halted())
+    pair.client.claim(2)
+    pair.run()
+    assert pair.client.command_state(2) is CommandState.HALTED
+    pair.worker.resumed(RESUMED)
+    pair.worker.started(2)
+    pair.run()
+    assert pair.client.command_state(2) is CommandState.RUNNING
+    pair.worker.failed(2, HALTED.fault)
+    pair.run()
+    assert pair.heard[-1] == Failed(id=2, fault=HALTED.fault)

@@ -103,6 +103,7 @@ SAMPLES: list[m.Message] = [
     m.Resumed(id=1, error="0a-1", epoch=2),
     m.Decided(number=3, refusal="no", unknown=True),
     m.Dropped(ids=(2, 3), because=1, error="0a-1"),
+    m.Dropped(ids=(), because=1, error="0a-1", asks=True),
 ]
 
 
@@ -178,7 +179,7 @@ def fits(message: m.Message, name: str, wrong: object) -> bool:
     """Whether one of the wrong values is a right one after all."""
     if name == "info":
         return isinstance(wrong, dict)
-    if name in ("transient", "aside", "parts", "lacking", "more", "on", "unknown"):
+    if name in ("transient", "aside", "parts", "lacking", "more", "on", "unknown", "asks"):
         return isinstance(wrong, bool)
     # A payload's tree may be anything, so a list of one is a payload.
     return (

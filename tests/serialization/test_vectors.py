@@ -256,6 +256,7 @@ FRAMES: dict[str, list[m.Message]] = {
         m.Decide(number=2, error="0a1b2c3d-1", kind="drop", newest=7),
         m.Decided(number=2, refusal="nothing is halted"),
         m.Dropped(ids=(6, 7), because=5, error="0a1b2c3d-1"),
+        m.Dropped(ids=(6, 7), because=5, error="0a1b2c3d-1", asks=True),
     ],
 }
 

@@ -97,6 +97,27 @@ async def test_what_was_sent_before_is_dropped_when_it_comes() -> None:
     await bench.close()
 
 
+async def test_what_comes_before_the_client_knows_of_a_drop_is_dropped() -> None:
+    """Whatever its id, until the client has said which was its newest when it heard of it."""
+    bench = Bench()
+    halted = await bench.halted(Command(id=2, code="2"))
+    other = Peer(bench.engine, channel_pair()[1], {})  # which is not the command's own
+    bench.engine.halts.decide(other, Decide(number=1, error=halted.error, kind="drop", newest=9))
+    dropped = Dropped(ids=(2,), because=1, error=halted.error, asks=True)
+    assert await bench.until(Dropped) == dropped
+    said = Decide(number=1, error="0-1", kind="drop", newest=9)
+    await bench.say(Command(id=3, code="3"), said, Command(id=4, code="4"))
+    for number in (3, 4):
+        assert await bench.until(Dropped) == Dropped(ids=(number,), because=1, error=halted.error)
+    await bench.say(Decide(number=2, error=halted.error, kind="drop", newest=5))
+    await bench.say(Command(id=5, code="5"), Command(id=6, code="6"))
+    assert await bench.until(Dropped) == Dropped(ids=(5,), because=1, error=halted.error)
+    completed = await bench.until(Completed)
+    assert isinstance(completed, Completed)
+    assert completed.id == 6
+    await bench.close()
+
+
 async def test_large_values_of_a_decision_are_waited_for() -> None:
     """Commands behind are held until they are here."""
     bench = Bench()

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asyncbridge.client import connect
+from asyncbridge.decisions import DropQueue
 from asyncbridge.serialization.envelopes import write_base64
 from asyncbridge.tasks import spawn
-from tests.worker.test_commands import DOCUMENT, Client, check, listening, serving
+from tests.worker.test_commands import DOCUMENT, TOKEN, Client, check, listening, serving
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 
@@ -81,6 +83,20 @@ async def test_dropping(tmp_path: Path) -> None:
         for number in (0, 1499):
             _, dropped = await client.get(number)
             assert (dropped["state"], dropped["because"]) == ("failed", "bad")
+            assert dropped["error"]["type"] == "CommandDropped"
+        await client.post({"id": "later", "code": "2"})
+        assert (await client.get("later"))[1]["value"] == 2
+
+
+async def test_dropping_by_a_bridge(tmp_path: Path) -> None:
+    """What was ordered before goes as well, even what has not left the desk yet."""
+    async with serving(tmp_path) as client:
+        halted = await halt(client, "bad")
+        await client.post([{"id": number, "code": "1"} for number in range(1500)])
+        async with connect(f"unix://{tmp_path}/s", token=TOKEN) as bridge:
+            await bridge.decide(halted["error_id"], DropQueue())
+        for number in (0, 1499):
+            _, dropped = await client.get(number)
             assert dropped["error"]["type"] == "CommandDropped"
         await client.post({"id": "later", "code": "2"})
         assert (await client.get("later"))[1]["value"] == 2

@@ -40,11 +40,12 @@ peer's, ``Worker…`` is the process at the other end.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = [
     "AsyncBridgeError",
@@ -83,9 +84,52 @@ __all__ = [
 
 Phase = Literal["not_started", "started", "finished_unreported", "unknown"]
 
+_BANNERS: Final = re.compile(
+    r"absl::InitializeLog\(\)|\bport\.cc:|\bcpu_feature_guard\.cc:|\bcudart_stub\.cc:"
+    r"|\bcomputation_placer\.cc:|Unable to register cu(?:DNN|FFT|BLAS) factory"
+    r"|^To enable the following instructions:"
+)
+"""What TensorFlow and absl write whenever they start: it tells of no death."""
+
 
 class AsyncBridgeError(Exception):
     """Root of every error raised by asyncbridge."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not by __init__, which makes a text of what it is given.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentCommand:
+    """A command as its client knows it.
+
+    Attributes:
+        id: Its number in its session; 0 if it was refused before it had one.
+        code: Its source, as it was sent.
+        bindings: The names of its bindings.
+        name: What a person called it; may be empty.
+        sent_from: The line that sent it, ``file:line, in function``; may be empty.
+    """
+
+    id: int
+    code: str = field(default="", repr=False)
+    bindings: tuple[str, ...] = ()
+    name: str = ""
+    sent_from: str = ""
+
+    @property
+    def title(self) -> str:
+        """What to call it in a sentence: its name and its number, as far as it has them."""
+        number = f"command {self.id}" if self.id else ""
+        if not self.name:
+            return number or "the command"
+        return f"{self.name} ({number})" if number else self.name
+
+    @property
+    def note(self) -> str:
+        """Say where it was sent; empty if that is not known."""
+        return f"{self.title} was sent from {self.sent_from}" if self.sent_from else ""
 
 
 class BridgeClosed(AsyncBridgeError):
@@ -268,6 +312,7 @@ class WorkerLost(WorkerError):
         journal: What its GPU thread took up last, for ``asyncbridge.protocol.journal``.
         last_stack: Where each of its threads was, if it crashed or was ended for a time limit;
             most recent call first.
+        command: The command that was not finished; None where it is about none.
     """
 
     def __init__(
@@ -280,8 +325,9 @@ class WorkerLost(WorkerError):
         stderr_tail: str = "",
         journal: bytes = b"",
         last_stack: str = "",
+        command: SentCommand | None = None,
     ) -> None:
-        super().__init__(_with_tail(f"{reason} (command phase: {phase})", stderr_tail))
+        super().__init__(_with_tail(f"{reason} ({_standing(command, phase)})", stderr_tail))
         self.journal = journal
         self.reason = reason
         self.phase: Phase = phase
@@ -289,30 +335,25 @@ class WorkerLost(WorkerError):
         self.signal = signal
         self.stderr_tail = stderr_tail
         self.last_stack = last_stack
+        self.command = command
+        if command is not None and command.note:
+            self.add_note(command.note)
 
-    def at_phase(self, phase: Phase) -> WorkerLost:
+    def at_phase(self, phase: Phase, command: SentCommand | None = None) -> WorkerLost:
         """Return the same loss for a command that had come this far."""
-        return WorkerLost(
-            self.reason,
-            phase=phase,
-            exit_code=self.exit_code,
-            signal=self.signal,
-            stderr_tail=self.stderr_tail,
-            journal=self.journal,
-            last_stack=self.last_stack,
-        )
+        return self._but(phase=phase, command=command)
 
     def because(self, more: str) -> WorkerLost:
         """Return the same loss with more to say of it."""
-        return WorkerLost(
-            f"{self.reason}; {more}",
-            phase=self.phase,
-            exit_code=self.exit_code,
-            signal=self.signal,
-            stderr_tail=self.stderr_tail,
-            journal=self.journal,
-            last_stack=self.last_stack,
-        )
+        return self._but(reason=f"{self.reason}; {more}")
+
+    def _but(self, **changes: Any) -> WorkerLost:
+        return WorkerLost(**{name: getattr(self, name) for name in _TOLD_OF_A_LOSS} | changes)
+
+
+_TOLD_OF_A_LOSS: Final = (
+    "reason", "phase", "exit_code", "signal", "stderr_tail", "journal", "last_stack", "command",
+)  # fmt: skip
 
 
 class StateLost(WorkerLost):
@@ -326,42 +367,33 @@ class StateLost(WorkerLost):
     names: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, lost: WorkerLost, names: tuple[str, ...]) -> StateLost:
+    def of(
+        cls,
+        lost: WorkerLost,
+        names: tuple[str, ...],
+        *,
+        command: SentCommand | None = None,
+        told: Callable[[str], str] = repr,
+    ) -> StateLost:
         """Return the error of a command that needs these names.
 
         Args:
             lost: How the worker ended.
             names: What the command needs.
+            command: The command.
+            told: Says what a name stood for.
         """
-        needs = "what its code does not show" if not names else ", ".join(map(repr, names))
+        needs = ", ".join(map(told, names)) or "what its code does not show"
         error = cls(
             f"it needs {needs}, which was lost with its worker ({lost.reason}); make that anew, "
             "then send it again",
             phase="not_started",
             exit_code=lost.exit_code,
             signal=lost.signal,
+            command=command,
         )
         error.names = names
         return error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentCommand:
-    """A command as its client knows it.
-
-    Attributes:
-        id: Its number in its session; 0 if it was refused before it had one.
-        code: Its source, as it was sent.
-        bindings: The names of its bindings.
-        name: What a person called it; may be empty.
-        sent_from: The line that sent it, ``file:line, in function``; may be empty.
-    """
-
-    id: int
-    code: str = field(default="", repr=False)
-    bindings: tuple[str, ...] = ()
-    name: str = ""
-    sent_from: str = ""
 
 
 class RemoteError(AsyncBridgeError):
@@ -381,7 +413,11 @@ class RemoteError(AsyncBridgeError):
         locals: For each frame its variables' short ``repr`` by name, if the bridge asked for
             them (``connect(locals=True)``).
         full_text: The text with the frames that ``str(error)`` only counts.
+        attempt: Which run of the command has raised it: 1, and one more for each that a decision
+            has made of it, such as ``Retry()``.
     """
+
+    attempt: int = 1
 
     def __init__(
         self,
@@ -428,7 +464,7 @@ class RemoteError(AsyncBridgeError):
         return f"{type(self).__name__}({f'{self.type}: {first}'[:200]!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), self.args, self.__dict__)
+        return _remote, (type(self), self.args, self.__dict__)
 
 
 class DependencyError(RemoteError):
@@ -436,9 +472,18 @@ class DependencyError(RemoteError):
 
 
 def _restored(
+    cls: type[AsyncBridgeError], args: tuple[object, ...], state: Mapping[str, Any]
+) -> AsyncBridgeError:
+    """Build a copy."""
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
+
+
+def _remote(
     cls: type[RemoteError], args: tuple[object, ...], state: Mapping[str, Any]
 ) -> RemoteError:
-    """Build a copy."""
+    """Build a copy of a remote error."""
     error = cls("", "")  # not __new__: Python finds that of a built-in, and refuses it
     Exception.__init__(error, *args)
     error.__dict__.update(state)
@@ -447,8 +492,17 @@ def _restored(
     return error
 
 
+def _standing(command: SentCommand | None, phase: Phase) -> str:
+    """Say how far a command had come."""
+    if command is None:
+        return f"command phase: {phase}"
+    number = f"command {command.id}" if command.id else ""
+    return ", ".join(filter(None, [command.name, number, f"phase: {phase}"]))
+
+
 def _with_tail(message: str, tail: str) -> str:
-    if not tail.strip():
+    told = [line for line in tail.rstrip().splitlines() if _BANNERS.search(line) is None]
+    if not any(line.strip() for line in told):
         return message
-    lines = "\n".join(f"  | {line}" for line in tail.rstrip().splitlines()[-40:])
+    lines = "\n".join(f"  | {line}" for line in told[-40:])
     return f"{message}\nThe worker's last words:\n{lines}"

@@ -226,7 +226,8 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
         binding = Binding(key, lifetime, self)
         self._finalizers.forget(key)  # the name stands for a new value from here on
         if lifetime == "collected":
-            self.collect(binding, key)
+            place = tools.origin() if name is None else ""
+            self.collect(binding, key, (lambda: f"what was put at {place}") if place else None)
         return self.send(
             "None",
             {key: value},
@@ -247,10 +248,16 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
         """
         return Binding(self._tools().check_identifier(name), "eternal", self)
 
-    def collect(self, owner: object, name: str) -> None:
-        """Tie a name in the worker to an object here: it goes when the object is garbage."""
+    def collect(self, owner: object, name: str, about: Callable[[], str] | None = None) -> None:
+        """Tie a name in the worker to an object here: it goes when the object is garbage.
+
+        Args:
+            owner: The object.
+            name: The name.
+            about: Says in errors what a person would call it; it must not keep the owner alive.
+        """
         self._named([name])
-        self._finalizers.tie(owner, name)
+        self._finalizers.tie(owner, name, about)
 
     def drain(self) -> Promise[None]:
         """Return a promise that is fulfilled when the backlog is empty: the back-pressure."""

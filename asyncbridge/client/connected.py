@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.client.backlog import Backlog
-from asyncbridge.client.faults import with_phase
+from asyncbridge.client.faults import closed_error, lost_error
 from asyncbridge.client.halts import Halts
 from asyncbridge.client.output import OutputRouter
 from asyncbridge.client.rejections import Rejections
@@ -197,7 +197,7 @@ class Connected:
         if self._finalizer is not None:
             self._finalizer.detach()
         await session.close(quietly=True)
-        self._drop_held(lambda: BridgeClosed("the event loop has ended"))
+        self._drop_held(lambda item: closed_error(item, "the event loop has ended"))
         worker.kill()
         await worker.close()
         self._states.become("closed")
@@ -253,14 +253,15 @@ class Connected:
         self._backlog.close()
         self._output.end()
         error = self._last or ended
-        self._drop_held(lambda: with_phase(error, "not_started"))
+        self._drop_held(lambda item: lost_error(item, error, "not_started"))
 
     async def _stop_succeeding(self) -> None:
         """Look for no other worker any more: the bridge closes."""
         if self._watching is not None and self._held is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        self._drop_held(lambda: BridgeClosed("the bridge was closed before there was a worker"))
+        why = "the bridge was closed before there was a worker"
+        self._drop_held(lambda item: closed_error(item, why))
 
     async def _put_away(self) -> None:
         """Let go of a worker that has ended."""
@@ -277,7 +278,8 @@ class Connected:
         sent = [item for item in held.items if held.was_sent(item)]
         loop = asyncio.get_running_loop()
         lost_to = self._tools().lost_to
-        refused, there = await loop.run_in_executor(None, lost_to, sent, lost)
+        told = self._finalizers.told
+        refused, there = await loop.run_in_executor(None, lost_to, sent, lost, told)
         self._lost_names |= dict.fromkeys((self._finalizers.names | self._eternal) - there, lost)
         self._eternal &= there
         log.warning("%s; another one has taken its place", lost.reason)
@@ -309,7 +311,7 @@ class Connected:
         item.settled(failed=True, reason=error)
         promise.set_exception(error)
 
-    def _drop_held(self, error: Callable[[], Exception]) -> None:
+    def _drop_held(self, error: Callable[[Pending], Exception]) -> None:
         """Reject what waits for a worker that will not come."""
         held, self._held = self._held, None
         if held is not None:
@@ -332,7 +334,10 @@ class Connected:
             return None
         needs: frozenset[str] = self._tools().needs_of(item.code).names
         missing = sorted((needs & self._lost_names.keys()) - set(item.names))
-        return StateLost.of(self._lost_names[missing[0]], tuple(missing)) if missing else None
+        if not missing:
+            return None
+        lost, told = self._lost_names[missing[0]], self._finalizers.told
+        return StateLost.of(lost, tuple(missing), command=item.sent(), told=told)
 
     async def _current(self) -> Session:
         """Return the session, once there is one again."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from asyncbridge.client.tracebacks import plain, whole_wanted, written
 from asyncbridge.errors import (
     AsyncBridgeError,
+    BridgeClosed,
     CommandDropped,
     DecodeError,
     DependencyError,
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "broken_by",
+    "closed_error",
     "dependency_error",
     "dropped_error",
     "lost_error",
     "remote_error",
     "start_error",
-    "with_phase",
     "withheld_error",
 ]
 
@@ -77,15 +78,15 @@ def remote_error(
     fault = message.fault
     if message.because is None:
         return _build(fault, command)
-    cause = _build(fault, because or SentCommand(id=message.because), origin="")
-    what = command.name or f"command {command.id}"
+    other = because or SentCommand(id=message.because)
+    cause = _build(fault, other, origin="")
     return DependencyError(
         fault.type,
         fault.message,
         command=command,
         cause=cause,
         subjects=fault.subjects,
-        text=f"{what} was not run, because command {message.because}, which it depends on, "
+        text=f"{command.title} was not run, because {other.title}, which it depends on, "
         f"failed: {plain(f'{fault.type}: {fault.message}')}",
     )
 
@@ -95,13 +96,13 @@ def dependency_error(item: Pending, failed: Pending) -> DependencyError:
     reason = failed.reason
     cause = reason if isinstance(reason, RemoteError) else None
     why = "was cancelled" if reason is None else f"failed: {reason}"
-    what, other = item.label or "the command", failed.label or f"command {failed.id}"
+    command, other = item.sent(), failed.sent()
     error = DependencyError(
         "CancelledError" if reason is None else type(reason).__name__,
         "" if reason is None else str(reason),
         cause=cause,
-        command=item.sent(),
-        text=f"{what} was not run, because {other}, which it depends on, {why}",
+        command=command,
+        text=f"{command.title} was not run, because {other.title}, which it depends on, {why}",
     )
     error.__cause__ = reason
     return error
@@ -116,31 +117,43 @@ def withheld_error(message: Withheld) -> AsyncBridgeError:
     return ResultExpired(message.message, command=message.id, reason=message.code)
 
 
-def dropped_error(item: Pending, message: Dropped) -> CommandDropped:
-    """Build the exception for a command that a decision took out of the queue."""
+def dropped_error(item: Pending, message: Dropped, failed: str = "") -> CommandDropped:
+    """Build the exception for a command that a decision took out of the queue.
+
+    Args:
+        item: The command.
+        message: The worker's notification.
+        failed: What a person would call the one that had failed.
+    """
+    other = SentCommand(id=message.because, name=failed)
     return CommandDropped(
-        f"{item.label or f'command {item.id}'} was not run: it was queued behind command "
-        f"{message.because}, which failed, and DropQueue() was decided about that error "
-        f"({message.error})",
+        f"{item.sent().title} was not run: it was queued behind {other.title}, which failed, and "
+        f"DropQueue() was decided about that error ({message.error})",
         error_id=message.error,
         because=message.because,
     )
 
 
-def with_phase(error: AsyncBridgeError, phase: Phase) -> AsyncBridgeError:
-    """Return the error for one command: a lost worker's says how far that one had come."""
-    return error.at_phase(phase) if isinstance(error, WorkerLost) else error
-
-
 def lost_error(item: Pending, error: AsyncBridgeError, phase: Phase) -> AsyncBridgeError:
-    """Return the error of a command whose session has ended."""
-    error = with_phase(error, phase)
+    """Return the error of a command whose session has ended: its own, which names it."""
+    if type(error) is BridgeClosed:
+        return closed_error(item, str(error))
+    if not isinstance(error, WorkerLost):
+        return error
+    lost = error.at_phase(phase, item.sent())
     limit = item.run_timeout
-    if limit is None or phase != "started" or not isinstance(error, WorkerLost):
-        return error
-    if not error.last_stack.startswith(OVERDUE):
-        return error
-    return error.because(f"the command ran for more than {limit:g} s (run_timeout)")
+    if limit is None or phase != "started" or not lost.last_stack.startswith(OVERDUE):
+        return lost
+    return lost.because(f"the command ran for more than {limit:g} s (run_timeout)")
+
+
+def closed_error(item: Pending, why: str) -> BridgeClosed:
+    """Build the exception for a command whose bridge closes."""
+    command = item.sent()
+    error = BridgeClosed(f"{why}: {command.title}")
+    if command.note:
+        error.add_note(command.note)
+    return error
 
 
 def _build(fault: Fault, command: SentCommand | None, *, origin: str | None = None) -> RemoteError:

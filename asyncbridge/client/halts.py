@@ -37,7 +37,7 @@ class Halt:
         epoch: How often this command has halted: it rises when it is run again, and fails again.
         command_id: The command's number in its session.
         command: What a person would call it; may be empty.
-        error: What it failed by.
+        error: What it failed by; its ``attempt`` is the epoch.
     """
 
     error_id: str
@@ -85,6 +85,8 @@ class Halts:
         self._session: Submitting | None = None
         self._asked: dict[int, Promise[None]] = {}
         self._numbers = 0
+        # The last halt's error, command, epoch and label: told of when that is over.
+        self._last = ("", 0, 0, "")
 
     # --- what the app says ---
 
@@ -105,6 +107,9 @@ class Halts:
         assert self._session is not None
         for number, halt in self.halted.items():
             if number in self._session.outcomes.pending:  # the rest is left to the next client
+                halt.error.add_note(
+                    "the bridge was closed while this was halted, so the error stands"
+                )
                 self._raise(halt)
 
     def decide(self, error: str, epoch: int, written: Written, promise: Promise[None]) -> None:
@@ -128,6 +133,9 @@ class Halts:
 
     def arrived(self, message: m.Halted, label: str, error: AsyncBridgeError) -> None:
         """Take a command that has halted."""
+        if isinstance(error, RemoteError):
+            error.attempt = message.epoch
+        self._last = message.error, message.id, message.epoch, label
         halt = self.halted[message.id] = Halt(
             error_id=message.error,
             epoch=message.epoch,
@@ -141,6 +149,18 @@ class Halts:
             # It was on its way when the handler was taken away. What a session takes over as it
             # opens is another thing: there could be no handler before that.
             self._raise(halt)
+
+    def label_of(self, error_id: str) -> str:
+        """Return what a person would call the command that has halted; empty if unknown."""
+        last, _, _, label = self._last
+        return label if last == error_id else ""
+
+    def count(self, command_id: int, error: AsyncBridgeError) -> AsyncBridgeError:
+        """Return the error of a command that fails unhalted, with how often it has run."""
+        _, last, epoch, _ = self._last
+        if last == command_id and isinstance(error, RemoteError):
+            error.attempt = epoch + 1
+        return error
 
     def error_of(self, message: m.Failed) -> AsyncBridgeError | None:
         """Return the error that the handler has seen, where that is what the command ends by."""
@@ -238,6 +258,11 @@ class Halts:
             halt.error.add_note(f"the handler of errors failed: {type(error).__name__}: {error}")
             self._raise(halt)
             return
+        if written.kind == "retry" and is_power_of_ten(halt.epoch):
+            what = halt.command or f"command {halt.command_id}"
+            log.warning(
+                "%s has failed %d times, and is tried again: %r", what, halt.epoch, halt.error
+            )
         self._send(halt, written)
 
     def _raise(self, halt: Halt) -> None:
@@ -256,3 +281,8 @@ class Halts:
         log.error("the decision about %s cannot be done: %s", halt.error_id, error)
         halt.error.add_note(f"the decision about it could not be done: {error}")
         self._raise(halt)
+
+
+def is_power_of_ten(number: int) -> bool:
+    """Tell whether a number is 10, 100, 1000 and so on."""
+    return number >= 10 and str(number).strip("0") == "1"

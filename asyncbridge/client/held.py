@@ -73,10 +73,10 @@ class Held:
         if not promise.done():
             promise.set_exception(error)
 
-    def reject_all(self, error: Callable[[], Exception]) -> None:
+    def reject_all(self, error: Callable[[Pending], Exception]) -> None:
         """End all of them, each with an error of its own."""
         for item in self.items:
-            self.reject(item, error())
+            self.reject(item, error(item))
 
     def let_go(self, item: Pending) -> None:
         """Let a command go to its worker."""
@@ -94,7 +94,7 @@ class Held:
 
 
 def lost_to(
-    items: Iterable[Pending], lost: WorkerLost
+    items: Iterable[Pending], lost: WorkerLost, told: Callable[[str], str] = repr
 ) -> tuple[dict[Pending, StateLost], frozenset[str]]:
     """Return those commands that lean on what was lost with a worker, each with its error.
 
@@ -103,6 +103,7 @@ def lost_to(
     Args:
         items: Commands that have never started, in their order.
         lost: How the worker ended.
+        told: Says what a name stood for.
 
     Returns:
         Those commands, and the names that the others will set.
@@ -113,7 +114,8 @@ def lost_to(
         needs = needs_of(item.code)
         missing = sorted(needs.names - there - set(item.names))
         if missing or needs.hides:
-            found[item] = StateLost.of(lost, tuple(missing))
+            command = item.sent()
+            found[item] = StateLost.of(lost, tuple(missing), command=command, told=told)
             continue
         there |= needs.sets
         if item.lifetime == "eternal":

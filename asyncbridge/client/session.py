@@ -128,7 +128,10 @@ class Session(TakingOver):
                 continue
             if number in waiting:
                 self._released(item.size)
-            self.outcomes.reject(item, faults.lost_error(item, error, phase))
+            lost = faults.lost_error(item, error, phase)
+            if (halt := self.halts.halted.get(number)) is not None:
+                lost.__cause__ = halt.error  # what it had failed by, and was to be decided about
+            self.outcomes.reject(item, lost)
 
     # --- what the worker is asked, and told ---
 
@@ -218,7 +221,9 @@ class Session(TakingOver):
         self.halts.over(message.id)
         if (item := self._pending.get(message.id)) is None:
             return
-        error = halted_at or self.streams.error(item, message)
+        error = halted_at
+        if error is None:
+            error = self.halts.count(item.id, self.streams.error(item, message))
         dependents = item.dependents
         self.outcomes.reject(item, error)
         self._fail(dependents, item)
@@ -249,7 +254,8 @@ class Session(TakingOver):
         for command_id in message.ids:
             if (item := self._pending.get(command_id)) is not None:
                 dependents = item.dependents
-                self.outcomes.reject(item, faults.dropped_error(item, message))
+                failed = self.halts.label_of(message.error)
+                self.outcomes.reject(item, faults.dropped_error(item, message, failed))
                 self._fail(dependents, item)
 
     def _cancelled(self, message: m.Cancelled) -> None:

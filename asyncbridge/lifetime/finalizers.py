@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["Finalizers"]
 
 
+class _Tie:
+    """One name's to one owner; another one of that name is not the same."""
+
+    __slots__ = ("about",)
+
+    def __init__(self, about: Callable[[], str] | None) -> None:
+        self.about = about
+
+
 class Finalizers:
     """Names whose owners are garbage, until the loop takes them.
 
@@ -26,13 +35,19 @@ class Finalizers:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._dead: deque[str] = deque()
-        self._tied: dict[str, object] = {}
+        self._tied: dict[str, _Tie] = {}
         self._wake = wake
         self._woken = False
 
-    def tie(self, owner: object, name: str) -> None:
-        """Enqueue ``name`` once ``owner`` is garbage, unless it was tied anew by then."""
-        mark = self._tied[name] = object()
+    def tie(self, owner: object, name: str, about: Callable[[], str] | None = None) -> None:
+        """Enqueue ``name`` once ``owner`` is garbage, unless it was tied anew by then.
+
+        Args:
+            owner: What lives here.
+            name: What it has in the worker.
+            about: Says what a person would call that; it must not keep the owner alive.
+        """
+        mark = self._tied[name] = _Tie(about)
         finalizer = weakref.finalize(owner, self._enqueue, name, mark)
         # At the interpreter's exit the worker goes with all it holds.
         finalizer.atexit = False
@@ -40,6 +55,11 @@ class Finalizers:
     def forget(self, name: str) -> None:
         """Let a name stand, whatever becomes of its present owner."""
         self._tied.pop(name, None)
+
+    def told(self, name: str) -> str:
+        """Say what a name stands for: what a person would call it, or the name itself."""
+        tie = self._tied.get(name)
+        return repr(name) if tie is None or tie.about is None else tie.about()
 
     @property
     def names(self) -> KeysView[str]:
@@ -54,7 +74,7 @@ class Finalizers:
             names.append(self._dead.popleft())
         return tuple(names)
 
-    def _enqueue(self, name: str, mark: object) -> None:
+    def _enqueue(self, name: str, mark: _Tie) -> None:
         if self._tied.get(name) is not mark:
             return
         del self._tied[name]

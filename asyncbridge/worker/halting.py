@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -168,7 +169,7 @@ class Halts:
             "epoch": halt.epoch,
             "label": job.command.label,
             "code": job.code[:CODE_TOLD],
-            "bindings": names_of(job),
+            "bindings": sorted(names_in(job.bindings, *job.edits)),
             "seconds": now - halt.since,
             "default": "raise",
             "remaining": None if halt.until is None else max(0.0, halt.until - now),
@@ -186,6 +187,12 @@ class Halts:
             return (
                 f"command {command.id} cannot be retried: what has flowed into it, or out of it, "
                 "does not flow again. Replace() it, or Raise() and send it anew"
+            )
+        if decision.kind == "retry" and (strange := strange_names(halt.job, decision)):
+            has = ", ".join(map(repr, names_in(halt.job.bindings, *halt.job.edits)))
+            return (
+                f"Retry() gives {', '.join(map(repr, strange))}, which command {command.id} does "
+                f"not use; its bindings are {has or 'none'}. For other names give code=, too"
             )
         try:
             value, bulk = split(decision.values or NOTHING, prefix=f"{command.id}")
@@ -270,11 +277,24 @@ class Halts:
             self._past.popitem(last=False)
 
 
-def names_of(job: Job) -> list[str]:
-    """Return the names of the bindings that a halted command has."""
-    given = (job.bindings, *job.edits)
-    trees = [each.header for each in given if each is not None and isinstance(each.header, dict)]
-    return sorted(set().union(*trees))
+def strange_names(job: Job, decision: Decide) -> list[str]:
+    """Return the names of a retry's bindings that are no others of the job, nor in its code."""
+    given = names_in(decision.values)
+    known = {*names_in(job.bindings, *job.edits)}
+    if decision.code is not None or known.issuperset(given):
+        return []
+    try:
+        tree = ast.parse(job.code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # then that is what it fails by
+        return []
+    known.update(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return [name for name in given if name not in known]
+
+
+def names_in(*bindings: Payload | None) -> list[str]:
+    """Return the names that bindings in wire form have, each once; what is none has none."""
+    headers = [each.header for each in bindings if each is not None]
+    return list(dict.fromkeys(n for header in headers if type(header) is dict for n in header))
 
 
 def digest(decision: Decide) -> bytes:

@@ -32,6 +32,10 @@ class Origin:
         """Return the line that an error gets."""
         return f"{self.call} was {self.verb} at {self.site}"
 
+    def title(self) -> str:
+        """Return what an error calls it in a sentence."""
+        return f"{self.call}, {self.verb} at {self.site}"
+
 
 def user_frame(made: object) -> FrameType:
     """Return the first frame up the stack that is neither this package's nor the object's own.

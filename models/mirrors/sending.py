@@ -173,7 +173,7 @@ def _create(mirror: Described, bridge: Bridge) -> None:
     call.causes = tuple(blocking(one._ledger for one in near))
     transform = partial(_take_facts, watched) if watched else None
     _send(bridge, code.program(*body), code, call, mirror._recipe.label, transform)
-    bridge.collect(mirror, name)
+    bridge.collect(mirror, name, mirror._origin.title)
     # atexit stays on: failures are reported once at the interpreter's end, too.
     weakref.finalize(mirror, mirror._ledger.close)
     mirror._bridge, mirror._name, mirror._ledger.creation = bridge, name, call

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.errors import WorkerLost
 from asyncbridge.models.mirrors.events import EpochEnd, TrainingEvent, event_of
 from asyncbridge.models.mirrors.history import TrainingHistory
 from asyncbridge.models.mirrors.showing import metrics_text
@@ -90,6 +91,9 @@ class Training(WatchedPromise[TrainingHistory]):
 
     def set_exception(self, exception: BaseException | type[BaseException], /) -> None:
         """Reject the promise; the history keeps what there is."""
+        if isinstance(exception, WorkerLost) and (text := self._progress_text()):
+            kept = "its promise's `history` has the epochs before, the weights are gone"
+            exception.add_note(f"it had come to {text}; {kept}")
         super().set_exception(exception)
         self._fail()
 

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from asyncbridge.client.faults import remote_error
-from asyncbridge.errors import DependencyError, RemoteError, SentCommand
-from asyncbridge.protocol.messages import Failed, Fault
+from asyncbridge.client.faults import dependency_error, dropped_error, lost_error, remote_error
+from asyncbridge.client.pending import Pending
+from asyncbridge.client.rejections import Rejections
+from asyncbridge.errors import (
+    BridgeClosed,
+    ConnectError,
+    DependencyError,
+    RemoteError,
+    SentCommand,
+    WorkerLost,
+)
+from asyncbridge.promise import Promise
+from asyncbridge.protocol.messages import Dropped, Failed, Fault
 
 FAULT = Fault(
     type="ValueError",
@@ -22,6 +34,18 @@ FOLDED = Fault(
     text="Traceback:\n  a\n  b\n  c\n  d\nValueError: no",
     folds=((1, 2, "  ... 1 frame in keras"), (4, 1, "  ... 1 frame in numpy")),
 )
+
+
+def pending(label: str = "", *, number: int = 3, run_timeout: float | None = None) -> Pending:
+    """Return a command that was sent from ``app.py:7``."""
+    item = Pending(
+        Promise(loop=asyncio.new_event_loop()),
+        code="f()", bindings=None, lifetime="command", label=label, after=(),
+        home=Rejections(), annotate=None, origin="app.py:7, in main", run_timeout=run_timeout,
+    )  # fmt: skip
+    item.promise.get_loop().close()
+    item.id = number
+    return item
 
 
 def test_the_text_reads_from_the_client_to_the_worker() -> None:
@@ -66,7 +90,7 @@ def test_a_dependent_names_the_command_that_failed() -> None:
     assert isinstance(error, DependencyError)
     assert not isinstance(error, ValueError)
     assert str(error) == (
-        "evaluate was not run, because command 3, which it depends on, failed: ValueError: no"
+        "evaluate (command 5) was not run, because command 3, which it depends on, failed: ValueError: no"
     )
     assert error.command is command
     assert isinstance(error.__cause__, RemoteError)
@@ -142,3 +166,56 @@ def test_notes_and_variables_come_along() -> None:
     assert error.notes == ("\x1b[2Jgone",)
     assert error.__notes__ == ["\\x1b[2Jgone"]
     assert error.locals == ({"x": "1"}, {})
+
+
+def test_a_lost_worker_names_the_command() -> None:
+    """In the text, with its phase, as data, and in a note with its line."""
+    lost = WorkerLost("it ended", signal="SIGKILL", stderr_tail="out of paper")
+    error = lost_error(pending("my night job"), lost, "started")
+    assert isinstance(error, WorkerLost)
+    assert str(error).splitlines() == [
+        "it ended (my night job, command 3, phase: started)",
+        "The worker's last words:",
+        "  | out of paper",
+    ]
+    assert error.command == pending("my night job").sent()
+    assert error.__notes__ == ["my night job (command 3) was sent from app.py:7, in main"]
+    assert (error.phase, error.signal, lost.command) == ("started", "SIGKILL", None)
+
+
+def test_what_ran_too_long_is_told_with_its_command() -> None:
+    """The limit stands in the reason."""
+    lost = WorkerLost("it ended", last_stack="Timeout (0:00:05)!")
+    error = lost_error(pending(run_timeout=5), lost, "started")
+    assert str(error) == (
+        "it ended; the command ran for more than 5 s (run_timeout) (command 3, phase: started)"
+    )
+
+
+def test_a_closed_bridge_names_the_command() -> None:
+    """Each has an error of its own; what ends a session otherwise is the same for all."""
+    closed = BridgeClosed("the bridge was closed")
+    error = lost_error(pending("my job"), closed, "started")
+    assert (type(error), str(error)) == (
+        BridgeClosed,
+        "the bridge was closed: my job (command 3)",
+    )
+    assert error.__notes__ == ["my job (command 3) was sent from app.py:7, in main"]
+    assert lost_error(pending(), other := ConnectError("no"), "started") is other
+
+
+def test_what_depends_on_a_command_names_it() -> None:
+    """By its name and its number; so does what was dropped behind it."""
+    failed, item = pending("Sequential.compile", number=17), pending("Sequential.fit", number=18)
+    failed.reason = ValueError("no")
+    start = "Sequential.fit (command 18) was not run"
+    because = "because Sequential.compile (command 17), which it depends on, failed"
+    assert str(dependency_error(item, failed)) == f"{start}, {because}: no"
+    message = Failed(id=18, fault=FAULT, because=17)
+    error = remote_error(message, item.sent(), because=failed.sent())
+    assert str(error) == f"{start}, {because}: ValueError: no"
+    dropped = dropped_error(item, Dropped(ids=(18,), because=17, error="e-1"), "Sequential.compile")
+    assert str(dropped) == (
+        f"{start}: it was queued behind Sequential.compile (command 17), which failed, and "
+        "DropQueue() was decided about that error (e-1)"
+    )

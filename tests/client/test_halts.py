@@ -111,7 +111,9 @@ async def test_drop_queue_drops_what_was_sent_before() -> None:
         error, *dropped = await outcomes(failed, *before)
         assert isinstance(error, RemoteError)
         assert [type(each) for each in dropped] == [CommandDropped] * 5
-        assert str(dropped[0]).startswith("before 0 was not run: it was queued behind command 1,")
+        assert str(dropped[0]).startswith(
+            "before 0 (command 2) was not run: it was queued behind command 1,"
+        )
         assert dropped[0].because == 1
         assert await behind is False
         with pytest.raises(DependencyError):

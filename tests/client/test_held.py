@@ -97,7 +97,7 @@ async def test_all_are_rejected_each_with_its_own() -> None:
     for item in items:
         rig.held.keep(item, counted=False)
     promises = [item.promise for item in items]
-    rig.held.reject_all(lambda: LOST.at_phase("not_started"))
+    rig.held.reject_all(lambda item: LOST.at_phase("not_started", item.sent()))
     errors = [promise.exception() for promise in promises]
     assert errors[0] is not errors[1]
     assert all(isinstance(error, WorkerLost) for error in errors)

@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 
 from asyncbridge.client.drafts import Bindings, Unwritten
-from asyncbridge.client.faults import with_phase
 from asyncbridge.client.output import OutputRouter
 from asyncbridge.client.pending import Pending, dependencies
 from asyncbridge.client.rejections import Rejections
@@ -561,7 +560,7 @@ async def test_closing_says_goodbye_and_rejects_what_is_unfinished(rig: Rig) -> 
     rig.channel.say(completed(1, 1))
     await done
     await rig.session.close()
-    with pytest.raises(BridgeClosed, match="before the command had finished"):
+    with pytest.raises(BridgeClosed, match="before the command had finished: command 2"):
         await unfinished
     assert [type(message) for message in rig.channel.written[-2:]] == [m.Acknowledge, m.Goodbye]
     assert rig.channel.closed
@@ -595,14 +594,6 @@ async def test_a_cancel_that_comes_too_late_leaves_the_value(rig: Rig) -> None:
     assert promise.cancel()
     rig.channel.say(completed(1, "there"))
     assert await promise == "there"
-
-
-async def test_only_a_lost_worker_has_a_phase() -> None:
-    """A closed bridge has none."""
-    loss = WorkerLost("x")
-    assert with_phase(loss, "started").phase == "started"  # type: ignore[attr-defined]
-    closed = BridgeClosed("x")
-    assert with_phase(closed, "started") is closed
 
 
 async def test_the_times_of_a_command_are_those_of_its_notifications(rig: Rig) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.slow]
 DIE = "import os; os.kill(os.getpid(), 9)"
 
 
-async def error_of(promise: Promise[object]) -> BaseException:
+async def error_of(promise: Promise[Any]) -> BaseException:
     """Return what a promise is rejected with."""
     await asyncio.wait([promise])
     error = promise.exception()
@@ -154,6 +154,29 @@ async def test_who_does_not_want_it_is_told(connected: Callable[[], Bridge]) -> 
         assert isinstance(error, WorkerLost)
         assert (type(error), error.phase) == (WorkerLost, "not_started")
         await error_of(dying)
+
+
+@pytest.mark.asyncio
+async def test_each_is_told_which_command_it_was(connected: Callable[[], Bridge]) -> None:
+    """By its name and its line; a value without a name of one's own, by where it was put."""
+    async with connected() as bridge:
+        kept = await bridge.put([1, 2])
+        dying, needy = bridge.send(DIE, name="night job"), bridge.send(f"len({kept})")
+        late = (await error_of(dying), bridge.send(f"len({kept})"))[1]
+        lost = await error_of(dying)
+        assert isinstance(lost, WorkerLost)
+        assert "(night job, command 2, phase: started)" in str(lost)
+        assert lost.command is not None
+        assert (lost.command.id, lost.command.name, lost.command.code) == (2, "night job", DIE)
+        (note,) = lost.__notes__
+        assert note.startswith(f"night job (command 2) was sent from {__file__}:")
+        for promise in needy, late:
+            state = await error_of(promise)
+            assert isinstance(state, StateLost)
+            assert str(state).startswith(f"it needs what was put at {__file__}:")
+            assert state.names == (kept.name,)
+            assert state.command is not None
+            assert state.command.id == promise.command_id
 
 
 @pytest.mark.asyncio

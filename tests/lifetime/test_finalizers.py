@@ -154,3 +154,16 @@ def test_no_reference_to_the_owner(wakes: Wakes) -> None:
     before = sys.getrefcount(owner)
     finalizers.tie(owner, "x")
     assert sys.getrefcount(owner) == before
+
+
+def test_a_name_is_told_as_what_it_stands_for(wakes: Wakes) -> None:
+    """As long as its owner lives, and if that is known."""
+    finalizers = Finalizers(wakes)
+    owner, plain = Binding("x", "collected"), Binding("y", "collected")
+    finalizers.tie(owner, "x", lambda: "what was put at app.py:3")
+    finalizers.tie(plain, "y")
+    told = [finalizers.told(name) for name in ("x", "y", "z")]
+    assert told == ["what was put at app.py:3", "'y'", "'z'"]
+    del owner
+    gc.collect()
+    assert finalizers.told("x") == "'x'"

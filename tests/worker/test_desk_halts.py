@@ -62,7 +62,8 @@ async def test_the_list_of_what_is_halted(tmp_path: Path) -> None:
         assert (second["session"], second["id"], second["label"]) == ("other", 2, "two")
         assert second["code"] == code[:4096]
         assert 8 < second["remaining"] + second["seconds"] < 10
-        await decide(client, error_id=first["error_id"], decision="retry", bindings={"m": 1})
+        other = {"code": "m / n", "bindings": {"m": 1}}
+        await decide(client, error_id=first["error_id"], decision="retry", **other)
         await client.get("first")
         _, again = await errors(client)  # it halts for the shortest time now
         assert (again["epoch"], again["bindings"]) == (2, ["m", "n"])

@@ -45,7 +45,7 @@ def check_flag(name: str, given: object) -> None:
 def check_flags(**given: object) -> None:
     """Do as ``check_flag`` for choices that may be left open by None."""
     for name, choice in given.items():
-        if choice is not None:
+        if choice is not None and choice is not True:
             check_flag(name, choice)
 
 

@@ -137,13 +137,11 @@ class Pending:
         self.dependents: Sequence[Pending] = ()
         self.annotate = annotate
         self.origin = origin
-        self.names = names
         # A small value travels with its command: nothing would pass it.
         self.aside = aside and bindings is not None and bindings.size >= BULK_THRESHOLD
         self.writable = writable
         self.streams = streams
         self.priority = priority
-        """Names that its bindings set for good."""
         self.id = 0
         self.cancelling = False
         self.message: object = None

@@ -46,12 +46,11 @@ class Streams:
 
     def open(self, item: Pending) -> None:
         """Have the streams of a command ready; their sources are not touched yet."""
-        if item.streams:
-            self._items[item.id] = item
-            self._pumps[item.id] = [
-                Pump(item.id, place, source, self._transfers, self._post)
-                for place, source in enumerate(item.streams)
-            ]
+        self._items[item.id] = item
+        self._pumps[item.id] = [
+            Pump(item.id, place, source, self._transfers, self._post)
+            for place, source in enumerate(item.streams)
+        ]
 
     def want_parts(self, item: Pending) -> Parts | None:
         """Ask for a command's value in parts; None where it is too late for that.

@@ -174,7 +174,7 @@ class Submitting(ABC):
             self._released(item.size)
             self.outcomes.reject(item, self._failure)
             return
-        if (failed := item.failed_dependency()) is not None:
+        if item.after and (failed := item.failed_dependency()) is not None:
             self._released(item.size)
             self.outcomes.reject(item, faults.dependency_error(item, failed))
             return
@@ -185,8 +185,10 @@ class Submitting(ABC):
         if item.names and item.lifetime == "eternal":
             self.protocol.keep(item.names)
         self._newest = max(self._newest, item.id)
-        item.depend()
-        self.streams.open(item)
+        if item.after:
+            item.depend()
+        if item.streams:
+            self.streams.open(item)
         item.session = self
         self._pending[item.id] = item
         self._writer.wake()

@@ -88,7 +88,11 @@ class Engine:
         self.state: WorkerState = "importing"
         self.fault: Fault | None = None
         self.peers: set[Peer] = set()
-        self._starts = Starts(running=self._running, busy=self._is_busy, later=loop.call_later)
+        self._starts = Starts(
+            running=self._running,
+            busy=lambda: self.state != "importing" and not executor.idle,
+            later=loop.call_later,
+        )
         self.queue = CommandQueue(executor, self._run, coming=self._starts.look_soon)
         self.stopper = Stopper(loop.call_later)
         self.halts = Halts(
@@ -150,7 +154,7 @@ class Engine:
             "queued": self.queue.count,
             "queued_bytes": self.queue.size,
             "sessions": len(self.peers),
-            "running": None if job is None else running_info(job, self._clock()),
+            "running": None if job is None else job.info(self._clock()),
             "halted": self.halts.info(),
             **self.backend.info(),
         }
@@ -188,10 +192,8 @@ class Engine:
             except Exception:
                 # One session's trouble; the others' outcomes in this batch must be told.
                 log.exception("a notification failed")
-        self._starts.look_soon()
-
-    def _is_busy(self) -> bool:
-        return self.state != "importing" and not self._executor.idle
+        if self.queue.count:
+            self._starts.look_soon()
 
     def _running(self) -> Job | None:
         """Return the job that runs now, when all is told of those before it."""
@@ -252,8 +254,8 @@ class Engine:
         return True
 
     def _finish(self, job: Job) -> None:
-        with Reporting(partial(self._report, job)), self._overtime.limiting(job):
-            outcome = self.stopper.run(job.stop, partial(self._execute, job))
+        with Reporting(partial(self._report, job)):
+            outcome = self._outcome_of(job)
         if job.flows is not None:
             job.flows.close()
         capture(self.backend.settle)
@@ -266,6 +268,12 @@ class Engine:
         if isinstance(told, Error):
             self._current = None
             self._raised(job, describe(told.error))
+
+    def _outcome_of(self, job: Job) -> Outcome[Payload | Draft]:
+        if not job.command.run_ms:
+            return self.stopper.run(job.stop, partial(self._execute, job))
+        with self._overtime.limiting(job):
+            return self.stopper.run(job.stop, partial(self._execute, job))
 
     def _tell_outcome(self, job: Job, outcome: Outcome[Payload | Draft]) -> None:
         self._drain(job)
@@ -383,13 +391,3 @@ def decode_bindings(value: Payload) -> dict[str, Any]:
     if not isinstance(bindings, dict):
         raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
     return bindings
-
-
-def running_info(job: Job, now: float) -> dict[str, Any]:
-    """Describe the job that runs now."""
-    return {
-        "id": job.command.id,
-        "session": job.peer.session,
-        "label": job.command.label,
-        "seconds": now - job.started_at,
-    }

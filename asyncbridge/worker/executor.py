@@ -75,7 +75,8 @@ class GpuThread:
             WorkerError: The executor was stopped.
         """
         with self._lock:
-            _refuse_if(self._stopped)
+            if self._stopped:
+                raise _refusal()
             self._unfinished += 1
             self._jobs.put(job)
 
@@ -141,7 +142,8 @@ class StepExecutor:
         Raises:
             WorkerError: The executor was stopped.
         """
-        _refuse_if(self._stopped)
+        if self._stopped:
+            raise _refusal()
         self._jobs.append(job)
 
     def stop(self) -> None:
@@ -223,6 +225,5 @@ class Courier(Generic[T]):
             self._deliver(batch)
 
 
-def _refuse_if(stopped: bool) -> None:
-    if stopped:
-        raise WorkerError("the executor was stopped and takes no more jobs")
+def _refusal() -> WorkerError:
+    return WorkerError("the executor was stopped and takes no more jobs")

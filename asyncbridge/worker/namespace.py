@@ -86,15 +86,14 @@ class Namespace:
             _check_name(name)
         program = self._programs.get(code)
         self._ensure()
-        before = {name: self._scope.get(name, _ABSENT) for name in bindings}
-        self._scope.update(bindings)
+        before = self._set(bindings) if bindings else _NOTHING
         try:
             return program.run(self._scope)
         finally:
             self._index = None
             if left is not None:
                 left.update({name: self._scope[name] for name in before if name in self._scope})
-            if lifetime == "command":
+            if before and lifetime == "command":
                 self._put_back(before)
 
     def bind(self, name: str, value: object) -> None:
@@ -154,6 +153,12 @@ class Namespace:
         sys.modules[NAMESPACE_NAME] = self._module
         self._scope["__name__"] = NAMESPACE_NAME
         self._scope["__builtins__"] = builtins
+
+    def _set(self, bindings: Mapping[str, object]) -> Mapping[str, object]:
+        """Set names; return what they stood for."""
+        before = {name: self._scope.get(name, _ABSENT) for name in bindings}
+        self._scope.update(bindings)
+        return before
 
     def _put_back(self, before: Mapping[str, object]) -> None:
         for name, value in before.items():

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asyncbridge.protocol.limits import DEFAULT_WINDOW, Bound, size_of
 from asyncbridge.protocol.messages import Fault
@@ -131,6 +131,15 @@ class Job:
         """Run it with other code, or with some other bindings, the next time."""
         self.code = self.code if code is None else code
         self.edits += () if bindings is None else (bindings,)
+
+    def info(self, now: float) -> dict[str, Any]:
+        """Describe it while it runs, in plain JSON data."""
+        return {
+            "id": self.command.id,
+            "session": self.peer.session,
+            "label": self.command.label,
+            "seconds": now - self.started_at,
+        }
 
     def let_go(self) -> None:
         """Let go of what it was given: it will not run again."""

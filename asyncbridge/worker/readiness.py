@@ -23,7 +23,6 @@ class _Polled(ctypes.Structure):
 # Not of the modules ``os`` and ``select``, whose calls all let go of the GIL: a thread that asks
 # after each short command would lose it each time, to a loop that may keep it for 5 ms.
 _poll = ctypes.PyDLL(None).poll
-_poll.argtypes = (ctypes.POINTER(_Polled), ctypes.c_ulong, ctypes.c_int)
 
 
 class Readiness:
@@ -34,9 +33,10 @@ class Readiness:
     """
 
     def __init__(self, fds: Sequence[int]) -> None:
-        self._count = len(fds)
-        self._polled = (_Polled * self._count)(*(_Polled(fd, select.POLLIN, 0) for fd in fds))
+        polled = (_Polled * len(fds))(*(_Polled(fd, select.POLLIN, 0) for fd in fds))
+        # As C takes them: to convert them each time takes longer than the call itself.
+        self._arguments = ctypes.byref(polled), ctypes.c_ulong(len(fds)), ctypes.c_int(0)
 
     def __bool__(self) -> bool:
         """Tell whether a read from one of them would tell something, an end or an error too."""
-        return bool(_poll(self._polled, self._count, 0))
+        return bool(_poll(*self._arguments))

@@ -140,6 +140,7 @@ class Shelf:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._memory = memory
+        self._slack = min(SLACK, memory)
         self._limit = limit
         self._clock = clock
         self._sessions: dict[WorkerProtocol, BulkStore] = {}
@@ -168,7 +169,7 @@ class Shelf:
 
     def look(self, session: WorkerProtocol) -> None:
         """Put outcomes away if there are too many; called when a session has got another one."""
-        if session.ledger.memory > min(SLACK, self._memory) and self._task is None:
+        if session.ledger.memory > self._slack and self._task is None:
             if self.memory <= self._memory:
                 return
             self.rested.clear()

@@ -53,13 +53,6 @@ def job(run_ms: int) -> Any:
     return SimpleNamespace(command=SimpleNamespace(run_ms=run_ms), stop=Stop())
 
 
-def test_one_without_a_limit_is_left_alone() -> None:
-    """There is no timer at all."""
-    world = World()
-    with world.overtime.limiting(job(0)):
-        assert world.timers == []
-
-
 def test_the_rungs() -> None:
     """First as the code likes it, then by an exception."""
     world, late = World(), job(1500)

@@ -274,18 +274,58 @@ async def test_a_cancel_while_it_runs_again_cancels_it() -> None:
                 await failed
 
 
-async def test_a_time_limit_leaves_it_halted() -> None:
-    """The promise is rejected; what becomes of the command is still to be decided."""
+async def test_a_time_limit_ends_a_halt() -> None:
+    """Nobody is left who could take the outcome: the error stands, and the rest runs."""
 
     async def main(clock: ManualClock) -> None:
+        left: list[str] = []
         async with FakeWorker().connect(halt_on_error=True) as bridge:
+            for handled in (False, True):
+                failed, behind = bridge.send("1 / 0", timeout=60), bridge.send("2")
+                dependent = bridge.send("3", after=[failed])
+                await halt(bridge)
+                (halted,) = bridge.halted
+                clock.advance(60.1)
+                with pytest.raises(TimeoutError, match="halted"):
+                    await failed
+                assert await behind == 2
+                with pytest.raises(DependencyError):
+                    await dependent
+                assert bridge.halted == ()
+                assert left == ["handler"] * handled
+                with pytest.raises(DecisionError, match=r"decided already: by Raise\(\)"):
+                    await bridge.decide(halted, Ignore())
+
+                @bridge.on_error
+                async def slow(error: RemoteError) -> None:
+                    try:
+                        await asyncio.Event().wait()
+                    finally:
+                        left.append("handler")
+
+    await by_clock(main)
+
+
+async def test_what_fails_after_its_time_limit_halts_nothing() -> None:
+    """It goes on past it, as any that runs does; then nobody is asked."""
+
+    async def main(clock: ManualClock) -> None:
+        worker = FakeWorker(stepwise=True)
+        asked: list[RemoteError] = []
+        async with worker.connect() as bridge:
+            bridge.on_error(asked.append)
             failed, behind = bridge.send("1 / 0", timeout=60), bridge.send("2")
-            await halt(bridge)
+            while not worker.begin():
+                await asyncio.sleep(0)
+            while failed.state != "running":
+                await asyncio.sleep(0)
             clock.advance(60.1)
-            with pytest.raises(TimeoutError, match="halted"):
+            with pytest.raises(TimeoutError, match="running"):
                 await failed
-            await bridge.decide(bridge.halted[0], Ignore())
-            assert await behind == 2
+            while not behind.done():
+                worker.run_all()
+                await asyncio.sleep(0)
+            assert (behind.result(), asked) == (2, [])
 
     await by_clock(main)
 

@@ -235,9 +235,11 @@ class Halts:
 
     def _ask(self, halt: Halt) -> None:
         assert self._handler is not None
+        assert self._session is not None
         self._asking = spawn(
             self._decided(self._handler, halt), name=f"asyncbridge-decide-{halt.error_id}"
         )
+        self._session.watch(self._asking, halt)
 
     async def _decided(self, handler: Handler, halt: Halt) -> None:
         """Ask the handler, and send what it says; what goes wrong there lets the error stand."""

@@ -211,7 +211,7 @@ class DecisionError(AsyncBridgeError, ValueError):
 
 
 class DeadlockError(AsyncBridgeError, RuntimeError):
-    """A wait inside of a stream for a command that comes behind the one which waits for it."""
+    """A wait for a command that comes behind the one which waits for it, in a stream or a handler."""
 
 
 class SourceError(AsyncBridgeError):

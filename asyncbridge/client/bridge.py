@@ -82,7 +82,8 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
                 ``"eternal"``. Names that the code assigns stay in any case.
             name: What a person would call the command, for errors and ``info``.
             timeout: Seconds until the promise is rejected with ``TimeoutError``; a command
-                that has not started by then is taken out of the queue. None waits for ever.
+                that has not started by then is taken out of the queue, and of one that is halted
+                the error stands. None waits for ever.
             run_timeout: Seconds that it may run. Then its code is asked to stop, or interrupted;
                 and if that is of no use, its worker is ended, some ten seconds later. The promise
                 is rejected with a ``RemoteError`` of type ``TimeoutError``, or with ``WorkerLost``,
@@ -356,7 +357,7 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
 
 
 def expire(item: Pending, timeout: float) -> None:
-    """Reject a promise whose time is over; a command still in the queue is taken back."""
+    """Reject a promise whose time is over; a command that waits is taken back, or its halt ended."""
     if item.promise.done():
         return
     what, state = item.label or "the command", item.state

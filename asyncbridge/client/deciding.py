@@ -34,8 +34,8 @@ class Deciding(BridgeLife):
         ``Retry(...)``, ``DropQueue()``, or ``Raise()``, which None stands for. When it raises,
         or takes longer than ``halt_timeout`` of ``connect``, the error stands.
 
-        What it sends by this bridge waits behind the halted command: it must not await that. A
-        later handler takes the place of this one, and None ends it.
+        What it sends by this bridge waits behind the halted command: to await that raises
+        ``DeadlockError`` there. A later handler takes the place of this one, and None ends it.
 
         Args:
             handler: A plain function, or a coroutine function.

@@ -131,8 +131,17 @@ class Halts:
         if self._is_wanted or session.shared_name:  # where an earlier client may have wanted it
             self._tell()
 
-    def arrived(self, message: m.Halted, label: str, error: AsyncBridgeError) -> None:
-        """Take a command that has halted."""
+    def arrived(
+        self, message: m.Halted, label: str, error: AsyncBridgeError, *, overdue: bool = False
+    ) -> None:
+        """Take a command that has halted.
+
+        Args:
+            message: The worker's.
+            label: What a person would call the command.
+            error: What it has failed by.
+            overdue: Whether its promise is settled already: its time limit is over.
+        """
         if isinstance(error, RemoteError):
             error.attempt = message.epoch
         self._last = message.error, message.id, message.epoch, label
@@ -143,7 +152,9 @@ class Halts:
             command=label,
             error=error,
         )
-        if self._handler is not None:
+        if overdue:
+            self._raise(halt)
+        elif self._handler is not None:
             self._ask(halt)
         elif not self._always and self._session is not None:
             # It was on its way when the handler was taken away. What a session takes over as it
@@ -173,6 +184,11 @@ class Halts:
                 error.add_note(note)
             error.notes = message.fault.notes
         return error
+
+    def give_up(self, command_id: int) -> None:
+        """Let the error of a command stand whose time limit is over, if it is halted."""
+        if (halt := self.halted.get(command_id)) is not None:
+            self._raise(halt)
 
     def over(self, command_id: int) -> None:
         """Note that a command is halted no more; who is still asked has nothing left to decide."""
@@ -239,9 +255,11 @@ class Halts:
 
     def _ask(self, halt: Halt) -> None:
         assert self._handler is not None
+        assert self._session is not None
         self._asking = spawn(
             self._decided(self._handler, halt), name=f"asyncbridge-decide-{halt.error_id}"
         )
+        self._session.watch(self._asking, halt)
 
     async def _decided(self, handler: Handler, halt: Halt) -> None:
         """Ask the handler, and send what it says; what goes wrong there lets the error stand."""

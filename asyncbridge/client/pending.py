@@ -220,9 +220,10 @@ class Pending:
         return self.session.cancel(self, STOP_MODES[mode])
 
     def take_back(self) -> None:
-        """Take the command out of the queue, if it has not begun."""
+        """Take the command out of the queue, if it has not begun; end its halt, if it is halted."""
         if self.session is not None:
             self.session.cancel(self, "dequeue")
+            self.session.halts.give_up(self.id)
         elif self.holder is not None:
             self.holder.cancel(self)
 

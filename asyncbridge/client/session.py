@@ -236,7 +236,8 @@ class Session(TakingOver):
         failed = m.Failed(id=message.id, fault=message.fault)
         item = self._pending.get(message.id)
         if item is not None:
-            self.halts.arrived(message, item.label, self.streams.error(item, failed))
+            error, overdue = self.streams.error(item, failed), item.promise.done()
+            self.halts.arrived(message, item.label, error, overdue=overdue)
             return
         # An earlier client has sent it; nobody here waits for it, but all the rest waits behind it.
         held = self.protocol.held.commands.get(message.id)

@@ -15,6 +15,7 @@ from asyncbridge.client.halts import Halts
 from asyncbridge.client.heartbeat import Heartbeat
 from asyncbridge.client.info import Questions
 from asyncbridge.client.outcomes import Outcomes
+from asyncbridge.client.standstill import Handling
 from asyncbridge.client.streams import Streams
 from asyncbridge.client.transfers import Transfers
 from asyncbridge.errors import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from asyncbridge.client.drafts import Half
-    from asyncbridge.client.halts import Written
+    from asyncbridge.client.halts import Halt, Written
     from asyncbridge.client.held import Held
     from asyncbridge.client.output import OutputRouter
     from asyncbridge.client.pending import Pending
@@ -270,6 +271,10 @@ class Submitting(ABC):
     def written(self, decision: Decision | None) -> Written:
         """Return a decision in wire form."""
         return write_decision(decision)
+
+    def watch(self, handler: asyncio.Task[None], halt: Halt) -> None:
+        """Let a handler of errors not wait for what stands behind its own decision."""
+        Handling(handler, self.protocol, halt)
 
     def decide(self, decision: Decide) -> None:
         """Send a decision, and the large values in it by themselves.

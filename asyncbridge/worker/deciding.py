@@ -70,8 +70,8 @@ class Deciding(ABC):
         """
         self._drop_limit = newest
         self._dropping = Dropped(ids=(), because=because, error=error)
-        dropped = [number for number in self._jobs if newest is None or number <= newest]
-        self._drop(dropped, asks=newest is None)
+        ids = [number for number in self._jobs if newest is None or number <= newest]
+        self._drop([number for number in ids if number != because], asks=newest is None)
 
     def _drop_late(self, command_id: int) -> None:
         """Drop a command that has come only now, if it was sent before its client knew of that."""

@@ -252,9 +252,9 @@ class Halts:
         job = halt.job
         job.failures.add(job.command.id, halt.fault)
         self._queue.finished(job)
-        job.peer.failed(job.command.id, halt.fault, None)
-        if dropping:
+        if dropping:  # first: who sees that the command has failed knows what became of the rest
             job.peer.drop(newest, because=job.command.id, error=halt.error)
+        job.peer.failed(job.command.id, halt.fault, None)
         self._queue.go_on(job)
 
     def _limit(self, halt: Halt, seconds: float) -> None:

@@ -154,8 +154,6 @@ async def test_drop_queue_by_another_client() -> None:
         await other.decide(bridge.halted[0].error_id, DropQueue())
         with pytest.raises(RemoteError):
             await failed
-        while not before[0].done():
-            await asyncio.sleep(0)
         behind = bridge.send("'ran' in globals()")
         dropped = await outcomes(*before)
         assert {type(each) for each in dropped} == {CommandDropped}
@@ -279,18 +277,58 @@ async def test_a_cancel_while_it_runs_again_cancels_it() -> None:
                 await failed
 
 
-async def test_a_time_limit_leaves_it_halted() -> None:
-    """The promise is rejected; what becomes of the command is still to be decided."""
+async def test_a_time_limit_ends_a_halt() -> None:
+    """Nobody is left who could take the outcome: the error stands, and the rest runs."""
 
     async def main(clock: ManualClock) -> None:
+        left: list[str] = []
         async with FakeWorker().connect(halt_on_error=True) as bridge:
+            for handled in (False, True):
+                failed, behind = bridge.send("1 / 0", timeout=60), bridge.send("2")
+                dependent = bridge.send("3", after=[failed])
+                await halt(bridge)
+                (halted,) = bridge.halted
+                clock.advance(60.1)
+                with pytest.raises(TimeoutError, match="halted"):
+                    await failed
+                assert await behind == 2
+                with pytest.raises(DependencyError):
+                    await dependent
+                assert bridge.halted == ()
+                assert left == ["handler"] * handled
+                with pytest.raises(DecisionError, match=r"decided already: by Raise\(\)"):
+                    await bridge.decide(halted, Ignore())
+
+                @bridge.on_error
+                async def slow(error: RemoteError) -> None:
+                    try:
+                        await asyncio.Event().wait()
+                    finally:
+                        left.append("handler")
+
+    await by_clock(main)
+
+
+async def test_what_fails_after_its_time_limit_halts_nothing() -> None:
+    """It goes on past it, as any that runs does; then nobody is asked."""
+
+    async def main(clock: ManualClock) -> None:
+        worker = FakeWorker(stepwise=True)
+        asked: list[RemoteError] = []
+        async with worker.connect() as bridge:
+            bridge.on_error(asked.append)
             failed, behind = bridge.send("1 / 0", timeout=60), bridge.send("2")
-            await halt(bridge)
+            while not worker.begin():
+                await asyncio.sleep(0)
+            while failed.state != "running":
+                await asyncio.sleep(0)
             clock.advance(60.1)
-            with pytest.raises(TimeoutError, match="halted"):
+            with pytest.raises(TimeoutError, match="running"):
                 await failed
-            await bridge.decide(bridge.halted[0], Ignore())
-            assert await behind == 2
+            while not behind.done():
+                worker.run_all()
+                await asyncio.sleep(0)
+            assert (behind.result(), asked) == (2, [])
 
     await by_clock(main)
 
@@ -395,6 +433,62 @@ async def test_a_handler_is_asked_one_error_at_a_time() -> None:
         with pytest.raises(RemoteError):
             await bridge.send("1 / 0")
     assert asked == ["plain ZeroDivisionError", "plain IndexError", "patient a", "patient b"]
+
+
+async def test_many_errors_and_a_slow_handler() -> None:
+    """Each error is asked about once, in its order, and nothing runs while it is."""
+    asked: list[int] = []
+    async with FakeWorker().connect() as bridge:
+        await bridge.send("ran = []")
+
+        @bridge.on_error
+        async def slow(error: RemoteError) -> Decision:
+            (halted,) = bridge.halted
+            assert halted.error is error
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert bridge.halted == (halted,)
+            asked.append(halted.command_id)
+            return Retry(code="ran.append(n); n") if len(asked) % 2 else Ignore(-1)
+
+        failing = [bridge.send("1 / 0", {"n": number}) for number in range(100)]
+        assert await outcomes(*failing) == [-1 if n % 2 else n for n in range(100)]
+        assert asked == [promise.command_id for promise in failing]
+        assert await bridge.send("ran") == list(range(0, 100, 2))
+
+
+async def test_decisions_from_two_sides_at_once() -> None:
+    """One of them counts, the other is refused, and the command has that one's value."""
+    worker = FakeWorker()
+    async with worker.connect(halt_on_error=True) as bridge, worker.connect() as other:
+        for number in range(20):
+            failed, behind = bridge.send("1 / 0"), bridge.send("n", {"n": number})
+            await halt(bridge)
+            error_id = bridge.halted[0].error_id
+            sides = [("bridge", bridge), ("other", other)]
+            if number % 2:
+                sides.reverse()
+            answers = await outcomes(*[side.decide(error_id, Ignore(name)) for name, side in sides])
+            refused = [isinstance(answer, DecisionError) for answer in answers]
+            assert sorted(refused) == [False, True]
+            assert await failed == sides[refused.index(False)][0]
+            assert await behind == number
+
+
+async def test_closing_while_others_decide() -> None:
+    """The error stands by the close, or is decided before it: all is settled either way."""
+    worker = FakeWorker()
+    async with worker.connect() as other:
+        for decision in (DropQueue(), Retry(code="'again'")):
+            async with worker.connect(halt_on_error=True) as bridge:
+                failed, behind = bridge.send("1 / 0"), bridge.send("2")
+                await halt(bridge)
+                decided = other.decide(bridge.halted[0].error_id, decision)
+            await outcomes(decided)
+            assert failed.done()
+            assert behind.done()
+            await outcomes(failed, behind)
+        assert (await other.info()).halted == ()
 
 
 async def test_a_handler_that_comes_late_is_asked_of_what_is_halted() -> None:

@@ -12,7 +12,8 @@ import pytest
 import asyncbridge
 from asyncbridge.client import Bridge
 from asyncbridge.client.standstill import Standstill
-from asyncbridge.errors import DeadlockError, SourceError
+from asyncbridge.decisions import Ignore
+from asyncbridge.errors import DeadlockError, RemoteError, SourceError
 from asyncbridge.models.mirrors.prediction import Prediction
 from asyncbridge.promise import Promise
 from asyncbridge.protocol.limits import Bound
@@ -233,6 +234,42 @@ def test_in_a_loop_of_a_script() -> None:
         assert parts == 1
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wait", WAITS)
+async def test_in_a_handler_of_errors(wait: Callable[[Bridge], Awaitable[int]]) -> None:
+    """It is told, and may decide all the same; what it has sent comes in its turn."""
+    told: list[str] = []
+    async with asyncio.timeout(HANG_S), FakeWorker().connect() as bridge:
+
+        @bridge.on_error
+        async def handler(error: RemoteError) -> Ignore:
+            try:
+                await wait(bridge)
+            except DeadlockError as caught:
+                told.append(str(caught))
+            return Ignore("decided")
+
+        failed, behind = bridge.send("1 / 0", name="zero"), bridge.send("2")
+        assert (await failed, await behind) == ("decided", 2)
+    (text,) = told
+    assert text.startswith("later (number 3, sent from ")
+    assert "it stands behind zero (number 1), which is halted until this handler has deci" in text
+
+
+@pytest.mark.asyncio
+async def test_in_a_handler_that_fails_by_it() -> None:
+    """The error stands, and says so; also where it is the halted command that is awaited."""
+    async with asyncio.timeout(HANG_S), FakeWorker().connect() as bridge:
+        bridge.on_error(lambda error: bridge.send("1"))
+        with pytest.raises(RemoteError, match="handler of errors failed: DeadlockError: the comm"):
+            await bridge.send("1 / 0")
+        sent: list[Promise[Any]] = []
+        bridge.on_error(lambda error: sent[0])
+        sent.append(bridge.send("1 / 0"))
+        with pytest.raises(RemoteError, match="awaited for ever: it is halted until this handler"):
+            await sent[0]
+
+
 # --- what goes on ------------------------------------------------------------------------
 
 
@@ -309,6 +346,46 @@ async def test_a_command_with_a_limit(looked: Callable[[], Awaitable[None]]) -> 
         await looked()
         later[0].cancel()
         assert await promise == 3
+
+
+@pytest.mark.asyncio
+async def test_a_handler_with_a_limit() -> None:
+    """It goes on when its time is over; so does one whose command has a limit, or is cancelled."""
+
+    async def limited() -> None:
+        async with asyncio.timeout(0.01):
+            await bridge.send("1")
+
+    async def cancelled() -> None:
+        promise = bridge.send("1")
+        promise.cancel()
+        await promise
+
+    waits: list[Callable[[], Awaitable[object]]] = [
+        limited,
+        lambda: bridge.send("1", timeout=0.01),
+        cancelled,
+        lambda: other.send("1"),
+        lambda: bridge.info().then(str),
+    ]
+    caught: list[type[BaseException]] = []
+    async with (
+        asyncio.timeout(HANG_S),
+        FakeWorker(threaded=True).connect() as other,
+        FakeWorker(threaded=True).connect() as bridge,
+    ):
+
+        @bridge.on_error
+        async def handler(error: RemoteError) -> Ignore:
+            for wait in waits:
+                try:
+                    await wait()
+                except (Exception, asyncio.CancelledError) as ended:
+                    caught.append(type(ended))
+            return Ignore("decided")
+
+        assert await bridge.send("1 / 0") == "decided"
+    assert caught == [TimeoutError, TimeoutError, asyncio.CancelledError]
 
 
 @pytest.mark.asyncio

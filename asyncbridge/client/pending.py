@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.client.checks import milliseconds
 from asyncbridge.client.rejections import UnhandledRejection
 from asyncbridge.errors import DecodeError, RemoteError, SentCommand
 from asyncbridge.promise.output import OutputLog
@@ -356,7 +357,7 @@ class Pending:
             label=self.label,
             aside=self.aside,
             streams=tuple(source.name for source in self.streams),
-            run_ms=0 if self.run_timeout is None else max(1, round(self.run_timeout * 1000)),
+            run_ms=0 if self.run_timeout is None else milliseconds(self.run_timeout),
             priority=self.priority,
         )
 

@@ -6,7 +6,7 @@ Handlers of ``bridge.on_error`` return these, and ``bridge.decide`` takes them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Never, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,18 +40,33 @@ class Replace:
     bindings: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Retry:
     """Run the command again, before all that is queued behind it.
 
     Attributes:
-        bindings: Those that are to be others than before; the rest stay as they were sent. Arrays
-            from 64 KiB up are as the failed code has left them.
+        bindings: Those that are to be others than before; the rest stay as they were sent. Names
+            that neither the command nor its code has are refused. Arrays from 64 KiB up are as
+            the failed code has left them.
         code: What runs with them; None for the code that has failed.
     """
 
     bindings: Mapping[str, object] | None = None
     code: str | Node | None = None
+
+    def __init__(
+        self,
+        *unnamed: Never,
+        bindings: Mapping[str, object] | None = None,
+        code: str | Node | None = None,
+    ) -> None:
+        if unnamed:
+            raise TypeError(
+                "Retry() takes its arguments by name, Retry(bindings={...}) or Retry(code=...), "
+                f"for Replace() has them the other way round; it got {unnamed[0]!r:.80}"
+            )
+        object.__setattr__(self, "bindings", bindings)
+        object.__setattr__(self, "code", code)
 
 
 @dataclass(frozen=True, slots=True)

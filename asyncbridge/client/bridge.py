@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.client.arguments import check_arguments, check_bindings, named_as
 from asyncbridge.client.checks import (
+    check_code,
     check_flags,
     check_name,
     check_priority,
@@ -128,11 +129,12 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
         if type(priority) is not int or priority:
             check_priority(priority)
         tools = self._tools()
-        if isinstance(code, Promise):
-            raise TypeError("send() takes code, not a promise: await that for its value")
-        source = code if isinstance(code, str) else tools.render(code)
         if isinstance(code, str):
+            source = code
             check_source(source)
+        else:
+            check_code(code)
+            source = tools.render(code)
         check_bindings(bindings)
         bindings, streams = take_streams(bindings, lifetime)
         for key in bindings or ():

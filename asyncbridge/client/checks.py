@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from asyncbridge.promise import Promise
+
 __all__ = [
-    "check_flag", "check_flags", "check_name", "check_priority", "check_source", "check_timeout",
+    "check_code", "check_flag", "check_flags", "check_name", "check_priority", "check_source",
+    "check_timeout", "milliseconds",
 ]  # fmt: skip
 
 PRIORITIES = 2**31
 """Priorities lie between minus this and this."""
+LONGEST = 1e10
+"""Seconds, some 300 years: a longer time limit is none."""
 
 
 def check_name(name: object) -> None:
     """Raise ``TypeError`` for a command's name that is no text."""
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name= is a text that people read, not {name!r}")
+
+
+def check_code(code: object) -> None:
+    """Raise ``TypeError`` for code, other than text, that was meant to be something else."""
+    if isinstance(code, Promise):
+        raise TypeError("this takes code, not a promise: await that for its value")
+    if isinstance(code, bytes | bytearray):
+        raise TypeError("code is text, not bytes: code.decode() makes text of them")
+    if code is None or callable(code):
+        hint = "; run() takes a function" if callable(code) else ""
+        raise TypeError(f"code is Python source, or a node of asyncbridge.codegen, not {code!r:.80}{hint}")
 
 
 def check_priority(priority: object) -> None:
@@ -34,6 +50,12 @@ def check_timeout(timeout: object, name: str = "timeout") -> None:
         raise TypeError(f"{name}= is a number of seconds, not {timeout!r}")
     if not timeout > 0:
         raise ValueError(f"{name}= is a positive number of seconds, got {timeout}")
+
+
+def milliseconds(seconds: float | None) -> int:
+    """Return a time limit as messages have it: 0 for none, and for one beyond a lifetime."""
+    none = seconds is None or seconds > LONGEST
+    return 0 if seconds is None or none else max(1, round(seconds * 1000))
 
 
 def check_flag(name: str, given: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from asyncbridge.client.halts import Halt
 from asyncbridge.client.life import BridgeLife, in_thread_of
@@ -15,22 +15,26 @@ if TYPE_CHECKING:
     from asyncbridge.decisions import Decision
     from asyncbridge.errors import RemoteError
 
-    Decider = Callable[[RemoteError], Decision | Awaitable[Decision | None] | None]
-
 __all__ = ["Deciding"]
 
-DeciderT = TypeVar("DeciderT", bound="Decider | None")
+Said = TypeVar("Said", bound="Decision | Awaitable[Decision | None] | None")
+MISSING: Any = object()
 
 
 class Deciding(BridgeLife):
     """Adds to a bridge what is about errors that halt."""
 
-    def on_error(self, handler: DeciderT, /) -> DeciderT:
+    @overload
+    def on_error(self, handler: None, /) -> None: ...
+    @overload  # not a type variable for the function: a lambda's parameter has its type from here
+    def on_error(self, handler: Callable[[RemoteError], Said], /) -> Callable[[RemoteError], Said]: ...
+    def on_error(self, handler: Any = MISSING, /) -> Any:
         """Have the handler decide about each command that fails; also as a decorator.
 
         From now on a command of this bridge that fails halts those behind it, until the handler
         has said what becomes of it; other clients' commands go on. It runs on the bridge's loop,
-        and gets the error. What it returns is a decision: ``Ignore()``, ``Replace(...)``,
+        and gets the error, whose ``attempt`` is 1, and one more each time that the command has
+        been run again. What it returns is a decision: ``Ignore()``, ``Replace(...)``,
         ``Retry(...)``, ``DropQueue()``, or ``Raise()``, which None stands for. When it raises,
         or takes longer than ``halt_timeout`` of ``connect``, the error stands.
 
@@ -48,6 +52,8 @@ class Deciding(BridgeLife):
             TypeError: It is no function.
         """
         loop = self._usable_loop()
+        if handler is MISSING:
+            raise TypeError("on_error is a decorator itself: write @bridge.on_error, without ()")
         if handler is not None and not callable(handler):
             raise TypeError(f"on_error() takes a function or None, not {type(handler).__name__}")
         if in_thread_of(loop):
@@ -88,6 +94,11 @@ class Deciding(BridgeLife):
         loop = self._usable_loop()
         name, at = (error.error_id, error.epoch) if isinstance(error, Halt) else (error, epoch)
         if not isinstance(name, str):
+            if isinstance(name, tuple):
+                raise TypeError(
+                    "decide() is about one halt: bridge.halted is a tuple of them, so write "
+                    "bridge.decide(bridge.halted[0], ...)"
+                )
             raise TypeError(
                 f"decide() takes a member of bridge.halted, or its id, not {name!r:.80}"
             )

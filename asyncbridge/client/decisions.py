@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncbridge.client.checks import check_source
+from asyncbridge.client.arguments import check_bindings
+from asyncbridge.client.checks import check_code, check_source
 from asyncbridge.client.halts import Written
 from asyncbridge.codegen import check_identifier, render
 from asyncbridge.decisions import DropQueue, Ignore, Raise, Replace, Retry
@@ -51,14 +52,16 @@ def write_decision(decision: Decision | None) -> Written:
 
 def source(code: str | Node) -> str:
     """Return code as text that Python takes."""
-    if not isinstance(code, str):
-        return render(code)
-    check_source(code)
-    return code
+    if isinstance(code, str):
+        check_source(code)
+        return code
+    check_code(code)
+    return render(code)
 
 
 def written(bindings: Mapping[str, object] | None) -> Payload | None:
     """Return bindings in wire form; None for none."""
+    check_bindings(bindings)
     if not bindings:
         return None
     for name in bindings:

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from asyncbridge.client.checks import milliseconds
 from asyncbridge.errors import AsyncBridgeError, BridgeClosed, DecisionError, RemoteError, TooLarge
 from asyncbridge.promise import Promise
 from asyncbridge.protocol import messages as m
@@ -234,7 +235,7 @@ class Halts:
 
     def _tell(self) -> None:
         if self._session is not None:
-            limit = 0 if self._timeout == math.inf else max(1, round(self._timeout * 1000))
+            limit = milliseconds(self._timeout)
             self._session.tell(m.Halting(on=self._is_wanted, timeout_ms=limit))
 
     def _decide(self, error: str, written: Written, epoch: int = 0) -> int:

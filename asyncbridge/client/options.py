@@ -136,7 +136,7 @@ def resolve(
     """Fill in what was not given.
 
     Raises:
-        TypeError: A size that is no number, or a choice that is neither True nor False.
+        TypeError: A size or a time that is no number, or a choice that is neither True nor False.
         ValueError: A variable that is no number where one is needed, a negative size, or a
             transport that there is not.
     """
@@ -235,15 +235,18 @@ def check_bytes(name: str, given: int | None, *, least: int) -> None:
 
 def seconds(given: float | None, variable: str, default: float) -> float:
     """Return a time limit: the argument, else the variable, else the default."""
-    text = os.environ.get(variable)
+    text, name = os.environ.get(variable), variable.removeprefix("ASYNCBRIDGE_").lower()
     if given is None and text:
+        name = variable
         try:
             given = float(text)
         except ValueError:
             raise ValueError(f"{variable}={text!r} is no number of seconds") from None
     result = default if given is None else given
+    if isinstance(result, bool) or not isinstance(result, int | float):
+        raise TypeError(f"{name}= is a number of seconds, not {result!r:.80}")
     if not result > 0:
-        raise ValueError(f"a time limit is a positive number of seconds, got {result}")
+        raise ValueError(f"{name}= is a positive number of seconds, got {result}")
     return result
 
 

@@ -8,6 +8,7 @@ import threading
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.client.checks import milliseconds
 from asyncbridge.client.kills import ends_worker
 from asyncbridge.client.rejections import UnhandledRejection
 from asyncbridge.errors import DecodeError, RemoteError, SentCommand
@@ -358,7 +359,7 @@ class Pending:
             label=self.label,
             aside=self.aside,
             streams=tuple([source.name for source in self.streams]) if self.streams else (),
-            run_ms=0 if self.run_timeout is None else max(1, round(self.run_timeout * 1000)),
+            run_ms=0 if self.run_timeout is None else milliseconds(self.run_timeout),
             priority=self.priority,
         )
 

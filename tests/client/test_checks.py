@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from asyncbridge.client.checks import (
+    check_code,
     check_flag,
     check_flags,
     check_name,
     check_source,
     check_timeout,
+    milliseconds,
 )
 
 
@@ -72,3 +74,23 @@ def test_what_is_no_source(source: str) -> None:
     """It is a syntax error where the code was written."""
     with pytest.raises(SyntaxError):
         check_source(source)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (None, "code is Python source, or a node of asyncbridge.codegen, not None"),
+        (b"1", r"code is text, not bytes: code.decode\(\) makes text of them"),
+        (print, r"not <built-in function print>; run\(\) takes a function"),
+    ],
+)
+def test_what_is_no_code(code: object, told: str) -> None:
+    """Each is told as what it is."""
+    with pytest.raises(TypeError, match=told):
+        check_code(code)
+
+
+def test_limits_as_messages_have_them() -> None:
+    """A limit that nobody lives to see is none."""
+    told = [milliseconds(seconds) for seconds in (None, 0.0001, 2.5, 1e300, float("inf"))]
+    assert told == [0, 1, 2500, 0, 0]

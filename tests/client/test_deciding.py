@@ -45,6 +45,10 @@ async def test_what_is_no_handler_and_no_decision_is_refused() -> None:
             bridge.decide("e-1", cast("Any", 5))
         with pytest.raises(TypeError, match="takes a member of bridge.halted, or its id, not 5"):
             bridge.decide(cast("Any", 5), Ignore())
+        with pytest.raises(TypeError, match=r"is a tuple of them, so write .*halted\[0\]"):
+            bridge.decide(cast("Any", bridge.halted), Ignore())
+        with pytest.raises(TypeError, match=r"write @bridge.on_error, without \(\)"):
+            cast("Any", bridge).on_error()
         with pytest.raises(SyntaxError):
             bridge.decide("e-1", Retry(code="1 +"))
         with pytest.raises(IdentifierError):

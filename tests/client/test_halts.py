@@ -371,6 +371,8 @@ async def test_closing_lets_the_error_stand() -> None:
         await halt(bridge)
     error, two, other = await outcomes(failed, behind, again)
     assert (type(error), two, type(other)) == (DIVIDED, 2, DIVIDED)
+    assert "the bridge was closed while this was halted, so the error stands" in error.__notes__
+    assert not hasattr(other, "__notes__")
     with pytest.raises(BridgeClosed):
         bridge.decide("e-1", Ignore())
 
@@ -389,6 +391,18 @@ async def test_the_workers_death_ends_a_halt() -> None:
         assert bridge.halted == ()
         await outcomes(answer)  # which may have come before
         assert answer.done()
+
+
+async def test_what_was_lost_while_halted_has_its_error_as_the_cause() -> None:
+    """It had failed before the worker ended."""
+    worker = FakeWorker()
+    async with worker.connect(halt_on_error=True) as bridge:
+        failed, behind = bridge.send("1 / 0"), bridge.send("2")
+        await halt(bridge)
+        worker.die()
+        lost, other = await outcomes(failed, behind)
+        assert isinstance(lost.__cause__, DIVIDED)
+        assert other.__cause__ is None
 
 
 async def test_large_values_of_decisions() -> None:
@@ -599,3 +613,82 @@ async def test_a_large_value_that_cannot_be_sent() -> None:
             await decided
         await bridge.decide(bridge.halted[0], Ignore("small"))
         assert await failed == "small"
+
+
+@pytest.mark.parametrize(
+    ("retry", "refusal"),
+    [
+        (Retry(bindings={"pats": 4}), "gives 'pats', which command 1 does not use; its bindings "),
+        (Retry(bindings={"parts": 4, "whole": 2, "x": 1}), "its bindings are 'whole', 'parts'. For"),
+    ],
+)
+async def test_a_retry_with_a_name_that_is_none_is_refused(
+    retry: Retry, refusal: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The refusal names what there is; of a handler's decision that lets the error stand."""
+    async with FakeWorker().connect(halt_on_error=True) as bridge:
+        failed = bridge.send("whole / parts", {"whole": 2, "parts": 0})
+        await halt(bridge)
+        with pytest.raises(DecisionError, match=refusal):
+            await bridge.decide(bridge.halted[0], retry)
+        with caplog.at_level(logging.ERROR):
+            bridge.on_error(lambda error: retry)
+            (error,) = await outcomes(failed)
+        assert isinstance(error, DIVIDED)
+        assert refusal in error.__notes__[0]
+
+
+async def test_a_retry_may_give_what_its_code_reads() -> None:
+    """A name that was missing, or one of new code; also of code that is no Python."""
+    async with FakeWorker().connect() as bridge:
+        bridge.on_error(lambda error: Retry(bindings={"parts": 4}))
+        assert await bridge.send("whole / parts", {"whole": 2}) == 0.5
+        bridge.on_error(lambda error: Retry(bindings={"n": 4}, code="n"))
+        assert await bridge.send("1 / 0") == 4
+        tries: list[RemoteError] = []
+        bridge.on_error(lambda error: tries.append(error) or (Ignore() if tries[1:] else Retry()))
+        await bridge.send("raise ValueError")
+        assert len(tries) == 2
+
+
+async def test_each_attempt_is_counted() -> None:
+    """By the error that a handler gets, and by the one that stands, halted or not."""
+    async with FakeWorker().connect() as bridge:
+        seen: list[int] = []
+
+        @bridge.on_error
+        def thrice(error: RemoteError) -> Decision | None:
+            seen.append(error.attempt)
+            return Retry() if error.attempt < 3 else None
+
+        (error,) = await outcomes(bridge.send("1 / 0"))
+        assert (seen, error.attempt) == ([1, 2, 3], 3)
+
+        @bridge.on_error
+        def once(error: RemoteError) -> Decision:
+            bridge.on_error(None)
+            return Retry()
+
+        first, other = await outcomes(bridge.send("1 / 0"), bridge.send("1 / 0"))
+        assert (first.attempt, other.attempt) == (2, 1)
+
+
+async def test_endless_retries_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """At each power of ten."""
+    async with FakeWorker().connect() as bridge:
+        bridge.on_error(lambda error: Retry() if error.attempt < 120 else Ignore())
+        with caplog.at_level(logging.WARNING):
+            await bridge.send("1 / 0", name="half")
+    told = [record.getMessage() for record in caplog.records]
+    assert [text.partition(":")[0] for text in told] == [
+        "half has failed 10 times, and is tried again",
+        "half has failed 100 times, and is tried again",
+    ]
+
+
+async def test_what_was_dropped_names_what_had_failed() -> None:
+    """By its name and its number."""
+    async with FakeWorker().connect() as bridge:
+        bridge.on_error(lambda error: DropQueue())
+        _, dropped = await outcomes(bridge.send("1 / 0", name="half"), bridge.send("2"))
+        assert str(dropped).startswith("command 2 was not run: it was queued behind half (command 1)")

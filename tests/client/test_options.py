@@ -106,6 +106,13 @@ def test_a_time_limit_is_positive(given: float) -> None:
         seconds(given, "ASYNCBRIDGE_X", 1.0)
 
 
+@pytest.mark.parametrize("given", ["5", True])
+def test_what_is_no_number_of_seconds_is_named(given: Any) -> None:
+    """By the argument that it was given for."""
+    with pytest.raises(TypeError, match="halt_timeout= is a number of seconds, not "):
+        resolved(halt_timeout=given)
+
+
 def test_a_variable_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its value."""
     monkeypatch.setenv("ASYNCBRIDGE_CONNECT_TIMEOUT", "soon")

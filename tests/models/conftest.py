@@ -59,6 +59,7 @@ class RecordingBridge:
         self.has_keras = True
         self.sent: list[Sent] = []
         self.released: list[str] = []
+        self.about: dict[str, Callable[[], str] | None] = {}
         self._faults: dict[int, RemoteError] = {}
         self._facts: dict[str, Mapping[str, object]] = {}
 
@@ -99,7 +100,8 @@ class RecordingBridge:
         self.sent.append(item)
         return promise
 
-    def collect(self, owner: object, name: str) -> None:
+    def collect(self, owner: object, name: str, about: Callable[[], str] | None = None) -> None:
+        self.about[name] = about
         weakref.finalize(owner, self.released.append, name)
 
     # --- for the tests ---

@@ -115,6 +115,15 @@ async def test_names_are_long_and_random(bridge: RecordingBridge) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_name_is_told_by_what_it_stands_for(bridge: RecordingBridge) -> None:
+    """The call that made it, and its line."""
+    keras.layers.Dense(1)
+    ((_, about),) = bridge.about.items()
+    assert about is not None
+    assert about().startswith(f"keras.layers.Dense(1), made at {__file__}:")
+
+
+@pytest.mark.asyncio
 async def test_a_description_is_made_once(bridge: RecordingBridge) -> None:
     """What is in the worker is left alone."""
     dense = keras.layers.Dense(1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from asyncbridge import models as keras
-from asyncbridge.errors import RemoteError
+from asyncbridge.errors import RemoteError, WorkerLost
 from asyncbridge.models.mirrors.events import EpochEnd, TrainBegin
 from asyncbridge.models.mirrors.training import Training
 from asyncbridge.promise.views import rows_of
@@ -116,3 +116,18 @@ async def test_a_view_tells_how_far_it_is(bridge: RecordingBridge) -> None:
     unknown = {**report("epoch_begin"), "steps": None}
     training._report(unknown, transient=False)
     assert rows_of(training)["progress"] == ["epoch 1/2, step 1/?"]
+
+
+async def test_a_lost_worker_tells_how_far_the_training_came(bridge: RecordingBridge) -> None:
+    """In a note, if it had come anywhere."""
+    for reports, notes in (
+        ([report("epoch_end", 0, loss=0.5)], ["it had come to epoch 1/2, step 1/1, loss 0.5000; "]),
+        ([], []),
+    ):
+        training = await started(bridge)
+        for event in reports:
+            training._report(event, transient=False)
+        training.set_exception(WorkerLost("it ended"))
+        error = training.exception()
+        found = [note.partition("its promise")[0] for note in getattr(error, "__notes__", [])]
+        assert found == notes

@@ -43,9 +43,14 @@ class Notice(NamedTuple):
     halt: Halted | None
 
     @property
+    def is_gone(self) -> bool:
+        """Whether the outcome had to make room before its turn came."""
+        return self.halt is None and self.ticket.state == "expired"
+
+    @property
     def is_of_use(self) -> bool:
         """Whether it is still so: of a halt that is over nobody needs to hear."""
-        return self.halt is None or self.halt is self.ticket.halt
+        return not self.is_gone if self.halt is None else self.halt is self.ticket.halt
 
 
 class Callbacks:
@@ -94,6 +99,7 @@ class Callbacks:
                 await asyncio.sleep(0)
                 count = min(len(waiting), MOST) if route[2] else 1
                 ready = [waiting.popleft() for _ in range(count)]
+                give_up([each for each in ready if each.is_gone], "the outcome had to make room")
                 batch = [each for each in ready if each.is_of_use]
                 why = await self._insist(route, batch) if batch else ""
                 if why:
@@ -101,6 +107,8 @@ class Callbacks:
                     return
                 for ticket, halt in batch:
                     ticket.notified = halt is None
+                    if halt is None:
+                        ticket.tell()
         finally:
             del self._waiting[route]
 

@@ -17,6 +17,7 @@ from asyncbridge.serialization.unique_keys import loads
 from asyncbridge.worker.problems import Problem
 
 __all__ = [
+    "OWN_MARK",
     "CommandId",
     "Kinds",
     "Order",
@@ -34,6 +35,8 @@ Kinds = dict[str, tuple[tuple[type, ...], str]]
 MOST: Final = 10_000
 """Commands in one request."""
 _NAME: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+OWN_MARK: Final = "~"
+"""Begins the ids that a worker chooses, and no others: none of them can come a second time."""
 HALT_SECONDS: Final = 300.0
 """How long a command waits for a decision, unless it says so itself."""
 LONGEST_S: Final = 1e9
@@ -184,12 +187,10 @@ def check_name(text: str, what: str) -> str:
 
 def _read(item: object, what: str) -> Order:
     fields = _checked(item, what)
-    identity = fields.get("id", None)
-    if identity is None:
-        identity = secrets.token_hex(8)
+    identity = _identity(fields, what)
     return Order(
         id=identity,
-        key=check_name(str(identity), f"the id of {what}"),
+        key=str(identity),
         code=fields["code"],
         bindings=read_payload(fields, "bindings", what),
         lifetime=fields.get("lifetime", "command"),
@@ -204,6 +205,17 @@ def _read(item: object, what: str) -> Order:
         callback_batch=fields.get("callback_batch", False),
         digest=_digest(fields, what),
     )  # fmt: skip
+
+
+def _identity(fields: dict[str, Any], what: str) -> CommandId:
+    """Return the client's id, or one of the worker's choice."""
+    if "id" not in fields:
+        return OWN_MARK + secrets.token_hex(8)
+    identity: CommandId = fields["id"]
+    key = check_name(str(identity), f"the id of {what}")
+    if key.startswith(OWN_MARK):
+        raise bad(f"the id {key!r} of {what} begins with {OWN_MARK}: such ids are the worker's own")
+    return identity
 
 
 def _checked(item: object, what: str) -> dict[str, Any]:

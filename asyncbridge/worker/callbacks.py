@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import aiohttp
 
@@ -15,6 +15,8 @@ from asyncbridge.worker.documents import write_document
 from asyncbridge.worker.tickets import halt_document, outcome_of
 
 if TYPE_CHECKING:
+    from yarl import URL
+
     from asyncbridge.protocol.messages import Halted
     from asyncbridge.transport.retries import Patience
     from asyncbridge.worker.outbox import Outbox
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Callbacks"]
 
-Route = tuple[str, str, bool]
+Route: TypeAlias = "tuple[URL, str, bool]"
 """A callback's URL, its secret, and whether it takes lists."""
 
 TRY_S: Final = 10.0
@@ -70,6 +72,7 @@ class Callbacks:
     def post(self, ticket: Ticket) -> None:
         """Post a command's outcome, or its halt, to its callback."""
         order = ticket.order
+        assert order.callback is not None, "who calls has looked"
         ticket.notified, ticket.callback_error = False, ""
         notice = Notice(ticket, ticket.halt)
         route = (order.callback, order.callback_token, order.callback_batch)

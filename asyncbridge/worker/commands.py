@@ -164,7 +164,7 @@ class Commands:
         self._tell(ticket)
 
     def _tell(self, ticket: Ticket) -> None:
-        if ticket.order.callback:
+        if ticket.order.callback is not None:
             self._callbacks.post(ticket)
 
 

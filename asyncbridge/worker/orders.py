@@ -6,7 +6,7 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -14,7 +14,11 @@ from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization.envelopes import read_base64
 from asyncbridge.serialization.unique_keys import loads
+from asyncbridge.worker.callback_urls import read_callback
 from asyncbridge.worker.problems import Problem
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 __all__ = [
     "OWN_MARK",
@@ -84,7 +88,7 @@ class Order:
         priority: Higher ones of the session go first.
         run_ms: Milliseconds that it may run; 0 for any.
         halt_timeout: Seconds that it waits for a decision if it fails; 0 if it does not halt.
-        callback: Where its outcome is posted; empty for nowhere.
+        callback: Where its outcome is posted, if anywhere.
         callback_token: The secret that this carries.
         callback_batch: Whether several outcomes may be posted at once, as a list.
         digest: Tells this command from another one of the same id.
@@ -100,7 +104,7 @@ class Order:
     priority: int
     run_ms: int
     halt_timeout: float
-    callback: str
+    callback: URL | None
     callback_token: str
     callback_batch: bool
     digest: bytes
@@ -200,7 +204,7 @@ def _read(item: object, what: str) -> Order:
         priority=fields.get("priority", 0),
         run_ms=max(1, round(fields["run_timeout"] * 1000)) if "run_timeout" in fields else 0,
         halt_timeout=_halt_timeout(fields, what),
-        callback=fields.get("callback", ""),
+        callback=read_callback(fields["callback"]) if fields.get("callback") else None,
         callback_token=_token(fields, what),
         callback_batch=fields.get("callback_batch", False),
         digest=_digest(fields, what),

@@ -133,6 +133,7 @@ class Listener:
         self.statuses: list[int] = []
         self.bodies: asyncio.Queue[Any] = asyncio.Queue()
         self.authorizations: list[str] = []
+        self.queries: list[str] = []
 
     async def take(self, request: web.Request) -> web.Response:
         body = json.loads(await request.read())
@@ -140,9 +141,10 @@ class Listener:
         post = schema["{$request.body#/callback}"]["post"]
         check(post["requestBody"]["content"]["application/json"]["schema"], body)
         self.authorizations.append(request.headers.get("Authorization", ""))
+        self.queries.append(request.query_string)
         self.bodies.put_nowait(body)
         status = self.statuses.pop(0) if self.statuses else 204
-        return web.Response(status=status, headers={"Location": self.url})
+        return web.Response(status=status, headers={"Location": f"{self.url}?elsewhere"})
 
     async def next(self) -> Any:
         """Return what comes next."""
@@ -314,6 +316,8 @@ async def test_cancelling(tmp_path: Path) -> None:
         ({"code": "1", "bindings": {}, "buffers": ["A" * 4_000_000]}, 413, "limit is 2000000"),
         ({"code": "1", "callback": "ftp://x"}, 400, "no http://"),
         ({"code": "1", "callback": "http://10.9.8.7/"}, 403, "--callback-hosts"),
+        ({"code": "1", "callback": "http://127.0.0.1%.x.example/"}, 400, "has a %"),
+        ({"code": "1", "callback": "http://[::1]evil.example/"}, 400, "no URL"),
         ({"code": "1", "callback_token": "a\nb"}, 400, "'callback_token'"),
     ],
 )
@@ -393,6 +397,7 @@ async def test_a_callback_that_fails_at_first(tmp_path: Path) -> None:
         await client.post({"id": 1, "code": "1", "callback": listener.url})
         seen = [await listener.next() for _ in range(3)]
         assert seen[0] == seen[1] == seen[2]
+        assert listener.queries == [""] * 3
         while not (document := (await client.get(1))[1])["notified"]:
             await asyncio.sleep(0)
         assert "callback_error" not in document

@@ -106,7 +106,7 @@ def test_hosts_that_were_allowed() -> None:
         ("http:127.0.0.1", "no http://"),
         ("http://127.0.0.1:0/x", "no http://"),
         ("http://127.0.0.1:99999/x", "no URL"),
-        ("http://127.0.0.1:８0/x", "printable ASCII"),
+        ("http://127.0.0.1:\uff180/x", "printable ASCII"),
         ("http://[::1/x", "no URL"),
         ("http://[::1]evil.example/", "no URL"),
         ("http://[::1]:80evil/", "no URL"),

@@ -30,6 +30,11 @@ class UsedIds:
         self._starts: list[int] = []
         self._ends: list[int] = []
 
+    @property
+    def gaps(self) -> int:
+        """How many runs of ids may still come, below the newest one."""
+        return len(self._starts)
+
     def __contains__(self, command_id: int) -> bool:
         if command_id > self.newest:
             return False

@@ -25,6 +25,8 @@ from asyncbridge.transport.retries import Patience
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from yarl import URL
+
     from asyncbridge.errors import AsyncBridgeError
     from asyncbridge.protocol.messages import Message
     from asyncbridge.serialization.envelopes import Envelope
@@ -75,7 +77,7 @@ class Poster:
     def __init__(
         self,
         http: aiohttp.ClientSession,
-        url: str,
+        url: str | URL,
         headers: Mapping[str, str],
         *,
         patience: Patience = LONGER,

@@ -86,6 +86,7 @@ class WorkerApp:
             self._outbox,
             self._open_desk,
             halts=engine.halts,
+            incarnation=engine.incarnation,
             callback_hosts=callback_hosts,
             patience=Patience(first=0.1, longest=5.0, whole=lease),
             largest=largest,

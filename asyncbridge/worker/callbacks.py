@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import aiohttp
 
@@ -15,6 +15,8 @@ from asyncbridge.worker.documents import write_document
 from asyncbridge.worker.tickets import halt_document, outcome_of
 
 if TYPE_CHECKING:
+    from yarl import URL
+
     from asyncbridge.protocol.messages import Halted
     from asyncbridge.transport.retries import Patience
     from asyncbridge.worker.outbox import Outbox
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Callbacks"]
 
-Route = tuple[str, str, bool]
+Route: TypeAlias = "tuple[URL, str, bool]"
 """A callback's URL, its secret, and whether it takes lists."""
 
 TRY_S: Final = 10.0
@@ -43,9 +45,14 @@ class Notice(NamedTuple):
     halt: Halted | None
 
     @property
+    def is_gone(self) -> bool:
+        """Whether the outcome had to make room before its turn came."""
+        return self.halt is None and self.ticket.state == "expired"
+
+    @property
     def is_of_use(self) -> bool:
         """Whether it is still so: of a halt that is over nobody needs to hear."""
-        return self.halt is None or self.halt is self.ticket.halt
+        return not self.is_gone if self.halt is None else self.halt is self.ticket.halt
 
 
 class Callbacks:
@@ -65,6 +72,7 @@ class Callbacks:
     def post(self, ticket: Ticket) -> None:
         """Post a command's outcome, or its halt, to its callback."""
         order = ticket.order
+        assert order.callback is not None, "who calls has looked"
         ticket.notified, ticket.callback_error = False, ""
         notice = Notice(ticket, ticket.halt)
         route = (order.callback, order.callback_token, order.callback_batch)
@@ -94,6 +102,7 @@ class Callbacks:
                 await asyncio.sleep(0)
                 count = min(len(waiting), MOST) if route[2] else 1
                 ready = [waiting.popleft() for _ in range(count)]
+                give_up([each for each in ready if each.is_gone], "the outcome had to make room")
                 batch = [each for each in ready if each.is_of_use]
                 why = await self._insist(route, batch) if batch else ""
                 if why:
@@ -101,6 +110,8 @@ class Callbacks:
                     return
                 for ticket, halt in batch:
                     ticket.notified = halt is None
+                    if halt is None:
+                        ticket.tell()
         finally:
             del self._waiting[route]
 

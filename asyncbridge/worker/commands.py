@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
@@ -12,7 +11,8 @@ from aiohttp import web
 from asyncbridge.protocol.messages import StopMode
 from asyncbridge.worker.callback_urls import check_callback, home_of
 from asyncbridge.worker.callbacks import Callbacks
-from asyncbridge.worker.desk import SESSIONS_OF_DESKS, Desk
+from asyncbridge.worker.desk import SESSIONS_OF_DESKS
+from asyncbridge.worker.desks import Desks
 from asyncbridge.worker.documents import write_document
 from asyncbridge.worker.orders import check_name, read_orders
 from asyncbridge.worker.problems import Problem
@@ -24,17 +24,16 @@ if TYPE_CHECKING:
 
     from asyncbridge.transport.contract import Channel
     from asyncbridge.transport.retries import Patience
-    from asyncbridge.worker.halting import Halt, Halts
+    from asyncbridge.worker.halting import Halts
     from asyncbridge.worker.outbox import Outbox
     from asyncbridge.worker.peer import Peer
     from asyncbridge.worker.tickets import Ticket
 
-__all__ = ["SESSION_HEADER", "Commands"]
+__all__ = ["INCARNATION_HEADER", "SESSION_HEADER", "Commands"]
 
 SESSION_HEADER: Final = "Asyncbridge-Session"
+INCARNATION_HEADER: Final = "Asyncbridge-Incarnation"
 DEFAULT_SESSION: Final = "default"
-SESSIONS: Final = 256
-"""Sessions of the HTTP pair in one worker."""
 LONGEST_WAIT_S: Final = 60.0
 MOMENT_S: Final = 1.0
 LAST_WORDS_S: Final = 1.0
@@ -49,6 +48,7 @@ class Commands:
         outbox: Makes requests to callbacks.
         open_peer: Makes the worker's end of a session, and serves it.
         halts: What is halted in the worker, of all sessions.
+        incarnation: Which life of the worker this is.
         callback_hosts: Where callbacks may lead to besides the clients' own addresses.
         patience: How often a callback is tried, and for how long.
         largest: Bytes of the largest bindings, 0 for any.
@@ -61,18 +61,21 @@ class Commands:
         open_peer: Callable[[Channel], Peer],
         *,
         halts: Halts,
+        incarnation: str,
         callback_hosts: frozenset[str],
         patience: Patience,
         largest: int = 0,
         kept: Kept | None = None,
     ) -> None:
         self._callbacks = Callbacks(outbox, patience)
-        self._open_peer = open_peer
+        self._incarnation = incarnation
         self._halts = halts
         self._callback_hosts = callback_hosts
         self._largest = largest
         self._kept = kept or Kept()
-        self._desks: OrderedDict[str, Desk] = OrderedDict()
+        self._desks = Desks(
+            open_peer, self._kept, finished=self._finished, halted=self._tell, largest=largest
+        )
 
     def routes(self) -> list[web.RouteDef]:
         """Return what is served."""
@@ -92,24 +95,25 @@ class Commands:
     # --- the routes ---
 
     async def _post(self, request: web.Request) -> web.Response:
+        self._check_incarnation(request)
         orders, is_list = read_orders(await request.read())
         home = home_of(request)
         for url in {order.callback for order in orders if order.callback}:
             check_callback(url, home, self._callback_hosts)
-        desk = await self._desk(request)
+        desk = await self._desks.open(session_of(request))
         taken = desk.order(orders)
         status = 202 if any(each.is_new for each in taken) else 200
         tickets = [each.ticket for each in taken]
         positions = [each.position for each in taken]
+        headers = {INCARNATION_HEADER: self._incarnation}
         if is_list:
-            return await answer(status, tickets, positions)
-        where = {"Location": f"/v1/commands/{tickets[0].order.key}"}
-        return await answer(status, tickets[0], positions, headers=where)
+            return await answer(status, tickets, positions, headers=headers)
+        headers["Location"] = f"/v1/commands/{tickets[0].order.key}"
+        return await answer(status, tickets[0], positions, headers=headers)
 
     async def _get(self, request: web.Request) -> web.Response:
         wait = seconds_of(request.query.get("wait", "0"))
-        desk = await self._desk(request)
-        ticket = desk.find(request.match_info["id"])
+        desk, ticket = self._desks.find(session_of(request), request.match_info["id"])
         await ticket.wait(wait)
         if ticket.state == "expired":
             raise Problem(
@@ -122,8 +126,7 @@ class Commands:
         mode = request.query.get("mode", "auto")
         if mode not in _MODES:
             raise Problem(400, "BadRequest", f"mode={mode!r:.40} is none of {', '.join(_MODES)}")
-        desk = await self._desk(request)
-        ticket = desk.find(request.match_info["id"])
+        desk, ticket = self._desks.find(session_of(request), request.match_info["id"])
         was_waiting = ticket.state in ("queued", "halted")
         desk.cancel(ticket, cast("StopMode", mode))
         if was_waiting:  # whether it was in time is known in a moment
@@ -136,7 +139,7 @@ class Commands:
             (halt, self._halts.describe(halt), ticket)
             for halt in self._halts.all()
             # What a desk does not know halts is on its way there, or is not to halt.
-            if (ticket := self._halted_by(halt)) is not None
+            if (ticket := self._desks.halted_by(halt.error)) is not None
             or not halt.job.peer.session.startswith(SESSIONS_OF_DESKS)
         ]
         size = sum(len(halt.fault.text) for halt, _, _ in told)
@@ -146,9 +149,7 @@ class Commands:
     async def _decide(self, request: web.Request) -> web.Response:
         body = await request.read()
         verdict = await asyncio.to_thread(read_verdict, body, self._largest)
-        # Where it is a command of a session here, that one knows what it has sent: for `drop`.
-        owner = (desk for desk in self._desks.values() if desk.halted_by(verdict.error))
-        desk = next(owner, None) or await self._desk(request)
+        desk = self._desks.decider(verdict.error)
         ticket = await desk.decide(verdict)
         said = {"error_id": verdict.error, "decision": verdict.kind}
 
@@ -164,51 +165,35 @@ class Commands:
         body = files("asyncbridge.worker").joinpath("openapi.json").read_bytes()
         return web.Response(body=body, content_type="application/json")
 
-    # --- sessions ---
-
-    async def _desk(self, request: web.Request) -> Desk:
-        """Return the session that a request is for, and begin it if need be."""
-        name = check_name(
-            request.headers.get(SESSION_HEADER, DEFAULT_SESSION), "the session's name"
-        )
-        desk = self._desks.get(name)
-        if desk is None or not desk.is_open:
-            await self._make_room()
-            desk = Desk(
-                name,
-                self._open_peer,
-                finished=self._finished,
-                halted=self._tell,
-                largest=self._largest,
-            )
-            self._desks[name] = desk
-        self._desks.move_to_end(name)
-        return desk
-
-    def _halted_by(self, halt: Halt) -> Ticket | None:
-        """Return the ticket of a command that is halted, if it is one of the sessions here."""
-        tickets = (desk.halted_by(halt.error) for desk in self._desks.values())
-        return next((ticket for ticket in tickets if ticket is not None), None)
-
-    async def _make_room(self) -> None:
-        """End the session that was idle for longest, if there are too many."""
-        if len(self._desks) < SESSIONS:
-            return
-        idle = next((name for name, desk in self._desks.items() if desk.is_idle), None)
-        if idle is None:
+    def _check_incarnation(self, request: web.Request) -> None:
+        """Refuse what was meant for a worker before this one, and may have run there."""
+        meant = request.headers.get(INCARNATION_HEADER, self._incarnation)
+        if meant != self._incarnation:
             raise Problem(
-                429, "TooManySessions", f"{SESSIONS} sessions have commands under way",
-                headers={"Retry-After": "1"},
+                410, "AnotherWorker",
+                f"this worker's incarnation is {self._incarnation}, not {meant!r:.40}: what the one "
+                "before has run is not known here, and its namespace is gone",
             )  # fmt: skip
-        await self._desks.pop(idle).close()
+
+    # --- what is told ---
 
     def _finished(self, ticket: Ticket) -> None:
         self._kept.add(ticket)
         self._tell(ticket)
 
     def _tell(self, ticket: Ticket) -> None:
-        if ticket.order.callback:
+        if ticket.order.callback is not None:
             self._callbacks.post(ticket)
+
+
+def session_of(request: web.Request) -> str:
+    """Return the name of the session that a request is for.
+
+    Raises:
+        Problem: It is none.
+    """
+    name = request.headers.get(SESSION_HEADER, DEFAULT_SESSION)
+    return check_name(name, "the session's name")
 
 
 async def answer(
@@ -220,12 +205,15 @@ async def answer(
 ) -> web.Response:
     """Return what is known of a command, or of several, as a response."""
     tickets = what if isinstance(what, list) else [what]
+    ended = [ticket for ticket in tickets if ticket.is_finished]
 
     def make() -> Any:
         documents = list(map(document_of, tickets, positions))
         return documents if isinstance(what, list) else documents[0]
 
     body = await write_document(make, sum(ticket.size for ticket in tickets))
+    for ticket in ended:
+        ticket.tell()
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 

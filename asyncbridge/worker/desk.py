@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from asyncbridge.transport.bulk import BulkStore
     from asyncbridge.worker.orders import Order
     from asyncbridge.worker.peer import Peer
+    from asyncbridge.worker.registers import Registers
     from asyncbridge.worker.tickets import State
     from asyncbridge.worker.verdicts import Verdict
 
@@ -96,34 +97,44 @@ class Desk:
 
     Args:
         name: The session's.
+        registers: Know which ids it has used.
         open_peer: Makes the worker's end, and serves it.
         finished: Called with each command that has come to an outcome.
         halted: Called with each that waits for a decision.
         largest: Bytes of the largest bindings, 0 for any.
         backlog: What may wait beyond the window.
+        life: Tells sessions of one name apart, one of which had to make room for the other.
+
+    Attributes:
+        tickets: Its commands, by their ids.
+        untold: Those whose outcome nobody has had yet.
     """
 
     def __init__(
         self,
         name: str,
+        registers: Registers,
         open_peer: Callable[[Channel], Peer],
         *,
         finished: Callable[[Ticket], None],
         halted: Callable[[Ticket], None],
         largest: int = 0,
         backlog: Bound = DEFAULT_BACKLOG,
+        life: int = 0,
     ) -> None:
         self.name = name
         self.is_open = True
+        self.tickets: dict[str, Ticket] = {}
+        self.untold: set[Ticket] = set()
+        self._registers = registers
         self._finished = finished
         self._largest = largest
-        self._protocol = ClientProtocol(
-            session=f"{SESSIONS_OF_DESKS}{name}", client="http", backlog=backlog
-        )
+        # The slash keeps it apart from those that have connections: none of these can be so named.
+        session = f"{SESSIONS_OF_DESKS}{name}/{life}" if life else f"{SESSIONS_OF_DESKS}{name}"
+        self._protocol = ClientProtocol(session=session, client="http", backlog=backlog)
         self._channel = DeskChannel(self._hear)
         peer = open_peer(self._channel)
         self._halts = DeskHalts(self._protocol.control, self._say, limit=peer.limit, told=halted)
-        self._tickets: dict[str, Ticket] = {}
         self._running: dict[int, Ticket] = {}
         self._ranked: set[int] = set()
         self._newest = 0
@@ -157,6 +168,7 @@ class Desk:
                 if is_new:
                     self._take_back(ticket)
             raise
+        self._registers.note(self.name, [each.ticket.order.key for each in taken if each.is_new])
         if self._ranked:
             taken = self._placed(taken)
         self._say()
@@ -188,11 +200,9 @@ class Desk:
         Raises:
             Problem: There is none.
         """
-        ticket = self._tickets.get(key)
+        ticket = self.tickets.get(key)
         if ticket is None:
-            raise Problem(
-                404, "UnknownCommand", f"session {self.name!r} has no command {key!r:.140}"
-            )
+            raise self._registers.why_unknown(self.name, key)
         return ticket
 
     def cancel(self, ticket: Ticket, mode: m.StopMode) -> None:
@@ -218,8 +228,10 @@ class Desk:
 
     def _known(self, order: Order) -> Ticket | None:
         """Return the ticket of a command that was ordered before."""
-        known = self._tickets.get(order.key)
-        if known is not None and known.order.digest != order.digest:
+        known = self.tickets.get(order.key)
+        if known is None:
+            self._registers.check(self.name, order.key)
+        elif known.order.digest != order.digest:
             raise Problem(
                 409, "IdConflict",
                 f"command {order.key!r} of session {self.name!r} was another one before: an id "
@@ -254,8 +266,8 @@ class Desk:
                 headers={"Retry-After": "1"},
             ) from None  # fmt: skip
         self._newest = number
-        ticket = Ticket(replace(order, bindings=None), self.name, number, self._forget)
-        self._tickets[order.key] = self._running[number] = ticket
+        ticket = Ticket(replace(order, bindings=None), self.name, number, self._forget, self.untold)
+        self.tickets[order.key] = self._running[number] = ticket
         if order.priority:
             self._ranked.add(number)
         self._halts.begin(ticket)
@@ -274,12 +286,12 @@ class Desk:
     def _take_back(self, ticket: Ticket) -> None:
         """Undo what ``_take`` did; nothing has left since."""
         self._protocol.cancel(ticket.number)
-        del self._tickets[ticket.order.key], self._running[ticket.number]
+        del self.tickets[ticket.order.key], self._running[ticket.number]
         self._ranked.discard(ticket.number)
         self._halts.over(ticket)
 
     def _forget(self, ticket: Ticket) -> None:
-        del self._tickets[ticket.order.key]
+        del self.tickets[ticket.order.key]
 
     def _say(self) -> None:
         if messages := self._protocol.outgoing():
@@ -311,7 +323,7 @@ class Desk:
         """Let those commands fail that a decision about another one takes out of the queue."""
         if message.asks:
             self._halts.dropped(message.error, self._newest)
-        numbers = {each.number: each.order.id for each in self._tickets.values()}
+        numbers = {each.number: each.order.id for each in self.tickets.values()}
         for number in message.ids:
             ticket = self._running[number]
             ticket.because = numbers.get(message.because)
@@ -333,7 +345,7 @@ class Desk:
     def _failed(self, message: m.Failed) -> None:
         ticket = self._running[message.id]
         for key in ticket.order.after:
-            cause = self._tickets.get(key)
+            cause = self.tickets.get(key)
             if cause is not None and cause.number == message.because:
                 ticket.because = cause.order.id
         self._end(ticket, "failed", fault=message.fault)

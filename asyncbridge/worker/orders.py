@@ -6,7 +6,7 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -14,9 +14,14 @@ from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization.envelopes import read_base64
 from asyncbridge.serialization.unique_keys import loads
+from asyncbridge.worker.callback_urls import read_callback
 from asyncbridge.worker.problems import Problem
 
+if TYPE_CHECKING:
+    from yarl import URL
+
 __all__ = [
+    "OWN_MARK",
     "CommandId",
     "Kinds",
     "Order",
@@ -34,6 +39,8 @@ Kinds = dict[str, tuple[tuple[type, ...], str]]
 MOST: Final = 10_000
 """Commands in one request."""
 _NAME: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+OWN_MARK: Final = "~"
+"""Begins the ids that a worker chooses, and no others: none of them can come a second time."""
 HALT_SECONDS: Final = 300.0
 """How long a command waits for a decision, unless it says so itself."""
 LONGEST_S: Final = 1e9
@@ -81,7 +88,7 @@ class Order:
         priority: Higher ones of the session go first.
         run_ms: Milliseconds that it may run; 0 for any.
         halt_timeout: Seconds that it waits for a decision if it fails; 0 if it does not halt.
-        callback: Where its outcome is posted; empty for nowhere.
+        callback: Where its outcome is posted, if anywhere.
         callback_token: The secret that this carries.
         callback_batch: Whether several outcomes may be posted at once, as a list.
         digest: Tells this command from another one of the same id.
@@ -97,7 +104,7 @@ class Order:
     priority: int
     run_ms: int
     halt_timeout: float
-    callback: str
+    callback: URL | None
     callback_token: str
     callback_batch: bool
     digest: bytes
@@ -184,12 +191,10 @@ def check_name(text: str, what: str) -> str:
 
 def _read(item: object, what: str) -> Order:
     fields = _checked(item, what)
-    identity = fields.get("id", None)
-    if identity is None:
-        identity = secrets.token_hex(8)
+    identity = _identity(fields, what)
     return Order(
         id=identity,
-        key=check_name(str(identity), f"the id of {what}"),
+        key=str(identity),
         code=fields["code"],
         bindings=read_payload(fields, "bindings", what),
         lifetime=fields.get("lifetime", "command"),
@@ -199,11 +204,22 @@ def _read(item: object, what: str) -> Order:
         priority=fields.get("priority", 0),
         run_ms=max(1, round(fields["run_timeout"] * 1000)) if "run_timeout" in fields else 0,
         halt_timeout=_halt_timeout(fields, what),
-        callback=fields.get("callback", ""),
+        callback=read_callback(fields["callback"]) if fields.get("callback") else None,
         callback_token=_token(fields, what),
         callback_batch=fields.get("callback_batch", False),
         digest=_digest(fields, what),
     )  # fmt: skip
+
+
+def _identity(fields: dict[str, Any], what: str) -> CommandId:
+    """Return the client's id, or one of the worker's choice."""
+    if "id" not in fields:
+        return OWN_MARK + secrets.token_hex(8)
+    identity: CommandId = fields["id"]
+    key = check_name(str(identity), f"the id of {what}")
+    if key.startswith(OWN_MARK):
+        raise bad(f"the id {key!r} of {what} begins with {OWN_MARK}: such ids are the worker's own")
+    return identity
 
 
 def _checked(item: object, what: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from asyncbridge.errors import DecodeError
 from asyncbridge.serialization.envelopes import read_envelope
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.posts import Poster, PostWire
-from asyncbridge.worker.callback_urls import check_callback, home_of
+from asyncbridge.worker.callback_urls import check_callback, home_of, read_callback
 from asyncbridge.worker.problems import Problem
 
 if TYPE_CHECKING:
@@ -69,9 +69,10 @@ class Pairs:
         if not envelope.callback:
             why = self._gone.get(name, "nobody here knows of it")
             raise Problem(410, "Gone", f"this connection has ended ({why}): begin another one")
-        check_callback(envelope.callback, home_of(request), self._callback_hosts)
+        callback = read_callback(envelope.callback)
+        check_callback(callback, home_of(request), self._callback_hosts)
         headers = {"Authorization": f"Bearer {envelope.callback_token}"}
-        wire = PostWire(Poster(self._outbox.http, envelope.callback, headers))
+        wire = PostWire(Poster(self._outbox.http, callback, headers))
         self._wires[name] = wire
         task = spawn(self._serve(name, wire), name=f"asyncbridge-pair-{name}")
         self._carrying.add(task)

@@ -14,7 +14,7 @@ from asyncbridge.protocol.messages import BulkRef, Fault, Payload
 from asyncbridge.serialization.envelopes import write_base64
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from asyncbridge.protocol.messages import Halted
     from asyncbridge.worker.halting import Halt
@@ -42,6 +42,7 @@ class Ticket:
         session: The name of the client's session.
         number: The command's id in the protocol.
         forget: Called when nothing of it needs to be known any more.
+        untold: The session's outcomes that nobody has had yet; this one's is among them then.
         state: Where it stands.
         value: What it came to, in wire form.
         fault: What it failed by.
@@ -55,6 +56,7 @@ class Ticket:
     session: str
     number: int
     forget: Callable[[Ticket], None]
+    untold: set[Ticket] = field(default_factory=set)
     state: State = "queued"
     value: Payload | None = None
     fault: Fault | None = None
@@ -80,7 +82,12 @@ class Ticket:
     def finish(self, state: State) -> None:
         """Note that it is over, and wake whoever waits for it."""
         self.state, self.halt = state, None
+        self.untold.add(self)
         self._wake()
+
+    def tell(self) -> None:
+        """Note that somebody has had its outcome."""
+        self.untold.discard(self)
 
     def stop_at(self, halt: Halted) -> None:
         """Note that it has failed and waits for a decision, and wake whoever waits for it."""
@@ -117,6 +124,7 @@ class Ticket:
     def expire(self) -> None:
         """Let go of its outcome: there is no room for it."""
         self.state, self.value, self.fault = "expired", None, None
+        self.tell()
 
 
 class Kept:
@@ -148,6 +156,11 @@ class Kept:
         while len(self._expired) > self._most_expired:
             gone = self._expired.popleft()
             gone.forget(gone)
+
+    def drop(self, tickets: Iterable[Ticket]) -> None:
+        """Let go of the outcomes of a session that makes room."""
+        for ticket in tickets:
+            self._size -= self._tickets.pop(ticket, 0)
 
 
 def document_of(ticket: Ticket, position: int | None = None) -> dict[str, Any]:

@@ -619,7 +619,10 @@ async def test_a_large_value_that_cannot_be_sent() -> None:
     ("retry", "refusal"),
     [
         (Retry(bindings={"pats": 4}), "gives 'pats', which command 1 does not use; its bindings "),
-        (Retry(bindings={"parts": 4, "whole": 2, "x": 1}), "its bindings are 'whole', 'parts'. For"),
+        (
+            Retry(bindings={"parts": 4, "whole": 2, "x": 1}),
+            "its bindings are 'whole', 'parts'. For",
+        ),
     ],
 )
 async def test_a_retry_with_a_name_that_is_none_is_refused(
@@ -691,4 +694,6 @@ async def test_what_was_dropped_names_what_had_failed() -> None:
     async with FakeWorker().connect() as bridge:
         bridge.on_error(lambda error: DropQueue())
         _, dropped = await outcomes(bridge.send("1 / 0", name="half"), bridge.send("2"))
-        assert str(dropped).startswith("command 2 was not run: it was queued behind half (command 1)")
+        assert str(dropped).startswith(
+            "command 2 was not run: it was queued behind half (command 1)"
+        )

@@ -18,6 +18,7 @@ def test_an_id_is_used_once_it_was_added(ids: list[int]) -> None:
         used.add(command_id, overtakes=1)
     assert {number for number in range(1, 50) if number in used} == set(ids)
     assert used.newest == max(ids, default=0)
+    assert used.gaps == sum(number - 1 not in {0, *ids} for number in ids)
 
 
 def test_ids_below_one_are_used() -> None:

@@ -20,7 +20,6 @@ from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization.codec import decode
 from asyncbridge.serialization.envelopes import read_base64, write_base64
 from asyncbridge.tasks import spawn
-from asyncbridge.worker import commands
 from asyncbridge.worker.app import WorkerApp
 from asyncbridge.worker.backend import Backend
 from asyncbridge.worker.engine import Engine
@@ -99,10 +98,10 @@ class Client:
         path = f"/v1/commands/{key}{query}"
         return await self.ask("GET", path, route="/v1/commands/{id}", **headers)
 
-    async def delete(self, key: object, query: str = "") -> tuple[int, Any]:
+    async def delete(self, key: object, query: str = "", **headers: str) -> tuple[int, Any]:
         """Cancel a command."""
         path = f"/v1/commands/{key}{query}"
-        return await self.ask("DELETE", path, route="/v1/commands/{id}")
+        return await self.ask("DELETE", path, route="/v1/commands/{id}", **headers)
 
 
 @asynccontextmanager
@@ -134,6 +133,7 @@ class Listener:
         self.statuses: list[int] = []
         self.bodies: asyncio.Queue[Any] = asyncio.Queue()
         self.authorizations: list[str] = []
+        self.queries: list[str] = []
 
     async def take(self, request: web.Request) -> web.Response:
         body = json.loads(await request.read())
@@ -141,9 +141,10 @@ class Listener:
         post = schema["{$request.body#/callback}"]["post"]
         check(post["requestBody"]["content"]["application/json"]["schema"], body)
         self.authorizations.append(request.headers.get("Authorization", ""))
+        self.queries.append(request.query_string)
         self.bodies.put_nowait(body)
         status = self.statuses.pop(0) if self.statuses else 204
-        return web.Response(status=status, headers={"Location": self.url})
+        return web.Response(status=status, headers={"Location": f"{self.url}?elsewhere"})
 
     async def next(self) -> Any:
         """Return what comes next."""
@@ -299,6 +300,7 @@ async def test_cancelling(tmp_path: Path) -> None:
         ({"code": "1", "id": 1.5}, 400, "'id'"),
         ({"code": "1", "id": True}, 400, "'id'"),
         ({"code": "1", "id": "a/b"}, 400, "'a/b'"),
+        ({"code": "1", "id": "~1"}, 400, "the worker's own"),
         ({"code": "1", "lifetime": "long"}, 400, "'lifetime'"),
         ({"code": "1", "priority": 2**31}, 400, "'priority'"),
         ({"code": "1", "priority": True}, 400, "'priority'"),
@@ -314,6 +316,8 @@ async def test_cancelling(tmp_path: Path) -> None:
         ({"code": "1", "bindings": {}, "buffers": ["A" * 4_000_000]}, 413, "limit is 2000000"),
         ({"code": "1", "callback": "ftp://x"}, 400, "no http://"),
         ({"code": "1", "callback": "http://10.9.8.7/"}, 403, "--callback-hosts"),
+        ({"code": "1", "callback": "http://127.0.0.1%.x.example/"}, 400, "has a %"),
+        ({"code": "1", "callback": "http://[::1]evil.example/"}, 400, "no URL"),
         ({"code": "1", "callback_token": "a\nb"}, 400, "'callback_token'"),
     ],
 )
@@ -340,21 +344,18 @@ async def test_bad_questions(tmp_path: Path) -> None:
         assert (await client.ask("PUT", "/v1/commands"))[1]["code"] == "MethodNotAllowed"
 
 
-async def test_sessions_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that was idle for longest makes room, and none that has something to do."""
-    monkeypatch.setattr(commands, "SESSIONS", 2)
+async def test_another_worker(tmp_path: Path) -> None:
+    """A command that is meant for the one before is refused: it may have run there."""
     async with serving(tmp_path) as client:
-        for name in ("a", "b"):
-            await client.post({"id": 1, "code": "1"}, Asyncbridge_Session=name)
-            await client.get(1, Asyncbridge_Session=name)
-        client.executor.held = True
-        await client.post({"id": 2, "code": "2"}, Asyncbridge_Session="a")
-        await client.post({"id": 2, "code": "2"}, Asyncbridge_Session="c")  # in the place of b
-        status, problem = await client.post({"code": "3"}, Asyncbridge_Session="d")
-        assert (status, problem["code"]) == (429, "TooManySessions")
-        client.executor.run_all()
-        assert (await client.get(2, Asyncbridge_Session="a"))[1]["value"] == 2
-        assert (await client.get(1, Asyncbridge_Session="b"))[0] == 404
+        async with client.http.post(
+            f"{BASE}/v1/commands", data=b'{"id": 1, "code": "1"}', headers=HEADERS
+        ) as answer:
+            life = answer.headers["Asyncbridge-Incarnation"]
+        body = {"id": 2, "code": "2"}
+        assert (await client.post(body, Asyncbridge_Incarnation=life))[0] == 202
+        status, problem = await client.post(body, Asyncbridge_Incarnation="0" * 16)
+        assert (status, problem["code"]) == (410, "AnotherWorker")
+        assert life in problem["detail"]
 
 
 # --- callbacks ---------------------------------------------------------------------------------
@@ -396,6 +397,7 @@ async def test_a_callback_that_fails_at_first(tmp_path: Path) -> None:
         await client.post({"id": 1, "code": "1", "callback": listener.url})
         seen = [await listener.next() for _ in range(3)]
         assert seen[0] == seen[1] == seen[2]
+        assert listener.queries == [""] * 3
         while not (document := (await client.get(1))[1])["notified"]:
             await asyncio.sleep(0)
         assert "callback_error" not in document

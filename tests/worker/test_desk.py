@@ -23,7 +23,8 @@ from asyncbridge.worker.executor import StepExecutor
 from asyncbridge.worker.orders import read_orders
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.problems import Problem
-from asyncbridge.worker.tickets import Ticket
+from asyncbridge.worker.registers import Registers
+from asyncbridge.worker.tickets import Kept, Ticket
 from tests.limits import HANG_S
 
 pytestmark = pytest.mark.asyncio
@@ -43,8 +44,11 @@ class Bench:
         self.finished: list[Ticket] = []
         self.halted: list[Ticket] = []
         self.registry: dict[str, Peer] = {}
+        self.registers = Registers()
+        self.registers.open("d")
         self.desk = Desk(
             "d",
+            self.registers,
             self.open,
             finished=self.finished.append,
             halted=self.halted.append,
@@ -151,6 +155,25 @@ async def test_one_command_twice_in_a_list() -> None:
         assert (first.is_new, second.is_new) == (True, False)
         assert first.ticket is second.ticket
         await made.run(first.ticket)
+
+
+async def test_an_outcome_that_was_forgotten() -> None:
+    """Its command is not run again: that it was there stays known when nothing else does."""
+    async with bench() as made:
+        bodies = [{"id": key, "code": f"{key!r}"} for key in (1, "text", 3)]
+        kept = Kept(Bound(count=1, size=1000), expired=1)
+        for body in bodies:
+            ((ticket, _, _),) = made.order(body)
+            await made.run(ticket)
+            kept.add(ticket)
+        states = [made.order(body)[0].ticket.state for body in bodies[1:]]
+        assert states == ["expired", "completed"]
+        with pytest.raises(Problem, match="'1' .* not run again") as caught:
+            made.order(bodies[0])
+        assert (caught.value.status, caught.value.code) == (410, "ResultExpired")
+        with pytest.raises(Problem, match="'1' .* had to make room"):
+            made.desk.find("1")
+        assert made.desk.untold == {ticket}
 
 
 async def test_cancelling_what_has_not_left_the_desk() -> None:

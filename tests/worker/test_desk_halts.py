@@ -232,7 +232,7 @@ async def test_a_worker_that_ends_with_something_halted(tmp_path: Path) -> None:
         await client.get(2, "")
         await client.app.close()
         assert (await waiting)[1]["error"]["type"] == "WorkerLost"
-        assert (await client.get(2, ""))[0] == 404  # of a new session
+        assert (await client.get(2, ""))[1]["error"]["type"] == "WorkerLost"  # it stays known
 
 
 async def test_the_examples() -> None:

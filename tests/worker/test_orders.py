@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
+from yarl import URL
 
 from asyncbridge.worker.orders import check_name, read_orders
 from asyncbridge.worker.problems import Problem
@@ -24,7 +25,9 @@ def test_all_its_fields() -> None:
     assert (order.bindings.buffers, order.bindings.size) == ((b"\x01\x02",), 2)
     assert (order.lifetime, order.label) == ("eternal", "l")
     assert (order.priority, order.run_ms, order.halt_timeout) == (-3, 1500, 20.0)
-    assert (order.callback, order.callback_token, order.callback_batch) == ("http://c", "t", True)
+    assert (order.callback, order.callback_token, order.callback_batch) == (
+        URL("http://c"), "t", True,
+    )  # fmt: skip
 
 
 def test_time_limits() -> None:

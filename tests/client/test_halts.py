@@ -649,7 +649,12 @@ async def test_a_retry_may_give_what_its_code_reads() -> None:
         bridge.on_error(lambda error: Retry(bindings={"n": 4}, code="n"))
         assert await bridge.send("1 / 0") == 4
         tries: list[RemoteError] = []
-        bridge.on_error(lambda error: tries.append(error) or (Ignore() if tries[1:] else Retry()))
+
+        @bridge.on_error
+        def once(error: RemoteError) -> Ignore | Retry:
+            tries.append(error)
+            return Ignore() if tries[1:] else Retry()
+
         await bridge.send("raise ValueError")
         assert len(tries) == 2
 

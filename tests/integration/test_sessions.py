@@ -33,6 +33,8 @@ from tests.limits import HANG_S
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from asyncbridge.promise import Promise
+
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.usefixtures("no_leaks")]
 
 REPOSITORY = str(Path(__file__).resolve().parents[2])
@@ -306,14 +308,15 @@ async def test_the_end_of_the_block_leaves_what_goes_on(
 ) -> None:
     """After an exception at once, else after the time limit; the log says how to go on."""
     url = url_of(folder)
+    left: list[Promise[object]] = []
     with contextlib.suppress(ZeroDivisionError):
         async with connect(url, session="n", close_timeout=0.05) as bridge:
-            running = bridge.send("import time; time.sleep(0.5); 'ran'")
-            waiting = bridge.send("'waited'")
+            left.append(bridge.send("import time; time.sleep(0.5); 'ran'"))
+            left.append(bridge.send("'waited'"))
             if fails:
                 raise ZeroDivisionError
     assert "session 'n' keeps them" in caplog.text
-    for promise in (running, waiting):
+    for promise in left:
         with pytest.raises(Detached):
             await promise
     async with connect(url, session="n") as bridge:

@@ -186,3 +186,29 @@ async def test_cancelling_what_has_not_left_the_desk() -> None:
         made.desk.cancel(last, "auto")  # a second time does nothing
         await made.run(taken[-2].ticket)
         assert made.desk.is_idle
+
+
+@pytest.mark.parametrize("ahead", [0, 2000])
+async def test_what_depends_on_a_cancelled_command(ahead: int) -> None:
+    """It fails unrun, and so does what depends on that, whether they have left the desk or not."""
+    async with bench(Bound(count=5000, size=10**6)) as made:
+        made.order(*({"id": n, "code": "1"} for n in range(ahead)), {"id": "first", "code": "1"})
+        first = made.desk.find("first")
+        second, third, other = (
+            each.ticket
+            for each in made.order(
+                {"id": "second", "code": "2", "after": ["first"]},
+                {"id": "third", "code": "3", "after": ["second"]},
+                {"id": "other", "code": "4"},
+            )
+        )
+        for _ in range(4):
+            await asyncio.sleep(0)
+        made.desk.cancel(first, "auto")
+        for _ in range(4):
+            await asyncio.sleep(0)
+        await made.run(other)
+        assert [first.state, second.state, third.state] == ["cancelled", "failed", "failed"]
+        assert (second.because, third.because) == ("first", "second")
+        assert second.fault is not None
+        assert second.fault.type == "CancelledError"

@@ -21,7 +21,8 @@ class HeldCommand:
         id: Its id in the session.
         label: What a person would call it; may be empty.
         state: ``queued`` or ``running``; ``completed``, ``failed`` or ``cancelled``, and its
-            outcome waits.
+            outcome waits. Until that is there it counts as ``running``: also while a large value
+            is being put away, when others may run already.
     """
 
     id: int

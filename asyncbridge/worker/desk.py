@@ -164,7 +164,8 @@ class Desk:
                 if is_new:
                     self._take_back(ticket)
             raise
-        self._registers.note(self.name, [each.ticket.order.key for each in taken if each.is_new])
+        if new := [each.ticket.order.key for each in taken if each.is_new]:
+            self._registers.note(self.name, new)
         if self._ranked:
             taken = self._placed(taken)
         self._say()

@@ -44,7 +44,7 @@ class Bench:
         self.finished: list[Ticket] = []
         self.halted: list[Ticket] = []
         self.registry: dict[str, Peer] = {}
-        self.registers = Registers()
+        self.registers = Registers(noted=2)
         self.registers.open("d")
         self.desk = Desk(
             "d",
@@ -174,6 +174,21 @@ async def test_an_outcome_that_was_forgotten() -> None:
         with pytest.raises(Problem, match="'1' .* had to make room"):
             made.desk.find("1")
         assert made.desk.untold == {ticket}
+
+
+async def test_a_session_at_its_end() -> None:
+    """What it has taken runs and is told, also when it is posted again; it takes nothing new."""
+    async with bench() as made:
+        bodies = [{"id": key, "code": "1"} for key in "abc"]
+        taken = made.order(*bodies)
+        with pytest.raises(Problem, match="at its end") as caught:
+            made.order(bodies[0], {"id": 7, "code": "1"})
+        assert (caught.value.status, caught.value.code) == (410, "SessionEnded")
+        await made.run(taken[-1].ticket)
+        again = made.order(*bodies)
+        assert [(each.is_new, each.ticket.state) for each in again] == [(False, "completed")] * 3
+        with pytest.raises(Problem, match="at its end"):
+            made.desk.find("d")
 
 
 async def test_cancelling_what_has_not_left_the_desk() -> None:

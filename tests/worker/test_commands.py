@@ -382,6 +382,14 @@ async def test_a_callback(tmp_path: Path) -> None:
         assert listener.authorizations == ["Bearer mine"] * 2
 
 
+async def test_a_callback_by_name(tmp_path: Path) -> None:
+    """This machine's own is looked up nowhere, and found."""
+    async with serving(tmp_path) as client, listening() as listener:
+        url = listener.url.replace("127.0.0.1", "LOCALHOST")
+        await client.post({"id": 1, "code": "1", "callback": url})
+        assert (await listener.next())["value"] == 1
+
+
 async def test_a_callback_for_many(tmp_path: Path) -> None:
     """Those that wait are posted together, as a list."""
     async with serving(tmp_path) as client, listening() as listener:

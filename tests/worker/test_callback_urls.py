@@ -112,6 +112,7 @@ def test_hosts_that_were_allowed() -> None:
         ("http://127.0.0.1:\uff180/x", "printable ASCII"),
         ("http://[::1/x", "no URL"),
         ("http://[::1]evil.example/", "no URL"),
+        ("http://]@", "no URL"),
         ("http://[::1]:80evil/", "no URL"),
         ("http://me:secret@127.0.0.1/x", "callback_token"),
         ("http://127.0.0.1@evil.example/x", "callback_token"),

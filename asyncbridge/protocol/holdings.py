@@ -21,7 +21,9 @@ class HeldCommand:
         id: Its id in the session.
         label: What a person would call it; may be empty.
         state: ``queued`` or ``running``; ``halted``, and its error waits for a decision;
-            ``completed``, ``failed`` or ``cancelled``, and its outcome waits.
+            ``completed``, ``failed`` or ``cancelled``, and its outcome waits. Until that is there
+            it counts as ``running``: also while a large value is being put away, when others may
+            run already.
     """
 
     id: int

@@ -46,7 +46,7 @@ def read_callback(text: str) -> URL:
         raise bad_callback(f"{text!r:.200} is no URL: one is of printable ASCII, without spaces")
     try:
         url = URL(text)
-    except ValueError as error:
+    except (ValueError, IndexError) as error:  # the second one by yarl 1.25, of a lone bracket
         raise bad_callback(f"{text!r:.200} is no URL: {error}") from None
     if url.scheme not in ("http", "https") or not url.host or url.explicit_port == 0:
         raise bad_callback(f"{text!r:.200} is no http:// or https:// URL")

@@ -115,11 +115,7 @@ class Commands:
         wait = seconds_of(request.query.get("wait", "0"))
         desk, ticket = self._desks.find(session_of(request), request.match_info["id"])
         await ticket.wait(wait)
-        if ticket.state == "expired":
-            raise Problem(
-                410, "ResultExpired",
-                f"command {ticket.order.key!r} has finished, and its outcome had to make room",
-            )  # fmt: skip
+        refuse_expired(ticket)
         return await answer(200, ticket, [desk.position(ticket)])
 
     async def _delete(self, request: web.Request) -> web.Response:
@@ -127,6 +123,7 @@ class Commands:
         if mode not in _MODES:
             raise Problem(400, "BadRequest", f"mode={mode!r:.40} is none of {', '.join(_MODES)}")
         desk, ticket = self._desks.find(session_of(request), request.match_info["id"])
+        refuse_expired(ticket)
         was_waiting = ticket.state in ("queued", "halted")
         desk.cancel(ticket, cast("StopMode", mode))
         if was_waiting:  # whether it was in time is known in a moment
@@ -184,6 +181,19 @@ class Commands:
     def _tell(self, ticket: Ticket) -> None:
         if ticket.order.callback is not None:
             self._callbacks.post(ticket)
+
+
+def refuse_expired(ticket: Ticket) -> None:
+    """Say of a command that has finished that its outcome is gone.
+
+    Raises:
+        Problem: It is.
+    """
+    if ticket.state == "expired":
+        raise Problem(
+            410, "ResultExpired",
+            f"command {ticket.order.key!r} has finished, and its outcome had to make room",
+        )  # fmt: skip
 
 
 def session_of(request: web.Request) -> str:

@@ -168,7 +168,8 @@ class Desk:
                 if is_new:
                     self._take_back(ticket)
             raise
-        self._registers.note(self.name, [each.ticket.order.key for each in taken if each.is_new])
+        if new := [each.ticket.order.key for each in taken if each.is_new]:
+            self._registers.note(self.name, new)
         if self._ranked:
             taken = self._placed(taken)
         self._say()
@@ -211,6 +212,7 @@ class Desk:
             return
         if self._protocol.cancel(ticket.number, mode):
             self._end(ticket, "cancelled", fault=CANCELLED)
+            self._fail_dependents(ticket)
         self._say()
 
     def position(self, ticket: Ticket) -> int | None:
@@ -289,6 +291,16 @@ class Desk:
         del self.tickets[ticket.order.key], self._running[ticket.number]
         self._ranked.discard(ticket.number)
         self._halts.over(ticket)
+
+    def _fail_dependents(self, ticket: Ticket) -> None:
+        """Fail what depends on a command that the worker never hears of, as it would do itself."""
+        causes = {ticket.order.key: ticket}
+        for other in [each for each in self._running.values() if each.order.after]:
+            cause = next((causes[key] for key in other.order.after if key in causes), None)
+            if cause is not None and self._protocol.cancel(other.number):
+                other.because = cause.order.id
+                self._end(other, "failed", fault=CANCELLED)
+                causes[other.order.key] = other
 
     def _forget(self, ticket: Ticket) -> None:
         del self.tickets[ticket.order.key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
@@ -28,7 +28,9 @@ State = Literal["queued", "running", "halted", "completed", "failed", "cancelled
 
 DEFAULT_KEPT: Final = Bound(count=100_000, size=256 * 1024 * 1024)
 """Outcomes that a worker keeps for clients of the HTTP pair."""
+_PLAIN: Final = ("type", "message", "notes", "subjects", "text", "base")
 _FRAME: Final = ("file", "line", "function", "source")
+_FOLD: Final = ("line", "count", "what")
 EXPIRED_KEPT: Final = 100_000
 """Commands that are known to have run, after their outcomes had to go."""
 
@@ -234,8 +236,10 @@ def _fault_document(fault: Fault) -> dict[str, Any]:
         chain.append(cause)
     written: dict[str, Any] | None = None
     for link in reversed(chain):
-        document = {each.name: getattr(link, each.name) for each in fields(Fault)}
-        document["frames"] = [dict(zip(_FRAME, frame, strict=False)) for frame in link.frames]
+        document = {name: getattr(link, name) for name in _PLAIN}
+        document["frames"] = [dict(zip(_FRAME, frame, strict=True)) for frame in link.frames]
+        document["details"] = dict(link.details)
+        document["folds"] = [dict(zip(_FOLD, fold, strict=True)) for fold in link.folds]
         document["cause"] = written
         written = document
     assert written is not None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from hypothesis import given
+from hypothesis import strategies as st
 
-from asyncbridge.worker.callback_urls import check_callback, home_of, read_callback
+from asyncbridge.worker.callback_urls import address_of, check_callback, home_of, read_callback
 from asyncbridge.worker.problems import Problem
 
 NOBODY: frozenset[str] = frozenset()
@@ -109,6 +112,7 @@ def test_hosts_that_were_allowed() -> None:
         ("http://127.0.0.1:\uff180/x", "printable ASCII"),
         ("http://[::1/x", "no URL"),
         ("http://[::1]evil.example/", "no URL"),
+        ("http://]@", "no URL"),
         ("http://[::1]:80evil/", "no URL"),
         ("http://me:secret@127.0.0.1/x", "callback_token"),
         ("http://127.0.0.1@evil.example/x", "callback_token"),
@@ -146,6 +150,16 @@ def test_an_address_without_its_zone() -> None:
     with pytest.raises(Problem, match="needs its zone") as caught:
         check("http://[fe80::1]/x", f"fe80::1%{FIRST}")
     assert caught.value.status == 400
+
+
+@given(st.text("127.0:[]%@/\\\\#?;&~_-xevil f\t\u3002\uff11", max_size=24))
+def test_whatever_is_let_through_is_loopback(text: str) -> None:
+    """Here, for a client that is; and nothing breaks on what is not."""
+    for url in (f"http://{text}", f"http://127.0.0.1{text}", f"http://[::1{text}", f"http:{text}"):
+        with contextlib.suppress(Problem):
+            dialled = check(url, "127.0.0.1")
+            address = address_of(dialled)
+            assert dialled == "localhost" or (address is not None and address.is_loopback)
 
 
 class Transport:

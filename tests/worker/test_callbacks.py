@@ -133,3 +133,16 @@ async def test_what_comes_meanwhile_comes_behind() -> None:
         await made.close(HANG_S)
         assert [orjson.loads(body)["value"] for body in server.bodies] == list(range(5))
         assert all(ticket.notified for ticket in tickets)
+
+
+async def test_an_outcome_that_made_room_before_its_turn() -> None:
+    """It is not told as another one; its command tells that it is lost, and those behind it come."""
+    async with posting(lambda _: 200, Patience(whole=0)) as (server, made):
+        tickets = [done(number, server.url) for number in range(3)]
+        for ticket in tickets:
+            made.post(ticket)
+        tickets[1].expire()
+        await made.close(HANG_S)
+        assert [orjson.loads(body)["value"] for body in server.bodies] == [0, 2]
+        assert [ticket.notified for ticket in tickets] == [True, False, True]
+        assert tickets[1].callback_error.endswith("the outcome had to make room")

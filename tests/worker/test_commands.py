@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import io
 import json
 from collections.abc import AsyncGenerator, Callable
@@ -37,9 +38,15 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 DOCUMENT = json.loads(files("asyncbridge.worker").joinpath("openapi.json").read_text("utf-8"))
 
 
+COMPONENTS = copy.deepcopy(DOCUMENT["components"])
+for each in COMPONENTS["schemas"].values():
+    if "properties" in each:  # what is told is documented, all of it
+        each["additionalProperties"] = False
+
+
 def check(schema: dict[str, Any], instance: object) -> None:
     """Raise where an instance is not as a schema of the document says."""
-    whole = {**schema, "components": DOCUMENT["components"]}
+    whole = {**schema, "components": COMPONENTS}
     jsonschema.Draft202012Validator(whole).validate(instance)
 
 
@@ -373,6 +380,14 @@ async def test_a_callback(tmp_path: Path) -> None:
         assert (failed["event"], failed["id"]) == ("notifyError", 2)
         assert failed["error"]["type"] == "ZeroDivisionError"
         assert listener.authorizations == ["Bearer mine"] * 2
+
+
+async def test_a_callback_by_name(tmp_path: Path) -> None:
+    """This machine's own is looked up nowhere, and found."""
+    async with serving(tmp_path) as client, listening() as listener:
+        url = listener.url.replace("127.0.0.1", "LOCALHOST")
+        await client.post({"id": 1, "code": "1", "callback": url})
+        assert (await listener.next())["value"] == 1
 
 
 async def test_a_callback_for_many(tmp_path: Path) -> None:

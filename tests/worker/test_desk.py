@@ -44,7 +44,7 @@ class Bench:
         self.finished: list[Ticket] = []
         self.halted: list[Ticket] = []
         self.registry: dict[str, Peer] = {}
-        self.registers = Registers()
+        self.registers = Registers(noted=2)
         self.registers.open("d")
         self.desk = Desk(
             "d",
@@ -178,6 +178,21 @@ async def test_an_outcome_that_was_forgotten() -> None:
         assert made.desk.untold == {tickets[-1]}
 
 
+async def test_a_session_at_its_end() -> None:
+    """What it has taken runs and is told, also when it is posted again; it takes nothing new."""
+    async with bench() as made:
+        bodies = [{"id": key, "code": "1"} for key in "abc"]
+        taken = made.order(*bodies)
+        with pytest.raises(Problem, match="at its end") as caught:
+            made.order(bodies[0], {"id": 7, "code": "1"})
+        assert (caught.value.status, caught.value.code) == (410, "SessionEnded")
+        await made.run(taken[-1].ticket)
+        again = made.order(*bodies)
+        assert [(each.is_new, each.ticket.state) for each in again] == [(False, "completed")] * 3
+        with pytest.raises(Problem, match="at its end"):
+            made.desk.find("d")
+
+
 async def test_cancelling_what_has_not_left_the_desk() -> None:
     """It is over at once."""
     async with bench(Bound(count=5000, size=10**6)) as made:
@@ -188,3 +203,29 @@ async def test_cancelling_what_has_not_left_the_desk() -> None:
         made.desk.cancel(last, "auto")  # a second time does nothing
         await made.run(taken[-2].ticket)
         assert made.desk.is_idle
+
+
+@pytest.mark.parametrize("ahead", [0, 2000])
+async def test_what_depends_on_a_cancelled_command(ahead: int) -> None:
+    """It fails unrun, and so does what depends on that, whether they have left the desk or not."""
+    async with bench(Bound(count=5000, size=10**6)) as made:
+        made.order(*({"id": n, "code": "1"} for n in range(ahead)), {"id": "first", "code": "1"})
+        first = made.desk.find("first")
+        second, third, other = (
+            each.ticket
+            for each in made.order(
+                {"id": "second", "code": "2", "after": ["first"]},
+                {"id": "third", "code": "3", "after": ["second"]},
+                {"id": "other", "code": "4"},
+            )
+        )
+        for _ in range(4):
+            await asyncio.sleep(0)
+        made.desk.cancel(first, "auto")
+        for _ in range(4):
+            await asyncio.sleep(0)
+        await made.run(other)
+        assert [first.state, second.state, third.state] == ["cancelled", "failed", "failed"]
+        assert (second.because, third.because) == ("first", "second")
+        assert second.fault is not None
+        assert second.fault.type == "CancelledError"

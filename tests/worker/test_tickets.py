@@ -51,11 +51,14 @@ def test_an_error_with_causes() -> None:
     failed = ticket(1)
     cause = Fault(type="KeyError", message="1", cause=Fault(type="OSError", message="2"))
     failed.fault = Fault(
-        type="ValueError", message="0", frames=(("f.py", 3, "main", "x = 1"),), cause=cause
-    )
+        type="ValueError", message="0", frames=(("f.py", 3, "main", "x = 1"),), cause=cause,
+        details=(("errno", "2"),), folds=((4, 2, "of Keras"),),
+    )  # fmt: skip
     failed.finish("failed")
     error = document_of(failed)["error"]
     assert error["frames"] == [{"file": "f.py", "line": 3, "function": "main", "source": "x = 1"}]
+    assert error["details"] == {"errno": "2"}
+    assert error["folds"] == [{"line": 4, "count": 2, "what": "of Keras"}]
     assert error["cause"]["cause"]["type"] == "OSError"
     assert error["cause"]["cause"]["cause"] is None
 

@@ -33,6 +33,8 @@ from tests.limits import HANG_S
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from asyncbridge.promise import Promise
+
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.usefixtures("no_leaks")]
 
 REPOSITORY = str(Path(__file__).resolve().parents[2])
@@ -328,9 +330,10 @@ async def test_a_halt_is_taken_over(folder: Path) -> None:
 async def test_the_end_of_the_block_leaves_what_is_halted(folder: Path, fails: bool) -> None:
     """Somebody else may decide; what has not run by then halts, too, if it fails."""
     url = url_of(folder)
+    left: list[Promise[Any]] = []
     with contextlib.suppress(KeyError):
         async with connect(url, session="n", halt_on_error=True, close_timeout=0.05) as bridge:
-            left = [bridge.send("1 / 0"), bridge.send("1 / 0")]
+            left += [bridge.send("1 / 0"), bridge.send("1 / 0")]
             while not bridge.halted:
                 await asyncio.sleep(0)
             if fails:

@@ -189,6 +189,7 @@ class BridgeLife(Connected):
             self._states.become("closing")
         try:
             if limit > 0:
+                self._halts.close()
                 await self._finish(limit)
         except TimeoutError:
             warnings.warn(
@@ -205,7 +206,6 @@ class BridgeLife(Connected):
         Raises:
             TimeoutError: It takes longer than the limit, in seconds.
         """
-        self._halts.close()
         async with asyncio.timeout(limit):
             session = await self._current()
             await session.settled()

@@ -119,7 +119,7 @@ class Sessions(BridgeLife):
         return self._closing
 
     async def _part(self, limit: float) -> None:
-        """Finish what can be finished in time, and leave the rest."""
+        """Finish what can be finished in time, and leave the rest, halted or not."""
         self._states.become("closing")
         try:
             await self._finish(limit)

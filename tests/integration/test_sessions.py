@@ -372,6 +372,29 @@ async def test_a_halt_is_taken_over(folder: Path) -> None:
         assert (await six, await behind, bridge.halted) == (3, "behind", ())
 
 
+@pytest.mark.parametrize("fails", [True, False])
+async def test_the_end_of_the_block_leaves_what_is_halted(folder: Path, fails: bool) -> None:
+    """Somebody else may decide; what has not run by then halts, too, if it fails."""
+    url = url_of(folder)
+    left: list[Promise[Any]] = []
+    with contextlib.suppress(KeyError):
+        async with connect(url, session="n", halt_on_error=True, close_timeout=0.05) as bridge:
+            left += [bridge.send("1 / 0"), bridge.send("1 / 0")]
+            while not bridge.halted:
+                await asyncio.sleep(0)
+            if fails:
+                raise KeyError
+    for promise in left:
+        with pytest.raises(Detached):
+            await promise
+    async with asyncio.timeout(HANG_S), connect(url, session="n", halt_on_error=True) as bridge:
+        for number in (1, 2):
+            while [halt.command_id for halt in bridge.halted] != [number]:
+                await asyncio.sleep(0)
+            await bridge.decide(bridge.halted[0], Ignore(number))
+            assert await bridge.promise(number) == number
+
+
 async def test_a_handler_is_asked_of_a_halt_that_is_taken_over(folder: Path) -> None:
     """Though nobody here has claimed the command: the rest stands behind it."""
     url = url_of(folder)

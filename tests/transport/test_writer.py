@@ -151,7 +151,9 @@ async def test_the_channel_ends() -> None:
 class PromptChannel(SlowChannel):
     """One that takes the first of each frame at once."""
 
-    writes_at_once = True
+    @property
+    def writes_at_once(self) -> bool:
+        return True
 
 
 async def test_what_is_pushed_is_written_without_a_turn_of_the_loop() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator
+    from collections.abc import Awaitable, Callable, Coroutine
 
 __all__ = ["begin", "spawn"]
 
@@ -56,8 +57,8 @@ def begin(coro: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
     return _Rest(coro, waited)
 
 
-class _Rest:
-    """A coroutine that has begun, and what it waits for."""
+class _Rest(Generator[Any, Any, None]):
+    """A coroutine that has begun: first it gives what that waits for, then it is that."""
 
     def __init__(
         self, coro: Coroutine[Any, Any, None], waited: Any = None, error: Exception | None = None
@@ -65,16 +66,21 @@ class _Rest:
         self._coro = coro
         self._waited = waited
         self._error = error
+        self._awaited = False
 
-    def __await__(self) -> Generator[Any, None, None]:
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self
+
+    def send(self, value: Any) -> Any:
         if self._error is not None:
             raise self._error
-        try:
-            yield self._waited
-        except BaseException:  # a cancellation
-            self._coro.close()
-            raise
-        yield from self._coro.__await__()
+        if self._awaited:
+            return self._coro.send(value)
+        self._awaited = True
+        return self._waited
+
+    def throw(self, typ: Any, val: Any = None, tb: Any = None) -> Any:
+        return self._coro.throw(typ if val is None else val)
 
 
 def _ended(on_error: Callable[[BaseException], object] | None, task: asyncio.Task[Any]) -> None:

@@ -267,3 +267,23 @@ async def test_a_cancelled_rest_is_closed() -> None:
     await turns(2)
     assert task.cancelled()
     assert closed == [1]
+
+
+@pytest.mark.asyncio
+async def test_the_coroutine_handles_what_it_waited_for() -> None:
+    """An error of that is raised where it waits, not where the rest is awaited."""
+    gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    handled: list[str] = []
+
+    async def work() -> None:
+        try:
+            await gate
+        except OSError as error:
+            handled.append(str(error))
+        await asyncio.sleep(0)
+
+    rest = begin(work())
+    assert rest is not None
+    gate.set_exception(OSError("cut"))
+    await rest
+    assert handled == ["cut"]

@@ -153,7 +153,6 @@ class PromptChannel(SlowChannel):
 
     @property
     def writes_at_once(self) -> bool:
-        """Yes."""
         return True
 
 

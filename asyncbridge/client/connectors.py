@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 from abc import ABC, abstractmethod
 from functools import partial
@@ -13,8 +12,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from asyncbridge.client.addresses import check_bare, check_clear_text, check_here, token_beside
 from asyncbridge.client.links import UNIX_BASE, link_of
-from asyncbridge.client.options import TOKEN_FILE, check_socket, read_token
+from asyncbridge.client.options import check_socket, nobody_at
 from asyncbridge.errors import AuthenticationError, ConnectError, WorkerLost
 from asyncbridge.protocol.journal import JOURNAL_FILE, parse, session_digest
 from asyncbridge.protocol.limits import FRAME_BYTES
@@ -101,18 +101,20 @@ class AttachedWorker(Worker):
             self._socket: Path | None = Path(parts.path)
             self._base = UNIX_BASE
             check_socket(self._socket)
-            token = token or read_token(self._socket.parent / TOKEN_FILE)
+            token = token or token_beside(self._socket)
         elif parts.scheme in ("http", "https") and parts.netloc:
             if "@" in parts.netloc:
                 raise ConnectError(
                     "a worker's address holds no user and password: pass token= instead"
                 )
+            check_bare(parts, url)
             check_clear_text(parts.scheme, parts.hostname or "", url)
             self._socket = None
             self._base = f"{parts.scheme}://{parts.netloc}"
         else:
             raise ConnectError(
-                f"{url!r} is no worker's address: unix:///absolute/path, https://host:port"
+                f"{url!r} is no worker's address: unix:///absolute/path, https://host:port, or on "
+                "this machine http://127.0.0.1:port"
             )
         if not token:
             raise AuthenticationError(
@@ -145,7 +147,10 @@ class AttachedWorker(Worker):
             told = untrusted(self._url, error.certificate_error)
             raise ConnectError(told) from error.certificate_error
         except aiohttp.ClientConnectionError as error:
-            raise ConnectError(f"no worker can be reached at {self._url}: {error}") from error
+            told = f"no worker can be reached at {self._url}: {error}"
+            if self._socket is not None and has_left(error):
+                told = nobody_at(self._socket)
+            raise ConnectError(told) from error
 
     async def ended(self) -> WorkerLost:
         """Wait for ever: nobody here sees the process."""
@@ -246,37 +251,6 @@ class LocalWorker(Worker):
         if entry is None or entry.finished or entry.command_id != command_id:
             return False
         return entry.session == session_digest(session)
-
-
-def check_here(url: str, host: str | None) -> None:
-    """Refuse the HTTP pair with another machine: its worker would answer in clear text.
-
-    Raises:
-        ConnectError: The address is another machine's.
-    """
-    if host is not None and not is_loopback(host):
-        raise ConnectError(
-            f"transport='http' would have the worker at {url} post its notifications over the "
-            "network in clear text: use the default transport, or a tunnel to a loopback port"
-        )
-
-
-def check_clear_text(scheme: str, host: str, url: str) -> None:
-    """Refuse to send a token where others could read it off the wire.
-
-    Raises:
-        ConnectError: It is plain HTTP to another machine.
-    """
-    if scheme != "https" and not is_loopback(host):
-        raise ConnectError(f"{url} would show the token to the network: use https://")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a URL's host is this machine, whatever else it may be called."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def untrusted(url: str, error: Exception) -> str:

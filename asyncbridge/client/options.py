@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 import sys
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from asyncbridge.client.checks import check_flag
 from asyncbridge.client.restarts import Restart, restart_of
-from asyncbridge.errors import AuthenticationError, SocketPermissionError
+from asyncbridge.errors import AuthenticationError, ConnectError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound, TransferLimits
 from asyncbridge.transport.leases import LIMIT_VARIABLE
 from asyncbridge.transport.sizes import (
@@ -276,13 +277,18 @@ def check_socket(path: Path) -> None:
     """Look whether a worker's socket stands in a folder of this user's alone.
 
     Raises:
+        ConnectError: There is no such folder, and so no worker.
         SocketPermissionError: It does not; the text says how to mend it.
     """
     folder = path.parent
     try:
         status = folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConnectError(nobody_at(path)) from None
     except OSError as error:
-        raise SocketPermissionError(f"no socket folder {folder}: {error.strerror}") from None
+        raise SocketPermissionError(
+            f"cannot look at the socket folder {folder}: {error.strerror}"
+        ) from None
     if status.st_uid != os.getuid():
         raise SocketPermissionError(
             f"the socket folder {folder} belongs to user {status.st_uid}, not to you "
@@ -294,6 +300,14 @@ def check_socket(path: Path) -> None:
             f"(mode {stat.S_IMODE(status.st_mode):o}): put the socket in a folder of its own, of "
             "mode 700, such as `asyncbridge worker` makes"
         )
+
+
+def nobody_at(path: Path) -> str:
+    """Return what to say, and to do, where no worker listens on a Unix socket."""
+    return (
+        f"no worker listens at unix://{path}: start one by `asyncbridge worker --folder "
+        f"{shlex.quote(str(path.parent))}`, which prints its address"
+    )
 
 
 def bound_of(backlog: object) -> Bound:

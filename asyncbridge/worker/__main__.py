@@ -6,13 +6,14 @@ import argparse
 import contextlib
 import ipaddress
 import os
+import re
 import secrets
 import socket
 import stat
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.worker.supervisor import run_foreground
 
@@ -27,8 +28,9 @@ POLL_SECONDS = 0.02
 CALLBACK_HELP = (
     "a host that callbacks of the HTTP pair may lead to, beside the client's own; may be repeated"
 )
-NAME_HELP = "a host name that clients use for this worker, beside its address; may be repeated"
+NAME_HELP = "a host name that clients use for this worker, beside its address, without a port; may be repeated"
 RESULTS_HELP = "bytes of results that may wait in files for clients that are away; 4 GiB by default"
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,11 +75,12 @@ def run(
 
     Raises:
         OSError: The folder or the token file cannot be used.
-        ValueError: An address beyond loopback without TLS, half of what TLS needs, or a limit that
-            is none.
+        ValueError: An address beyond loopback without TLS, half of what TLS needs, a name that is
+            none, or a limit that is none.
     """
     if results_limit is not None and results_limit < 1:
         raise ValueError(f"--results-limit is a number of bytes from 1 up, got {results_limit}")
+    check_names(names)
     check_certificate(host, tls_cert, tls_key)
     if host is not None:
         check_address(host, tls=tls_cert is not None and tls_key is not None)
@@ -145,6 +148,29 @@ def url(folder: Path, host: str | None, port: int, tls_cert: Path | None) -> str
         return f"unix://{folder.resolve()}/worker.sock"
     name = f"[{host}]" if ":" in host else host
     return f"{'http' if tls_cert is None else 'https'}://{name}:{port}"
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse what no Host header could name.
+
+    Raises:
+        ValueError: One of them is no host name, and no address.
+    """
+    for name in names:
+        if _NAME.fullmatch(name) is None and not is_ip6(name):
+            raise ValueError(
+                f"--name is a host name, such as gpu.example, or an address, got {name!r}: no "
+                "scheme, port or path belongs to it, and clients may come by any port"
+            )
+
+
+def is_ip6(name: str) -> bool:
+    """Tell whether it is an address of IPv6."""
+    try:
+        ipaddress.IPv6Address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def check_certificate(host: str | None, cert: Path | None, key: Path | None) -> None:

@@ -24,7 +24,7 @@ from asyncbridge.worker.executor import GpuThread
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.output import Capture
 from asyncbridge.worker.process import SOCKET_FILE
-from asyncbridge.worker.security import DEFAULT_PORTS, UNIX_HOST, authority
+from asyncbridge.worker.security import UNIX_HOST, bracketed
 from asyncbridge.worker.shelf import DEFAULT_RESULTS, Shelf
 
 if TYPE_CHECKING:
@@ -95,14 +95,11 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
 
 
 def hosts_of(config: Mapping[str, Any]) -> frozenset[str]:
-    """Return the Host headers that name this worker, beside its bare address."""
-    if config.get("host") is None:
-        return frozenset([UNIX_HOST])
-    names = {config["host"], *config.get("names", ())}
+    """Return what this worker is called in Host headers, beside its bare address."""
+    names = {config.get("host") or UNIX_HOST, *config.get("names", ())}
     if names & LOOPBACK:
         names |= LOOPBACK
-    default = DEFAULT_PORTS[config.get("tls_cert") is not None]
-    return frozenset(authority(name, config["port"], default=default) for name in names)
+    return frozenset(map(bracketed, names))
 
 
 def remove_socket(folder: str) -> None:

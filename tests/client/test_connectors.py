@@ -98,17 +98,21 @@ async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "url", ["", "worker.sock", "/run/worker.sock", "unix://", "unix:", "ftp://h/", "http://"]
+    "url",
+    ["", "worker.sock", "/run/worker.sock", "unix://", "unix:", "ftp://h/", "ws://h:1", "http://"],
 )
 async def test_an_address_of_no_known_kind_is_refused(url: str) -> None:
     """The text shows what it could be."""
-    with pytest.raises(ConnectError, match="unix:///absolute/path, https://host:port"):
+    with pytest.raises(ConnectError, match="https://host:port, or on this machine http://127.0"):
         AttachedWorker(url, "t")
 
 
 async def test_the_token_of_a_unix_socket_stands_beside_it(tmp_path: Path) -> None:
     """Unless one is given."""
     tmp_path.chmod(0o700)
+    with pytest.raises(ConnectError, match="no worker listens at.*`asyncbridge worker --folder"):
+        AttachedWorker(f"unix://{tmp_path}/worker.sock", None)
+    (tmp_path / "worker.sock").touch()
     with pytest.raises(AuthenticationError, match="cannot read the token file"):
         AttachedWorker(f"unix://{tmp_path}/worker.sock", None)
     token = tmp_path / "token"
@@ -123,6 +127,15 @@ async def test_a_unix_sockets_folder_is_checked_first(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with pytest.raises(SocketPermissionError):
         AttachedWorker(f"unix://{tmp_path}/worker.sock", "t")
+
+
+async def test_a_socket_that_nobody_listens_on_is_named(tmp_path: Path) -> None:
+    """It reads as one that is not there."""
+    tmp_path.chmod(0o700)
+    worker = AttachedWorker(f"unix://{tmp_path}/worker.sock", "t")
+    with pytest.raises(ConnectError, match=f"no worker listens at unix://{tmp_path}/worker.sock"):
+        await worker.dial("s")
+    await worker.close()
 
 
 async def test_a_network_address_needs_a_token() -> None:

@@ -16,7 +16,7 @@ from asyncbridge.client.options import (
     resolve,
     seconds,
 )
-from asyncbridge.errors import AuthenticationError, SocketPermissionError
+from asyncbridge.errors import AuthenticationError, ConnectError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound
 from asyncbridge.transport.sizes import memory_of_machine
 
@@ -193,9 +193,13 @@ def test_a_socket_folder_of_somebody_else_is_refused(
 
 
 def test_a_socket_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """With the system's reason."""
-    with pytest.raises(SocketPermissionError, match="nowhere: No such file"):
-        check_socket(tmp_path / "nowhere" / "worker.sock")
+    """No worker is there, and how one is started; one that cannot be looked at is another matter."""
+    told = rf"no worker listens at unix://{tmp_path}/no where/worker.sock.*--folder '{tmp_path}/no "
+    with pytest.raises(ConnectError, match=told) as caught:
+        check_socket(tmp_path / "no where" / "worker.sock")
+    assert not isinstance(caught.value, SocketPermissionError)
+    with pytest.raises(SocketPermissionError, match="cannot look at the socket folder"):
+        check_socket(tmp_path / ("x" * 300) / "worker.sock")
 
 
 def test_auto_shows_as_its_name() -> None:

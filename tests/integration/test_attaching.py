@@ -23,6 +23,7 @@ from asyncbridge.errors import (
     TooLarge,
     WorkerLost,
 )
+from tests.chaos.proxy import Proxy
 from tests.limits import HANG_S
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ async def test_a_socket_folder_that_others_can_enter_is_refused(tmp_path: Path) 
 async def test_where_nobody_listens_the_address_is_named(tmp_path: Path) -> None:
     """At entering, as ConnectError."""
     tmp_path.chmod(0o700)
-    with pytest.raises(ConnectError, match=r"no worker can be reached at unix://.*worker\.sock"):
+    with pytest.raises(ConnectError, match=r"no worker listens at unix://.*worker\.sock"):
         await connect(f"unix://{tmp_path}/worker.sock", token="t").__aenter__()
 
 
@@ -212,8 +213,8 @@ async def test_a_server_that_never_answers_is_given_up_in_time(tmp_path: Path) -
 
 @pytest.mark.parametrize("url", ["worker.sock", "unix://", "ftp://host/", "https://"])
 async def test_an_address_of_no_known_kind_is_refused(url: str) -> None:
-    """The text shows the two forms."""
-    with pytest.raises(ConnectError, match=r"unix:///absolute/path, https://host:port"):
+    """The text shows the forms."""
+    with pytest.raises(ConnectError, match=r"unix:///absolute/path, https://host:port, or on"):
         await connect(url, token="t").__aenter__()
 
 
@@ -242,6 +243,34 @@ async def test_a_worker_on_loopback_is_reached_by_its_port() -> None:
             assert await bridge.send("bytes(300_000)") == bytes(300_000)
             await bridge.close()
         finally:
+            await asyncio.to_thread(worker.stop)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("over", ["tcp", "unix"])
+async def test_a_tunnel_on_a_port_of_its_own(over: str, tmp_path: Path) -> None:
+    """The worker is reached through it by its own name, or by one that it was given."""
+    port, front = free_port(), free_port()
+    options = (
+        ["--host", "127.0.0.1", "--port", str(port)] if over == "tcp" else ["--name", "localhost"]
+    )
+    with tempfile.TemporaryDirectory(prefix="ab-") as folder:
+        worker = Standalone(Path(folder, "w"), *options)
+        socket_path = Path(folder, "w", "worker.sock")
+        proxy = Proxy(("127.0.0.1", front), ("127.0.0.1", port) if over == "tcp" else socket_path)
+        await proxy.start()
+        try:
+            token = (socket_path.parent / "token").read_text().strip()
+            for url in (f"http://localhost:{front}", f"http://127.0.0.1:{front}"):
+                async with connect(url, token=token) as bridge:
+                    assert await bridge.send("len(a)", {"a": bytes(300_000)}) == 300_000
+        finally:
+            await proxy.close()
             await asyncio.to_thread(worker.stop)
 
 

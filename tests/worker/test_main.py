@@ -195,6 +195,31 @@ def test_refused_without_tls(
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["127.0.0.1:18760", "http://gpu.example", "gpu.example/x", "[::1]", "", " ", "-x", "a b", "ü.example"],
+)  # fmt: skip
+def test_a_name_that_is_none(
+    tmp_path: Path,
+    started: list[dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    """It would be without effect: an error of use, which says what a name is."""
+    assert main(["--folder", str(tmp_path), f"--name={name}"]) == 2
+    told = capsys.readouterr().err
+    assert f"--name is a host name, such as gpu.example, or an address, got {name!r}" in told
+    assert "by any port" in told
+    assert not started
+
+
+def test_names(tmp_path: Path, started: list[dict[str, Any]]) -> None:
+    """Host names and addresses reach the worker."""
+    names = ["gpu.example", "a", "10.0.0.7", "::1", "my_host-2"]
+    assert main(["--folder", str(tmp_path), *(f"--name={name}" for name in names)]) == 7
+    assert started[0]["worker_config"]["names"] == names
+
+
+@pytest.mark.parametrize(
     ("extra", "said"),
     [
         (["--tls-cert", "c.pem"], "--tls-cert needs --tls-key"),

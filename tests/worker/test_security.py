@@ -31,7 +31,9 @@ async def served(folder: Path) -> AsyncGenerator[tuple[aiohttp.ClientSession, Pa
         return web.Response(text="inside")
 
     path = folder / "s"
-    app = web.Application(middlewares=[guard(TOKEN, frozenset({UNIX_HOST, "127.0.0.1:8750"}))])
+    app = web.Application(
+        middlewares=[guard(TOKEN, frozenset({UNIX_HOST, "gpu.example", "[::1]"}))]
+    )
     app.router.add_route("*", "/here", handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -63,9 +65,9 @@ async def raw(path: Path, request: bytes) -> bytes:
 
 
 async def test_let_through(tmp_path: Path) -> None:
-    """The worker's own user with its token, and a Host that names it, gets in."""
+    """The worker's own user with its token, and a Host that names it, with any port, gets in."""
     async with served(tmp_path) as (http, _):
-        for host in (UNIX_HOST, "127.0.0.1:8750"):
+        for host in (UNIX_HOST, f"{UNIX_HOST}:80", "gpu.example:18760", "[::1]", "[::1]:9"):
             async with http.get(f"{BASE}/here", headers={**RIGHT, "Host": host}) as response:
                 assert (response.status, await response.text()) == (200, "inside")
 
@@ -110,12 +112,19 @@ async def test_web_pages(tmp_path: Path, origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "ASYNCBRIDGE", "asyncbridge:80", "asyncbridge.evil.example", ""]
-)
+    "host",
+    ["evil.example", "evil.example:8750", "ASYNCBRIDGE", "asyncbridge.evil.example", "",
+     "asyncbridge:", "asyncbridge:x", "asyncbridge:80:80", "::1", "[::1", "asyncbridge@evil:80"],
+)  # fmt: skip
 async def test_another_host(tmp_path: Path, host: str) -> None:
-    """The Host header is matched exactly."""
+    """The name in the Host header is matched exactly; who has the token hears which there are."""
     reason = await refused(tmp_path, {**RIGHT, "Host": host})
-    assert reason == f"the Host header names {host!r}, which is not this worker"
+    assert reason == (
+        f"the Host header names {host!r}, which is not this worker: it is called [::1], "
+        "asyncbridge, gpu.example, with any port; write http://asyncbridge/... over its Unix socket, "
+        "or add a name by `asyncbridge worker --name`"
+    )
+    assert await refused(tmp_path, {"Host": host}) == "wrong token"
 
 
 async def test_no_host(tmp_path: Path) -> None:
@@ -158,7 +167,7 @@ async def test_over_tcp() -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
         return web.Response(text=str(security.peer_user(request)))
 
-    app = web.Application(middlewares=[guard(TOKEN, frozenset({"127.0.0.1:9"}))])
+    app = web.Application(middlewares=[guard(TOKEN, frozenset({"gpu.example"}))])
     app.router.add_get("/here", handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -168,12 +177,15 @@ async def test_over_tcp() -> None:
     try:
         async with aiohttp.ClientSession() as http:
             url = f"http://{host}:{port}/here"
-            async with http.get(url, headers={**RIGHT, "Host": "127.0.0.1:9"}) as response:
+            async with http.get(url, headers={**RIGHT, "Host": "gpu.example:9"}) as response:
                 assert (response.status, await response.text()) == (200, "None")
-            # The bare address of this end is no name that could have been rebound.
-            async with http.get(url, headers=RIGHT) as response:
-                assert response.status == 200
+            # The bare address of this end is no name that could have been rebound; a tunnel to
+            # it listens on a port of its own.
+            for other in (f"{host}:{port}", host, f"{host}:18760"):
+                async with http.get(url, headers={**RIGHT, "Host": other}) as response:
+                    assert response.status == 200
             async with http.get(url, headers={**RIGHT, "Host": f"evil:{port}"}) as response:
                 assert response.status == 403
+                assert "127.0.0.1, gpu.example, with any port; add a name" in await response.text()
     finally:
         await runner.cleanup()

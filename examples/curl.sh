@@ -48,8 +48,10 @@ ask 'commands/4?wait=30'
 
 echo "# It can halt the session instead, until somebody decides: here to run it again, with another n."
 ask commands --data '{"id": 5, "code": "6 / n", "bindings": {"n": 0}, "halt_on_error": true}' >"$folder/posted"
-ask 'commands/5?wait=30' | tee "$folder/halted"
-error=$(sed 's/.*"error_id":"\([^"]*\)".*/\1/' "$folder/halted")
+ask 'commands/5?wait=30'
+echo "# Whoever has the token may decide. All that is halted is listed, with the ids to decide by."
+ask errors | tee "$folder/errors"
+error=$(sed 's/.*"error_id":"\([^"]*\)".*/\1/' "$folder/errors")
 ask decisions --data "{\"error_id\": \"$error\", \"decision\": \"retry\", \"bindings\": {\"n\": 2}}" >"$folder/posted"
 ask 'commands/5?wait=30'
 

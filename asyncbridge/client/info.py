@@ -33,7 +33,9 @@ class WorkerInfo:
         devices: Keras's names of the devices, once imported.
         transfers: How large arrays travel between it and this client.
         halted: Commands of all sessions that have failed and wait for a decision: ``error_id``,
-            ``epoch``, ``session``, ``command``, ``label``, ``type``, ``message``, ``seconds``.
+            ``epoch``, ``session`` and its ``name``, ``command``, ``label``, ``code``, the names of its
+            ``bindings``, ``type``, ``message``, ``seconds`` halted, and what becomes of it by
+            itself: the ``default``, in ``remaining`` seconds, None for never.
     """
 
     incarnation: str

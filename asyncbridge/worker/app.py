@@ -85,6 +85,7 @@ class WorkerApp:
         self._commands = Commands(
             self._outbox,
             self._open_desk,
+            halts=engine.halts,
             callback_hosts=callback_hosts,
             patience=Patience(first=0.1, longest=5.0, whole=lease),
             largest=largest,

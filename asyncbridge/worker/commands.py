@@ -12,11 +12,11 @@ from aiohttp import web
 from asyncbridge.protocol.messages import StopMode
 from asyncbridge.worker.callback_urls import check_callback, home_of
 from asyncbridge.worker.callbacks import Callbacks
-from asyncbridge.worker.desk import Desk
+from asyncbridge.worker.desk import SESSIONS_OF_DESKS, Desk
 from asyncbridge.worker.documents import write_document
 from asyncbridge.worker.orders import check_name, read_orders
 from asyncbridge.worker.problems import Problem
-from asyncbridge.worker.tickets import Kept, document_of
+from asyncbridge.worker.tickets import Kept, document_of, error_document
 from asyncbridge.worker.verdicts import read_verdict
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.transport.contract import Channel
     from asyncbridge.transport.retries import Patience
+    from asyncbridge.worker.halting import Halt, Halts
     from asyncbridge.worker.outbox import Outbox
     from asyncbridge.worker.peer import Peer
     from asyncbridge.worker.tickets import Ticket
@@ -42,11 +43,12 @@ _MODES: Final = get_args(StopMode)
 
 
 class Commands:
-    """Routes of ``/v1/commands`` and ``/v1/decisions``, and the sessions behind them.
+    """Routes of ``/v1/commands``, ``/v1/errors`` and ``/v1/decisions``, and the sessions behind them.
 
     Args:
         outbox: Makes requests to callbacks.
         open_peer: Makes the worker's end of a session, and serves it.
+        halts: What is halted in the worker, of all sessions.
         callback_hosts: Where callbacks may lead to besides the clients' own addresses.
         patience: How often a callback is tried, and for how long.
         largest: Bytes of the largest bindings, 0 for any.
@@ -58,6 +60,7 @@ class Commands:
         outbox: Outbox,
         open_peer: Callable[[Channel], Peer],
         *,
+        halts: Halts,
         callback_hosts: frozenset[str],
         patience: Patience,
         largest: int = 0,
@@ -65,6 +68,7 @@ class Commands:
     ) -> None:
         self._callbacks = Callbacks(outbox, patience)
         self._open_peer = open_peer
+        self._halts = halts
         self._callback_hosts = callback_hosts
         self._largest = largest
         self._kept = kept or Kept()
@@ -76,6 +80,7 @@ class Commands:
             web.post("/v1/commands", self._post),
             web.get("/v1/commands/{id}", self._get, allow_head=False),
             web.delete("/v1/commands/{id}", self._delete),
+            web.get("/v1/errors", self._list_errors, allow_head=False),
             web.post("/v1/decisions", self._decide),
             web.get("/v1/openapi.json", self._describe, allow_head=False),
         ]
@@ -126,6 +131,18 @@ class Commands:
         status = 200 if ticket.is_finished else 202
         return await answer(status, ticket, [desk.position(ticket)])
 
+    async def _list_errors(self, request: web.Request) -> web.Response:
+        told = [
+            (halt, self._halts.describe(halt), ticket)
+            for halt in self._halts.all()
+            # What a desk does not know halts is on its way there, or is not to halt.
+            if (ticket := self._halted_by(halt)) is not None
+            or not halt.job.peer.session.startswith(SESSIONS_OF_DESKS)
+        ]
+        size = sum(len(halt.fault.text) for halt, _, _ in told)
+        body = await write_document(lambda: [error_document(*each) for each in told], size)
+        return web.Response(body=body, content_type="application/json")
+
     async def _decide(self, request: web.Request) -> web.Response:
         body = await request.read()
         verdict = await asyncio.to_thread(read_verdict, body, self._largest)
@@ -167,6 +184,11 @@ class Commands:
             self._desks[name] = desk
         self._desks.move_to_end(name)
         return desk
+
+    def _halted_by(self, halt: Halt) -> Ticket | None:
+        """Return the ticket of a command that is halted, if it is one of the sessions here."""
+        tickets = (desk.halted_by(halt.error) for desk in self._desks.values())
+        return next((ticket for ticket in tickets if ticket is not None), None)
 
     async def _make_room(self) -> None:
         """End the session that was idle for longest, if there are too many."""

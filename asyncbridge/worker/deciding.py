@@ -54,6 +54,10 @@ class Deciding(ABC):
         self._protocol.resumed(message)
         self._writer.wake()
 
+    def limit(self, message: Halted, seconds: float) -> None:
+        """Let the error of a command that has halted stand after so long."""
+        self._engine.halts.limit(message.error, message.epoch, seconds)
+
     def drop(self, newest: int | None, *, because: int, error: str) -> None:
         """Drop commands that are not to run.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from asyncbridge.errors import QueueFull
 from asyncbridge.protocol import messages as m
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from asyncbridge.worker.tickets import State
     from asyncbridge.worker.verdicts import Verdict
 
-__all__ = ["Desk", "Taken"]
+__all__ = ["SESSIONS_OF_DESKS", "Desk", "Taken"]
+
+SESSIONS_OF_DESKS: Final = "http/"
+"""What their names begin with; the slash keeps them apart from those that have connections."""
 
 
 class Taken(NamedTuple):
@@ -114,15 +117,17 @@ class Desk:
         self.is_open = True
         self._finished = finished
         self._largest = largest
-        # The slash keeps it apart from those that have connections: none of these can be so named.
-        self._protocol = ClientProtocol(session=f"http/{name}", client="http", backlog=backlog)
+        self._protocol = ClientProtocol(
+            session=f"{SESSIONS_OF_DESKS}{name}", client="http", backlog=backlog
+        )
         self._channel = DeskChannel(self._hear)
-        self._halts = DeskHalts(self._protocol.control, self._say, told=halted)
+        peer = open_peer(self._channel)
+        self._halts = DeskHalts(self._protocol.control, self._say, limit=peer.limit, told=halted)
         self._tickets: dict[str, Ticket] = {}
         self._running: dict[int, Ticket] = {}
         self._ranked: set[int] = set()
         self._newest = 0
-        self._store: BulkStore = open_peer(self._channel).buffers.store
+        self._store: BulkStore = peer.buffers.store
         self._protocol.greet()
         self._say()
 
@@ -329,7 +334,7 @@ class Desk:
             cause = self._tickets.get(key)
             if cause is not None and cause.number == message.because:
                 ticket.because = cause.order.id
-        self._end(ticket, "failed", fault=self._halts.explain(ticket, message.fault))
+        self._end(ticket, "failed", fault=message.fault)
 
     def _cancelled(self, message: m.Cancelled) -> None:
         self._end(self._running[message.id], "cancelled", fault=CANCELLED)

@@ -1,13 +1,12 @@
 """Commands of an HTTP session that wait for a decision about their error, and those decisions.
 
 In the worker a session halts as a whole, or not at all. Here each command says for itself whether
-it does: where one fails that does not, its error is let stand at once.
+it does, and for how long: where one fails that does not, its error is let stand at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from asyncbridge.protocol import messages as m
@@ -28,6 +27,7 @@ class DeskHalts:
     Args:
         send: Takes a message for the worker, which leaves with the next ones.
         say: Has them leave.
+        limit: Has the worker let an error stand after so many seconds.
         told: Called with each command that has halted.
 
     Attributes:
@@ -39,15 +39,15 @@ class DeskHalts:
         send: Callable[[m.Message], None],
         say: Callable[[], None],
         *,
+        limit: Callable[[m.Halted, float], None],
         told: Callable[[Ticket], None],
     ) -> None:
         self.halted: dict[str, Ticket] = {}
         self._send = send
         self._say = say
+        self._limit = limit
         self._told = told
         self._wanting: set[int] = set()
-        self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._overdue: set[int] = set()
         self._asked: dict[int, asyncio.Future[m.Decided]] = {}
         self._numbers = 0
 
@@ -73,35 +73,21 @@ class DeskHalts:
             return
         ticket.stop_at(message)
         self.halted[message.error] = ticket
-        # Not the worker's limit: that is the session's, and each command has one of its own.
-        self._timers[ticket.number] = asyncio.get_running_loop().call_later(
-            seconds, self._expire, ticket.number, message
-        )
+        self._limit(message, seconds)
         self._told(ticket)
 
     def resumed(self, ticket: Ticket) -> None:
         """Note that a command is to run once more."""
         self._lift(ticket)
-        self._overdue.discard(ticket.number)
         ticket.go_on()
 
     def over(self, ticket: Ticket) -> None:
         """Note that a command has come to its end."""
         self._lift(ticket)
-        self._overdue.discard(ticket.number)
         if ticket.number in self._wanting:
             self._wanting.remove(ticket.number)
             if not self._wanting:  # so that no bindings are kept in vain
                 self._send(m.Halting(on=False))
-
-    def explain(self, ticket: Ticket, fault: m.Fault) -> m.Fault:
-        """Return a command's error, with a note if it stands because nobody has decided."""
-        if ticket.number not in self._overdue:
-            return fault
-        note = (
-            f"no decision about it came within {ticket.order.halt_timeout:g} s, so the error stands"
-        )
-        return replace(fault, notes=(*fault.notes, note))
 
     # --- decisions ---
 
@@ -150,12 +136,6 @@ class DeskHalts:
     def _lift(self, ticket: Ticket) -> None:
         if ticket.halt is not None:
             del self.halted[ticket.halt.error]
-            self._timers.pop(ticket.number).cancel()
-
-    def _expire(self, number: int, message: m.Halted) -> None:
-        self._overdue.add(number)
-        self._raise(message)
-        self._say()
 
     def _raise(self, message: m.Halted) -> None:
         """Let an error stand; where somebody else was faster, the worker refuses, and that is well."""

@@ -38,6 +38,8 @@ WORDS: Final = {
 }
 NOTHING: Final = encode(None)
 RAISE: Final = Decide(number=0, error="", kind="raise")
+CODE_TOLD: Final = 4096
+"""Characters of a halted command's code that are told to whoever asks what is halted."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class Halt:
         fault: What the command failed by, the last time.
         epoch: How often it has halted.
         since: When it did so, by the worker's clock.
+        until: When the error stands if nobody decides; None for never.
         timer: What ends the halt.
     """
 
@@ -58,6 +61,7 @@ class Halt:
     fault: Fault
     epoch: int = 0
     since: float = 0.0
+    until: float | None = None
     timer: asyncio.TimerHandle | None = None
 
 
@@ -94,7 +98,7 @@ class Halts:
             self._count += 1
             halt = job.halt = Halt(job, f"{self._incarnation[:8]}-{self._count}", fault)
         halt.epoch += 1
-        halt.fault, halt.since = fault, self._clock()
+        halt.fault, halt.since, halt.until = fault, self._clock(), None
         # Its cancel may have come too late for its code: then nobody wants to be asked.
         cancelled = job.stop.asked and not job.stop.overdue
         if not job.hold.wanted or cancelled or not job.peer.knows(job):
@@ -102,8 +106,14 @@ class Halts:
             return
         self._halts[halt.error] = halt
         if (seconds := job.hold.timeout) is not None:
-            halt.timer = self._later(seconds, lambda: self._overdue(halt, seconds))
+            self._limit(halt, seconds)
         job.peer.halted(Halted(id=job.command.id, error=halt.error, epoch=halt.epoch, fault=fault))
+
+    def limit(self, error: str, epoch: int, seconds: float) -> None:
+        """Let an error stand after so long, where its session has no limit of its own."""
+        halt = self._halts.get(error)
+        if halt is not None and halt.epoch == epoch:
+            self._limit(halt, seconds)
 
     def decide(self, asker: Deciding, decision: Decide) -> None:
         """Do what is decided, and answer whoever has decided it; its values are all here."""
@@ -132,22 +142,37 @@ class Halts:
             self._queue.finished(job)
             self._queue.go_on(job)
 
+    def all(self) -> tuple[Halt, ...]:
+        """Return what is halted, the oldest error first."""
+        return tuple(self._halts.values())
+
     def info(self) -> list[dict[str, Any]]:
         """Describe what is halted, in plain JSON data."""
-        now = self._clock()
         return [
             {
-                "error_id": halt.error,
-                "epoch": halt.epoch,
                 "session": halt.job.peer.session,
+                "name": halt.job.peer.name,
                 "command": halt.job.command.id,
-                "label": halt.job.command.label,
                 "type": halt.fault.type,
                 "message": halt.fault.message,
-                "seconds": now - halt.since,
+                **self.describe(halt),
             }
-            for halt in self._halts.values()
+            for halt in self.all()
         ]
+
+    def describe(self, halt: Halt) -> dict[str, Any]:
+        """Tell what is halted for how long, and what becomes of it by itself."""
+        now, job = self._clock(), halt.job
+        return {
+            "error_id": halt.error,
+            "epoch": halt.epoch,
+            "label": job.command.label,
+            "code": job.code[:CODE_TOLD],
+            "bindings": names_of(job),
+            "seconds": now - halt.since,
+            "default": "raise",
+            "remaining": None if halt.until is None else max(0.0, halt.until - now),
+        }
 
     # --- what is decided ---
 
@@ -225,6 +250,10 @@ class Halts:
             job.peer.drop(newest, because=job.command.id, error=halt.error)
         self._queue.go_on(job)
 
+    def _limit(self, halt: Halt, seconds: float) -> None:
+        halt.until = self._clock() + seconds
+        halt.timer = self._later(seconds, lambda: self._overdue(halt, seconds))
+
     def _overdue(self, halt: Halt, seconds: float) -> None:
         note = f"no decision about it came within {seconds:g} s, so the error stands"
         halt.fault = replace(halt.fault, notes=(*halt.fault.notes, note))
@@ -239,6 +268,13 @@ class Halts:
         self._past[halt.error, halt.epoch] = how, told
         if len(self._past) > REMEMBERED:
             self._past.popitem(last=False)
+
+
+def names_of(job: Job) -> list[str]:
+    """Return the names of the bindings that a halted command has."""
+    given = (job.bindings, *job.edits)
+    trees = [each.header for each in given if each is not None and isinstance(each.header, dict)]
+    return sorted(set().union(*trees))
 
 
 def digest(decision: Decide) -> bytes:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncbridge.protocol.messages import Halted
+    from asyncbridge.worker.halting import Halt
     from asyncbridge.worker.orders import CommandId, Order
 
-__all__ = ["DEFAULT_KEPT", "Kept", "Ticket", "document_of", "halt_document", "outcome_of"]
+__all__ = [
+    "DEFAULT_KEPT", "Kept", "Ticket", "document_of", "error_document", "halt_document", "outcome_of",
+]  # fmt: skip
 
 State = Literal["queued", "running", "halted", "completed", "failed", "cancelled", "expired"]
 
@@ -180,6 +183,23 @@ def outcome_of(ticket: Ticket) -> dict[str, Any]:
 def halt_document(halt: Halted) -> dict[str, Any]:
     """Return what is to be known for a decision, as JSON."""
     return {"error_id": halt.error, "epoch": halt.epoch, "error": _fault_document(halt.fault)}
+
+
+def error_document(halt: Halt, described: dict[str, Any], ticket: Ticket | None) -> dict[str, Any]:
+    """Return what a client is told of an error that halts, of whatever client's, as JSON.
+
+    Args:
+        halt: It.
+        described: What the worker says of it.
+        ticket: The command's, if it is one of the HTTP pair.
+    """
+    job = halt.job
+    whose = (
+        {"client": "bridge", "session": job.peer.name or job.peer.session, "id": job.command.id}
+        if ticket is None
+        else {"client": "http", "session": ticket.session, "id": ticket.order.id}
+    )
+    return {**described, **whose, "error": _fault_document(halt.fault)}
 
 
 def _value_document(value: Payload) -> dict[str, Any]:

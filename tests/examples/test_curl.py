@@ -27,7 +27,7 @@ def test_curl_drives_a_worker(tmp_path: Path) -> None:
         capture_output=True, text=True, env=env, check=False, timeout=HANG_S,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    queued, value, known, several, total, error, halted, retried, cancelled = (
+    queued, value, known, several, total, error, halted, errors, retried, cancelled = (
         json.loads(line) for line in done.stdout.splitlines() if not line.startswith("#")
     )
     assert queued == {"session": "default", "id": 1, "state": "queued", "position": 0}
@@ -36,6 +36,7 @@ def test_curl_drives_a_worker(tmp_path: Path) -> None:
     assert total["value"] == 30
     assert (error["state"], error["error"]["type"]) == ("failed", "ZeroDivisionError")
     assert (halted["state"], halted["epoch"]) == ("halted", 1)
+    assert [each["error_id"] for each in errors] == [halted["error_id"]]
     assert (retried["state"], retried["value"]) == ("completed", 3.0)
     assert (cancelled["id"], cancelled["state"]) == (7, "cancelled")
     assert list(tmp_path.iterdir()) == []

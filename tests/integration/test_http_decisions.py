@@ -63,14 +63,18 @@ async def test_another_client_decides(started: Path) -> None:
 
 
 async def test_an_error_of_a_bridge(started: Path) -> None:
-    """Its id is all that it takes; the bridge's promise has what was decided."""
+    """It is listed, by what the bridge calls it; the bridge's promise has what was decided."""
     async with (
         Client(started) as client,
-        connect(f"unix://{started}/worker.sock", halt_on_error=True) as bridge,
+        connect(f"unix://{started}/worker.sock", halt_on_error=True, session="nightly") as bridge,
     ):
-        promise = bridge.send("6 / n", {"n": 0})
+        promise = bridge.send("6 / n", {"n": 0}, name="six")
         await halt(bridge)
-        error_id = bridge.halted[0].error_id
+        (told,) = await client.get("errors")
+        error_id = told["error_id"]
+        assert error_id == bridge.halted[0].error_id
+        whose = told["client"], told["session"], told["id"], told["label"], told["bindings"]
+        assert whose == ("bridge", "nightly", promise.command_id, "six", ["n"])
         status, told = await client.post(
             "decisions", {"error_id": error_id, "decision": "ignore", "value": {"so": [1]}}
         )

@@ -32,6 +32,43 @@ async def halt(client: Client, key: object) -> Any:
     return document
 
 
+async def errors(client: Client) -> Any:
+    """List what is halted, which is as the document says."""
+    status, listed = await client.ask("GET", "/v1/errors", route="/v1/errors")
+    assert status == 200
+    return listed
+
+
+async def test_the_list_of_what_is_halted(tmp_path: Path) -> None:
+    """Of all sessions, the oldest first, with what each command is called; not what is decided."""
+    async with serving(tmp_path) as client:
+        assert await errors(client) == []
+        halted = await halt(client, "first")
+        code = "#" * 5000 + "\n1 / 0"
+        body = {"id": 2, "code": code, "label": "two", "halt_on_error": True, "halt_timeout": 9}
+        await client.post(body, Asyncbridge_Session="other")
+        await client.get(2, Asyncbridge_Session="other")
+        first, second = await errors(client)
+        told = {name: first[name] for name in ("error_id", "epoch", "client", "session", "id")}
+        assert told == {
+            "error_id": halted["error_id"], "epoch": 1, "client": "http", "session": "default",
+            "id": "first",
+        }  # fmt: skip
+        assert (first["code"], first["bindings"], first["default"]) == ("6 / n", ["n"], "raise")
+        assert first["error"] == halted["error"]
+        assert 299 < first["remaining"] + first["seconds"] < 301
+        assert (second["session"], second["id"], second["label"]) == ("other", 2, "two")
+        assert second["code"] == code[:4096]
+        assert 8 < second["remaining"] + second["seconds"] < 10
+        await decide(client, error_id=first["error_id"], decision="retry", bindings={"m": 1})
+        await client.get("first")
+        _, again = await errors(client)  # it halts for the shortest time now
+        assert (again["epoch"], again["bindings"]) == (2, ["m", "n"])
+        for each in await errors(client):
+            await decide(client, error_id=each["error_id"], decision="ignore")
+        assert await errors(client) == []
+
+
 async def test_a_retry_with_other_code(tmp_path: Path) -> None:
     """A command that fails is halted, and those behind it wait; it runs again where it stood."""
     async with serving(tmp_path) as client:

@@ -131,7 +131,10 @@ def decide(
     ] = None,
     value: Annotated[str | None, typer.Option(help="JSON; null without it.")] = None,
     epoch: Annotated[
-        int, typer.Option(help="Which halt of the error is meant; the present one without.", min=0)
+        int,
+        typer.Option(
+            help="Which halt of the error is meant; the present one without.", min=0, max=2**63 - 1
+        ),
     ] = 0,
     as_json: JSON = False,
     timeout: TIMEOUT = 10.0,

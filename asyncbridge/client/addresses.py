@@ -48,7 +48,7 @@ def address_of(url: str, token: str | None) -> Address:
         AuthenticationError: There is no token, or others could know it.
         ConnectError: It is no address, or the token would be shown on its way there.
     """
-    parts = urlsplit(url)
+    parts = parts_of(url)
     socket: Path | None = None
     base = UNIX_BASE
     if parts.scheme == "unix" and parts.path and not parts.netloc:
@@ -73,6 +73,18 @@ def address_of(url: str, token: str | None) -> Address:
     if not token.isprintable() or not token.isascii():
         raise AuthenticationError("a token is printable ASCII text; this one is not")
     return Address(url=url, base=base, token=token, host=parts.hostname, socket=socket)
+
+
+def parts_of(url: str) -> SplitResult:
+    """Return the parts of an address.
+
+    Raises:
+        ConnectError: It cannot be read at all.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise ConnectError(f"{url!r} is no worker's address: {error}") from None
 
 
 def token_beside(socket: Path) -> str:

@@ -109,7 +109,10 @@ def document_of(
     Raises:
         DecodeError: The value is no JSON.
         SyntaxError: The code is no Python.
+        ValueError: The id is none.
     """
+    if not error_id.isprintable():
+        raise ValueError(f"{error_id!r:.100} is no error's id: `asyncbridge halts` lists them")
     document: dict[str, Any] = {"error_id": error_id, "decision": kind, "epoch": epoch}
     if code is not None:
         check_source(code)

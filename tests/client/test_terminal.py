@@ -103,6 +103,12 @@ def test_code_that_is_none() -> None:
         document_of("e-1", "replace", code="6 //")
 
 
+def test_an_id_that_is_none() -> None:
+    """Such as one of bytes that are no text."""
+    with pytest.raises(ValueError, match="is no error's id"):
+        document_of("e\udcff", "raise")
+
+
 def test_an_answer_that_is_not_expected() -> None:
     """It is told with its status, and with what the worker says."""
     told = str(unexpected("unix:///x", Answer(404, {"detail": "nothing\x1b here"})))

@@ -33,9 +33,35 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_without_a_command_the_help_is_shown() -> None:
-    """It names the command there is."""
+    """It names the commands there are."""
     result = runner.invoke(cli.app, [])
-    assert "worker" in result.output
+    for command in ("worker", "halts", "decide"):
+        assert command in result.output
+
+
+def test_the_help_of_decide_names_every_exit_status() -> None:
+    """And every decision, and every option."""
+    result = runner.invoke(cli.app, ["decide", "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    for word in ("retry", "ignore", "raise", "drop-queue", "replace", "--code", "--bind",
+                 "--value", "--epoch", "--json", "--timeout", "5 nothing has halted"):  # fmt: skip
+        assert word in result.output
+
+
+@pytest.mark.parametrize("command", ["halts", "decide"])
+def test_where_no_worker_listens(command: str, tmp_path: Path) -> None:
+    """In one line, with the status for it."""
+    words = [f"unix://{tmp_path}/none/worker.sock", *(["0-1", "raise"] * (command == "decide"))]
+    result = runner.invoke(cli.app, [command, *words])
+    assert result.exit_code == 3
+    assert result.output.startswith(f"asyncbridge {command}: no worker listens at unix://")
+
+
+def test_a_workers_start_imports_nothing_of_clients() -> None:
+    """It would wait for that."""
+    code = "import sys, asyncbridge.cli; print('aiohttp' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
 
 
 def test_the_package_runs_as_the_command() -> None:

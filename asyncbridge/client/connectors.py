@@ -8,13 +8,12 @@ from abc import ABC, abstractmethod
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import aiohttp
 
-from asyncbridge.client.addresses import check_bare, check_clear_text, check_here, token_beside
+from asyncbridge.client.addresses import address_of, check_here
 from asyncbridge.client.links import UNIX_BASE, link_of
-from asyncbridge.client.options import check_socket, nobody_at
+from asyncbridge.client.options import nobody_at
 from asyncbridge.errors import AuthenticationError, ConnectError, WorkerLost
 from asyncbridge.protocol.journal import JOURNAL_FILE, parse, session_digest
 from asyncbridge.protocol.limits import FRAME_BYTES
@@ -25,6 +24,7 @@ from asyncbridge.transport.websocket import WebSocketWire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from asyncbridge.client.addresses import Address
     from asyncbridge.client.launcher import WorkerProcess
     from asyncbridge.client.pair import HttpPair
     from asyncbridge.transport.contract import Wire
@@ -96,61 +96,30 @@ class AttachedWorker(Worker):
     ) -> None:
         super().__init__()
         self._name = name
-        parts = urlsplit(url)
-        if parts.scheme == "unix" and parts.path and not parts.netloc:
-            self._socket: Path | None = Path(parts.path)
-            self._base = UNIX_BASE
-            check_socket(self._socket)
-            token = token or token_beside(self._socket)
-        elif parts.scheme in ("http", "https") and parts.netloc:
-            if "@" in parts.netloc:
-                raise ConnectError(
-                    "a worker's address holds no user and password: pass token= instead"
-                )
-            check_bare(parts, url)
-            check_clear_text(parts.scheme, parts.hostname or "", url)
-            self._socket = None
-            self._base = f"{parts.scheme}://{parts.netloc}"
-        else:
-            raise ConnectError(
-                f"{url!r} is no worker's address: unix:///absolute/path, https://host:port, or on "
-                "this machine http://127.0.0.1:port"
-            )
-        if not token:
-            raise AuthenticationError(
-                f"no token for {url}: pass token=, or name its file in ASYNCBRIDGE_TOKEN_FILE"
-            )
-        if not token.isprintable() or not token.isascii():
-            raise AuthenticationError("a token is printable ASCII text; this one is not")
+        address = address_of(url, token)
         if pair is not None:
-            check_here(url, parts.hostname)
-        self._url = url
-        self._token = token
+            check_here(url, address.host)
+        self._address = address
         self._pair = pair
         self._http: aiohttp.ClientSession | None = None
 
     async def dial(self, session: str) -> Link:
         """Connect to the address."""
-        self._http = http_session(self._socket)
+        address = self._address
+        self._http = http_session(address.socket)
         opener = open_link if self._pair is None else self._pair.open_link
         try:
             return await opener(
                 self._http,
-                self._base,
-                self._token,
+                address.base,
+                address.token,
                 session,
-                self._url,
+                address.url,
                 self.connected,
                 name=self._name,
             )
-        except aiohttp.ClientConnectorCertificateError as error:
-            told = untrusted(self._url, error.certificate_error)
-            raise ConnectError(told) from error.certificate_error
         except aiohttp.ClientConnectionError as error:
-            told = f"no worker can be reached at {self._url}: {error}"
-            if self._socket is not None and has_left(error):
-                told = nobody_at(self._socket)
-            raise ConnectError(told) from error
+            raise unreachable(address, error) from error
 
     async def ended(self) -> WorkerLost:
         """Wait for ever: nobody here sees the process."""
@@ -165,7 +134,7 @@ class AttachedWorker(Worker):
             else "a session with a name would have kept the outcomes"
         )
         return WorkerLost(
-            f"the connection to the worker at {self._url} ended: {reason}; whether it lives is not "
+            f"the connection to the worker at {self._address.url} ended: {reason}; whether it lives is not "
             f"known here: connect again, {kept}"
         )
 
@@ -251,6 +220,15 @@ class LocalWorker(Worker):
         if entry is None or entry.finished or entry.command_id != command_id:
             return False
         return entry.session == session_digest(session)
+
+
+def unreachable(address: Address, error: aiohttp.ClientConnectionError) -> ConnectError:
+    """Return what to tell of a worker to which no connection can be made."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return ConnectError(untrusted(address.url, error.certificate_error))
+    if address.socket is not None and has_left(error):
+        return ConnectError(nobody_at(address.socket))
+    return ConnectError(f"no worker can be reached at {address.url}: {error}")
 
 
 def untrusted(url: str, error: Exception) -> str:

@@ -39,6 +39,10 @@ MOMENT_S: Final = 1.0
 LAST_WORDS_S: Final = 1.0
 """Seconds for callbacks when the worker ends."""
 _MODES: Final = get_args(StopMode)
+NOT_KILLED: Final = (
+    "mode='kill' would end the worker for all its clients: a command's `run_timeout` does so in its "
+    "time, and a second SIGTERM to `asyncbridge worker` at once"
+)
 
 
 class Commands:
@@ -120,6 +124,8 @@ class Commands:
 
     async def _delete(self, request: web.Request) -> web.Response:
         mode = request.query.get("mode", "auto")
+        if mode == "kill":
+            raise Problem(400, "BadRequest", NOT_KILLED)
         if mode not in _MODES:
             raise Problem(400, "BadRequest", f"mode={mode!r:.40} is none of {', '.join(_MODES)}")
         desk, ticket = self._desks.find(session_of(request), request.match_info["id"])

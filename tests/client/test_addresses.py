@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from asyncbridge.client.addresses import check_bare, check_clear_text, is_loopback
+from asyncbridge.client.addresses import address_of, check_bare, check_clear_text, is_loopback
 from asyncbridge.errors import ConnectError
 
 
@@ -24,6 +24,12 @@ def test_a_port_that_is_none(port: str) -> None:
     url = f"https://gpu.example:{port}"
     with pytest.raises(ConnectError, match="is no worker's address: .ort"):
         check_bare(urlsplit(url), url)
+
+
+def test_what_cannot_be_read() -> None:
+    """It is no error of another kind either."""
+    with pytest.raises(ConnectError, match="'http://\\[::1' is no worker's address: Invalid IPv6"):
+        address_of("http://[::1", "t")
 
 
 @pytest.mark.parametrize("url", ["https://gpu.example", "http://[::1]:8750/", "http://localhost:1"])

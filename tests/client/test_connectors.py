@@ -118,8 +118,8 @@ async def test_the_token_of_a_unix_socket_stands_beside_it(tmp_path: Path) -> No
     token = tmp_path / "token"
     token.write_text("beside\n", encoding="utf-8")
     token.chmod(0o600)
-    assert AttachedWorker(f"unix://{tmp_path}/worker.sock", None)._token == "beside"
-    assert AttachedWorker(f"unix://{tmp_path}/worker.sock", "given")._token == "given"
+    assert AttachedWorker(f"unix://{tmp_path}/worker.sock", None)._address.token == "beside"
+    assert AttachedWorker(f"unix://{tmp_path}/worker.sock", "given")._address.token == "given"
 
 
 async def test_a_unix_sockets_folder_is_checked_first(tmp_path: Path) -> None:

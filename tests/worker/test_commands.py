@@ -342,7 +342,10 @@ async def test_bad_questions(tmp_path: Path) -> None:
     async with serving(tmp_path) as client:
         for wait in ("x", "-1", "61", "nan"):
             assert (await client.get(1, f"?wait={wait}"))[0] == 400
-        assert (await client.delete(1, "?mode=kill"))[0] == 400
+        status, problem = await client.delete(1, "?mode=kill")
+        assert (status, "`run_timeout` does so" in problem["detail"]) == (400, True)
+        status, problem = await client.delete(1, "?mode=stop")
+        assert (status, "'stop' is none of auto" in problem["detail"]) == (400, True)
         assert (await client.delete(1))[0] == 404
         assert (await client.get(1, Asyncbridge_Session="a b"))[0] == 400
         assert (await client.get(1, Authorization="Bearer guessed"))[0] == 403

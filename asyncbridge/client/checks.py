@@ -31,7 +31,9 @@ def check_code(code: object) -> None:
         raise TypeError("code is text, not bytes: code.decode() makes text of them")
     if code is None or callable(code):
         hint = "; run() takes a function" if callable(code) else ""
-        raise TypeError(f"code is Python source, or a node of asyncbridge.codegen, not {code!r:.80}{hint}")
+        raise TypeError(
+            f"code is Python source, or a node of asyncbridge.codegen, not {code!r:.80}{hint}"
+        )
 
 
 def check_priority(priority: object) -> None:

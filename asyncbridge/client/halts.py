@@ -248,7 +248,9 @@ class Halts:
             return
         if written.kind == "retry" and is_power_of_ten(halt.epoch):
             what = halt.command or f"command {halt.command_id}"
-            log.warning("%s has failed %d times, and is tried again: %r", what, halt.epoch, halt.error)
+            log.warning(
+                "%s has failed %d times, and is tried again: %r", what, halt.epoch, halt.error
+            )
         self._send(halt, written)
 
     def _raise(self, halt: Halt) -> None:

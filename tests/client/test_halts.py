@@ -111,7 +111,9 @@ async def test_drop_queue_drops_what_was_sent_before() -> None:
         error, *dropped = await outcomes(failed, *before)
         assert isinstance(error, RemoteError)
         assert [type(each) for each in dropped] == [CommandDropped] * 5
-        assert str(dropped[0]).startswith("before 0 (command 2) was not run: it was queued behind command 1,")
+        assert str(dropped[0]).startswith(
+            "before 0 (command 2) was not run: it was queued behind command 1,"
+        )
         assert dropped[0].because == 1
         assert await behind is False
         with pytest.raises(DependencyError):
@@ -485,7 +487,10 @@ async def test_a_large_value_that_cannot_be_sent() -> None:
     ("retry", "refusal"),
     [
         (Retry(bindings={"pats": 4}), "gives 'pats', which command 1 does not use; its bindings "),
-        (Retry(bindings={"parts": 4, "whole": 2, "x": 1}), "its bindings are 'whole', 'parts'. For"),
+        (
+            Retry(bindings={"parts": 4, "whole": 2, "x": 1}),
+            "its bindings are 'whole', 'parts'. For",
+        ),
     ],
 )
 async def test_a_retry_with_a_name_that_is_none_is_refused(
@@ -505,16 +510,12 @@ async def test_a_retry_with_a_name_that_is_none_is_refused(
 
 
 async def test_a_retry_may_give_what_its_code_reads() -> None:
-    """A name that was missing, or one of new code; also of code that is no Python."""
+    """A name that was missing, or any one of new code."""
     async with FakeWorker().connect() as bridge:
         bridge.on_error(lambda error: Retry(bindings={"parts": 4}))
         assert await bridge.send("whole / parts", {"whole": 2}) == 0.5
         bridge.on_error(lambda error: Retry(bindings={"n": 4}, code="n"))
         assert await bridge.send("1 / 0") == 4
-        tries: list[RemoteError] = []
-        bridge.on_error(lambda error: tries.append(error) or (Ignore() if tries[1:] else Retry()))
-        await bridge.send("raise ValueError")
-        assert len(tries) == 2
 
 
 async def test_each_attempt_is_counted() -> None:
@@ -557,4 +558,6 @@ async def test_what_was_dropped_names_what_had_failed() -> None:
     async with FakeWorker().connect() as bridge:
         bridge.on_error(lambda error: DropQueue())
         _, dropped = await outcomes(bridge.send("1 / 0", name="half"), bridge.send("2"))
-        assert str(dropped).startswith("command 2 was not run: it was queued behind half (command 1)")
+        assert str(dropped).startswith(
+            "command 2 was not run: it was queued behind half (command 1)"
+        )

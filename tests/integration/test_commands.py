@@ -339,7 +339,9 @@ async def test_dependents_of_a_failed_command_fail_unrun(connected: Callable[[],
         other = bridge.send("ran.append(4)")
         with pytest.raises(RemoteError, match="ZeroDivisionError"):
             await first
-        with pytest.raises(DependencyError, match=r"the second \(command 3\) was not run, because the first") as caught:
+        with pytest.raises(
+            DependencyError, match=r"the second \(command 3\) was not run, because the first"
+        ) as caught:
             await second
         assert isinstance(caught.value.__cause__, RemoteError)
         assert caught.value.__cause__.type == "ZeroDivisionError"

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from asyncbridge.errors import WorkerStartError as WorkerStartError
     from asyncbridge.errors import WrongLoopError as WrongLoopError
     from asyncbridge.lifetime import Binding as Binding
+    from asyncbridge.models.mirrors.events import AnyTrainingEvent as AnyTrainingEvent
     from asyncbridge.models.mirrors.events import BatchEnd as BatchEnd
     from asyncbridge.models.mirrors.events import EpochBegin as EpochBegin
     from asyncbridge.models.mirrors.events import EpochEnd as EpochEnd
@@ -102,8 +103,8 @@ _HOMES = {
     ),
     "asyncbridge.lifetime": ("Binding",),
     "asyncbridge.models.mirrors.events": (
-        "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
-        "ValidationEnd",
+        "AnyTrainingEvent", "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd",
+        "TrainingEvent", "ValidationEnd",
     ),
     "asyncbridge.promise": ("LogReader", "ProgressReader", "Promise", "WatchedPromise"),
     "asyncbridge.serialization.files": ("by_path",),
@@ -121,8 +122,8 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     # promises, and what is told of the work that they wait for
     "Promise", "LogReader", "ProgressReader", "WatchedPromise",
     # what a training tells of itself
-    "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
-    "ValidationEnd",
+    "AnyTrainingEvent", "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd",
+    "TrainingEvent", "ValidationEnd",
     # what is decided about commands that fail
     "Decision", "DropQueue", "Halt", "Ignore", "Raise", "Replace", "Retry",
     # lifetimes

@@ -17,8 +17,8 @@ PUBLIC = {
     "Decision", "DropQueue", "Halt", "Ignore", "Raise", "Replace", "Retry",
     # promises, progress and lifetimes
     "Binding", "LogReader", "ProgressReader", "Promise", "WatchedPromise",
-    "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd", "TrainingEvent",
-    "ValidationEnd",
+    "AnyTrainingEvent", "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd",
+    "TrainingEvent", "ValidationEnd",
     # types of one's own
     "serializable", "serializes", "by_path",
     # data that flows

@@ -154,7 +154,7 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
             else None,
             lifetime=lifetime,
             label=name or "",
-            after=tools.dependencies(after, self._rejections) if after else (),
+            after=tools.dependencies(after, self._rejections) if after != () else (),
             home=self._rejections,
             annotate=annotate,
             origin=tools.origin(),

@@ -31,9 +31,15 @@ def current_bridge() -> Bridge | None:
     """
     entered = _entered.get()
     bridge = None if entered is None else entered()
-    if bridge is None or bridge not in _open:
-        bridge = next(iter(_open)) if len(_open) == 1 else None
+    if bridge is None or not _is_open(bridge):
+        still = [one for one in _open if _is_open(one)]
+        bridge = still[0] if len(still) == 1 else None
     return cast("Bridge | None", bridge)  # a life is lived by bridges alone
+
+
+def _is_open(bridge: BridgeLife) -> bool:
+    """Tell whether a bridge was entered, and not left: also not by the end of its loop."""
+    return bridge in _open and not bridge._has_no_loop
 
 
 def enter(bridge: BridgeLife) -> Token[weakref.ref[BridgeLife] | None]:

@@ -24,12 +24,13 @@ MISSING: Any = object()
 class Deciding(BridgeLife):
     """Adds to a bridge what is about errors that halt."""
 
+    # Not a type variable for the function: a lambda's parameter has its type from here.
     @overload
-    def on_error(self, handler: None, /) -> None: ...
-    @overload  # not a type variable for the function: a lambda's parameter has its type from here
     def on_error(
         self, handler: Callable[[RemoteError], Said], /
     ) -> Callable[[RemoteError], Said]: ...
+    @overload
+    def on_error(self, handler: None, /) -> None: ...
     def on_error(self, handler: Any = MISSING, /) -> Any:
         """Have the handler decide about each command that fails; also as a decorator.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from copy import copy
+from typing import TYPE_CHECKING, TypeVar
 
 from asyncbridge.client.tracebacks import plain, whole_wanted, written
 from asyncbridge.errors import (
@@ -43,6 +44,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+Error = TypeVar("Error", bound=AsyncBridgeError)
 OVERDUE = "Timeout ("
 """What faulthandler begins with when it ends a process for its time."""
 
@@ -139,7 +141,9 @@ def lost_error(item: Pending, error: AsyncBridgeError, phase: Phase) -> AsyncBri
     if type(error) is BridgeClosed:
         return closed_error(item, str(error))
     if not isinstance(error, WorkerLost):
-        return error
+        own = copy(error)  # two promises share no exception, whose traceback would be both's
+        own.__cause__ = error.__cause__
+        return noted(own, item)
     lost = error.at_phase(phase, item.sent())
     limit = item.run_timeout
     if limit is None or phase != "started" or not lost.last_stack.startswith(OVERDUE):
@@ -149,10 +153,14 @@ def lost_error(item: Pending, error: AsyncBridgeError, phase: Phase) -> AsyncBri
 
 def closed_error(item: Pending, why: str) -> BridgeClosed:
     """Build the exception for a command whose bridge closes."""
-    command = item.sent()
-    error = BridgeClosed(f"{why}: {command.title}")
-    if command.note:
-        error.add_note(command.note)
+    error = BridgeClosed(f"{why}: {item.sent().title}")
+    return noted(error, item)
+
+
+def noted(error: Error, item: Pending) -> Error:
+    """Return an error with a note of where its command was sent."""
+    if note := item.sent().note:
+        error.add_note(note)
     return error
 
 

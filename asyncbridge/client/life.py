@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.client.connectors import Worker
     from asyncbridge.client.options import Options
+    from asyncbridge.client.session import Session
     from asyncbridge.client.states import StateReader
 
 __all__ = ["BridgeLife", "in_thread_of"]
@@ -31,6 +32,10 @@ T = TypeVar("T")
 WRONG_LOOP = (
     "the bridge belongs to another event loop or thread: open one bridge per loop, or use the "
     "sync form, `with asyncbridge.connect() as bridge:`, which any thread may use"
+)
+LOOP_ENDED = (
+    "the bridge is closed, for its event loop has ended: a bridge lives in one loop, such as that of "
+    "one asyncio.run(); open another one there, by `async with asyncbridge.connect() as bridge:`"
 )
 
 
@@ -158,6 +163,11 @@ class BridgeLife(Connected):
         return self._states.reader(self._loop)
 
     @property
+    def _has_no_loop(self) -> bool:
+        """Whether its loop was closed, without the bridge."""
+        return self._loop is not None and self._loop.is_closed()
+
+    @property
     def incarnation(self) -> str:
         """The present worker's own name: another one has another; empty before there is one."""
         session = self._session
@@ -181,6 +191,10 @@ class BridgeLife(Connected):
         )
 
     # --- inner steps ---
+
+    async def _end_with_the_loop(self, worker: Worker, session: Session) -> None:
+        leave(self, None)
+        await super()._end_with_the_loop(worker, session)
 
     async def _close(self, limit: float) -> None:
         if self._session is None or self._worker is None:  # it never opened
@@ -255,6 +269,8 @@ class BridgeLife(Connected):
         loop = self._loop
         assert loop is not None
         if self._loop_thread is None and not in_thread_of(loop):
+            if loop.is_closed():
+                raise BridgeClosed(LOOP_ENDED)
             raise WrongLoopError(WRONG_LOOP)
         return loop
 
@@ -267,6 +283,8 @@ class BridgeLife(Connected):
                 raise error.at_phase("not_started")
             if isinstance(error, SessionTaken):
                 raise SessionTaken(*error.args)
+        if self.state == "closed" and self._closing is None:
+            raise BridgeClosed(LOOP_ENDED)
         raise BridgeClosed(f"the bridge is {self.state}")
 
 

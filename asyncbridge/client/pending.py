@@ -23,7 +23,7 @@ from asyncbridge.serialization.codec import decode
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from asyncbridge.client.drafts import Bindings
     from asyncbridge.client.held import Held
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Progress, StopMode
     from asyncbridge.serialization.deferred import Outgoing
 
-__all__ = ["Pending", "dependencies", "origin"]
+__all__ = ["Pending", "origin"]
 
 log = logging.getLogger(__name__)
 
@@ -362,30 +362,6 @@ class Pending:
             run_ms=0 if self.run_timeout is None else milliseconds(self.run_timeout),
             priority=self.priority,
         )
-
-
-def dependencies(after: Iterable[Promise[Any]], home: object) -> list[Pending]:
-    """Return the commands behind promises.
-
-    Args:
-        after: Promises that ``send`` gave.
-        home: What the commands of one bridge have in common.
-
-    Raises:
-        ValueError: A promise with no command behind it, or with one of another bridge.
-    """
-    found: list[Pending] = []
-    for promise in after:
-        item = promise._source
-        if not isinstance(item, Pending):
-            raise ValueError(  # noqa: TRY004 - a promise it is
-                f"after= takes promises of commands, not {promise!r}: what `then` returns has no "
-                "command of its own"
-            )
-        if item.home is not home:
-            raise ValueError(f"after= names a command of another bridge: {item.label or promise!r}")
-        found.append(item)
-    return found
 
 
 def origin() -> str:

@@ -114,8 +114,8 @@ class Queueing(BridgeLife):
     def _id_of(self, command: int | Promise[Any]) -> int:
         """Return the id of a command of this bridge; on the loop, where each has one."""
         if isinstance(command, Promise):
-            (item,) = self._tools().dependencies([command], self._rejections)
-            command_id: int = item.id
+            wanted = "a command is named by its id or by its promise"
+            command_id: int = self._tools().command_behind(command, self._rejections, wanted).id
             return command_id
         if type(command) is not int:
             raise TypeError(f"a command is named by its id or its promise, not by {command!r}")

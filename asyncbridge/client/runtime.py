@@ -5,7 +5,8 @@ from __future__ import annotations
 from asyncbridge.client.decisions import write_decision
 from asyncbridge.client.drafts import write_bindings
 from asyncbridge.client.held import Held, lost_to
-from asyncbridge.client.pending import Pending, dependencies, origin
+from asyncbridge.client.naming import command_behind, dependencies
+from asyncbridge.client.pending import Pending, origin
 from asyncbridge.client.session import Session
 from asyncbridge.codegen import call, check_identifier, random_name, render, ship
 from asyncbridge.codegen.needs import needs_of
@@ -17,6 +18,7 @@ __all__ = [
     "Session",
     "call",
     "check_identifier",
+    "command_behind",
     "dependencies",
     "lost_to",
     "needs_of",

@@ -15,6 +15,7 @@ from asyncbridge.promise.log import LogReader
 from asyncbridge.promise.reactions import Link, command_of, settle_as
 from asyncbridge.promise.source import CANCEL_MODES, CancelMode, check_mode
 from asyncbridge.promise.traces import trim
+from asyncbridge.promise.views import short
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -286,10 +287,10 @@ class Handle(asyncio.Future[T]):
     # --- how it looks ---------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        """Return a Future's; also where that of the exception fails, for errors show it."""
+        """Return a Future's, with its command; also where that of the exception fails."""
         try:
             trim(self)
-            return _repr(self)
+            return _with_command(self, _repr(self))
         except Exception:  # noqa: BLE001 - an exception's __repr__ may raise anything
             name = type(self._exception).__qualname__
             return f"<{type(self).__name__} finished exception=<{name}, whose repr fails>>"
@@ -307,6 +308,17 @@ class Handle(asyncio.Future[T]):
         from asyncbridge.promise.views import rich_of  # noqa: PLC0415 - likewise
 
         return rich_of(self)
+
+
+def _with_command(promise: Handle[Any], text: str) -> str:
+    """Return a repr that says which command it is, by its number and its name, and its state."""
+    source = promise._source
+    if source is None:
+        return text
+    if not promise.done():
+        text = text.replace(" pending", f" {source.state}", 1)
+    what = f"command={source.id or 'unsent'}"
+    return f"{text[:-1]} {what}{f' {short(source.label)}' if source.label else ''}>"
 
 
 def _drop_transforms(promise: Handle[Any]) -> None:

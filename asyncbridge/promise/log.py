@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Log", "LogReader"]
 
 E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
 
 
 class Log(Generic[E]):
@@ -99,14 +100,14 @@ class Log(Generic[E]):
                 waiter.set_result(None)
 
 
-class LogReader(Generic[E]):
+class LogReader(Generic[E_co]):
     """An iterator of events: ``async for`` in a coroutine, ``for`` in a script.
 
     It starts with the first event, and ends with the command that they are of, however that
     ends: its error is the promise's.
     """
 
-    def __init__(self, log: Log[E], loop: AbstractEventLoop) -> None:
+    def __init__(self, log: Log[E_co], loop: AbstractEventLoop) -> None:
         self._log = log
         self._loop = loop
         self._place = 0
@@ -120,7 +121,7 @@ class LogReader(Generic[E]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> E:
+    async def __anext__(self) -> E_co:
         while (found := self._look()) is None:
             if _get_running_loop() is self._loop:
                 await self._log.change()
@@ -131,7 +132,7 @@ class LogReader(Generic[E]):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> E:
+    def __next__(self) -> E_co:
         if _get_running_loop() is not None:
             raise WrongLoopError("`for` would block this event loop: use `async for`")
         try:
@@ -165,7 +166,7 @@ class LogReader(Generic[E]):
             asked.add_done_callback(lambda _: answered.set())
             block_until(answered, self._loop)
 
-    def _look(self) -> Value[E] | None:
+    def _look(self) -> Value[E_co] | None:
         """Return the next event, None if it is still to come.
 
         Raises:
@@ -187,7 +188,7 @@ class LogReader(Generic[E]):
     def _has_more(self) -> bool:
         return self._place < self._log.count
 
-    def _take(self) -> E:
+    def _take(self) -> E_co:
         """Take the next event, which is there; with the lock held."""
         self._missed, self._place = self.dropped, max(self._place, self._log.first)
         event = self._log.events[self._place - self._log.first]

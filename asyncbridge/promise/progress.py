@@ -18,6 +18,7 @@ EVENTS_KEPT = 100_000
 
 T = TypeVar("T")
 E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
 
 
 class _ProgressLog(Log[E]):
@@ -46,7 +47,7 @@ class _ProgressLog(Log[E]):
         self.wake()
 
 
-class ProgressReader(LogReader[E]):
+class ProgressReader(LogReader[E_co]):
     """An iterator of a command's events: ``async for`` in a coroutine, ``for`` in a script.
 
     It starts with all events so far. Those that only tell how far something has come are not
@@ -55,9 +56,9 @@ class ProgressReader(LogReader[E]):
     before this reader had come to them, for there were more than 100,000 behind them.
     """
 
-    _log: _ProgressLog[E]
+    _log: _ProgressLog[E_co]
 
-    def __init__(self, log: _ProgressLog[E], loop: AbstractEventLoop) -> None:
+    def __init__(self, log: _ProgressLog[E_co], loop: AbstractEventLoop) -> None:
         super().__init__(log, loop)
         self._passed = 0
 
@@ -68,7 +69,7 @@ class ProgressReader(LogReader[E]):
         log = self._log
         return self._passed < log.passed and self._place == log.passing_at
 
-    def _take(self) -> E:
+    def _take(self) -> E_co:
         if not self._has_passing():
             return super()._take()
         self._passed = self._log.passed

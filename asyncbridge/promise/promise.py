@@ -28,6 +28,7 @@ from asyncbridge.promise.reactions import (
     resolve_with,
     settlers,
 )
+from asyncbridge.promise.refusals import AWAIT_IT, NotItsValue
 from asyncbridge.promise.waiting import (
     check_seconds,
     copy_of,
@@ -50,7 +51,7 @@ F = TypeVar("F", bound=BaseException)
 _await = asyncio.Future.__await__  # called unbound: ``super()`` is slower
 
 
-class Promise(Combinators[T]):
+class Promise(Combinators[T], NotItsValue):
     """A value that is not there yet: ``await`` it, or chain with ``then``.
 
     Awaiting never cancels it: a waiter that is cancelled, or times out, leaves it alive.
@@ -274,7 +275,15 @@ class Promise(Combinators[T]):
 
     # --- waiting -------------------------------------------------------------------------
 
-    # __iter__ stays a Future's: ``yield from`` is asyncio's own, which passes cancellation on.
+    # As a Future's: ``yield from`` is asyncio's own, which passes cancellation on.
+    def __iter__(self) -> Generator[Any, None, T]:
+        if not self.done():
+            self._asyncio_future_blocking = True
+            yield self
+            if not self.done():  # no task has driven this, but a ``for`` and its like
+                raise RuntimeError(f"a Promise is no list, await wasn't used with it: {AWAIT_IT}")
+        return self.result()
+
     def __await__(self) -> Generator[Any, None, T]:
         if self.done():
             return _await(self)
@@ -337,10 +346,7 @@ class Promise(Combinators[T]):
 
     def __array__(self, *_: object, **__: object) -> NoReturn:
         """Refuse: numpy would make an array of the promise itself."""
-        raise TypeError(
-            "a Promise is no array: its value may not be there yet. Write `await promise`, in a "
-            "script `promise.wait_for_value()`"
-        )
+        raise TypeError(f"a Promise is no array: {AWAIT_IT}")
 
 
 class Resolvers(NamedTuple, Generic[T]):

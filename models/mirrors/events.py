@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 __all__ = [
+    "AnyTrainingEvent",
     "BatchEnd",
     "EpochBegin",
     "EpochEnd",
@@ -78,7 +79,11 @@ class TrainEnd(TrainingEvent):
     __slots__ = ()
 
 
-_KINDS: dict[object, type[TrainingEvent]] = {
+AnyTrainingEvent: TypeAlias = (
+    TrainBegin | EpochBegin | BatchEnd | ValidationEnd | EpochEnd | TrainEnd
+)
+"""Each that there is: a ``match`` over them is exhaustive. ``TrainingEvent`` is their base."""
+_KINDS: dict[object, type[AnyTrainingEvent]] = {
     "train_begin": TrainBegin,
     "epoch_begin": EpochBegin,
     "batch_end": BatchEnd,
@@ -88,7 +93,7 @@ _KINDS: dict[object, type[TrainingEvent]] = {
 }
 
 
-def event_of(report: object) -> TrainingEvent | None:
+def event_of(report: object) -> AnyTrainingEvent | None:
     """Return the event that a worker's report tells of; None for what is none."""
     match report:
         case {

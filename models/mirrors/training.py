@@ -14,6 +14,7 @@ from asyncbridge.promise.progress import WatchedPromise
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from asyncbridge.models.mirrors.events import AnyTrainingEvent
     from asyncbridge.models.mirrors.showing import View
     from asyncbridge.promise.progress import ProgressReader
 
@@ -34,7 +35,7 @@ class Training(WatchedPromise[TrainingHistory]):
         self.history = history
         self._view: View | None = None
 
-    def progress(self) -> ProgressReader[TrainingEvent]:
+    def progress(self) -> ProgressReader[AnyTrainingEvent]:
         """Return a new iterator of the training's events, from its beginning on.
 
         ``async for event in training.progress()``; a plain ``for`` in a script. Any number of

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from asyncbridge.errors import (
     RemoteError,
     SerializationError,
 )
+from asyncbridge.promise import Promise
 from asyncbridge.protocol.limits import Bound
 from asyncbridge.testing import FakeWorker, ManualClock, clock_loop
 
@@ -414,3 +416,51 @@ async def test_a_time_limit_ends_with_its_command() -> None:
         timer = promise._source.timer  # type: ignore[union-attr]
         assert await promise == 1
         assert timer.cancelled()
+
+
+# --- what is told of what ---
+
+
+async def test_a_promise_shows_which_command_it_is() -> None:
+    """By its number and its name, with its state; what ``then`` returned has no command."""
+    asyncio.get_running_loop().set_debug(enabled=False)
+    worker = FakeWorker(stepwise=True)
+    async with worker.connect() as bridge:
+        first, second = bridge.send("1", name="my night job"), bridge.send("2")
+        while second.state != "queued":
+            await asyncio.sleep(0)
+        assert repr(first) == "<Promise queued command=1 'my night job'>"
+        worker.run_all()
+        await second
+        assert repr(first) == "<Promise finished result=1 command=1 'my night job'>"
+        assert repr(second) == "<Promise finished result=2 command=2>"
+        assert repr(second.then(str)) == "<Promise pending>"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["x"], "after= takes promises of commands, not 'x'"),
+        ("x", "after= takes a list of promises of commands, not 'x'"),
+        (5, "after= takes a list of promises of commands, not 5"),
+        (None, "after= takes a list of promises of commands, not None"),
+        (Promise, "after= takes a list of promises of commands, not <Promise"),
+    ],
+)
+async def test_what_is_no_list_of_promises_is_refused(given: Any, told: str) -> None:
+    """One promise alone, too; of none there are none."""
+    async with FakeWorker().connect() as bridge:
+        if given is Promise:
+            given = bridge.send("0")
+        with pytest.raises(TypeError, match=re.escape(told)):
+            bridge.send("1", after=given)
+        assert await bridge.send("2", after=[]) == 2
+
+
+@pytest.mark.parametrize("code", [None, b"1", len])
+async def test_what_is_no_code_is_refused(code: Any) -> None:
+    """Nothing is sent; a limit beyond all time is no limit."""
+    async with FakeWorker().connect() as bridge:
+        with pytest.raises(TypeError, match="^code is "):
+            bridge.send(code)
+        assert await bridge.send("2", run_timeout=float("inf")) == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import gc
 import weakref
@@ -10,6 +11,7 @@ from asyncbridge.client import current
 from asyncbridge.client.bridge import Bridge
 from asyncbridge.client.current import current_bridge, enter, leave
 from asyncbridge.client.options import Options
+from asyncbridge.errors import BridgeClosed
 from asyncbridge.promise import Promise
 from asyncbridge.testing import FakeWorker
 from tests.promise.conftest import add_one
@@ -131,3 +133,23 @@ def test_a_scripts_promises_belong_to_its_bridge() -> None:
 async def to_two() -> int:
     """Return 2."""
     return 2
+
+
+def test_a_bridge_ends_with_its_loop() -> None:
+    """It is current no more, and says what to do; also where the loop was just closed."""
+    bridges: list[Bridge] = []
+
+    async def leave_open() -> None:
+        bridges.append(await FakeWorker().connect())
+        assert current_bridge() is bridges[-1]
+
+    async def use() -> None:
+        assert current_bridge() is None
+        for bridge in bridges:
+            with pytest.raises(BridgeClosed, match="event loop has ended.*open another one there"):
+                bridge.send("1")
+
+    with pytest.warns(ResourceWarning, match="was never closed"):
+        asyncio.run(leave_open())
+    assert bridges[0].state == "closed"
+    asyncio.run(use())

@@ -193,7 +193,7 @@ def test_what_ran_too_long_is_told_with_its_command() -> None:
 
 
 def test_a_closed_bridge_names_the_command() -> None:
-    """Each has an error of its own; what ends a session otherwise is the same for all."""
+    """Each has an error of its own, whatever ends the session."""
     closed = BridgeClosed("the bridge was closed")
     error = lost_error(pending("my job"), closed, "started")
     assert (type(error), str(error)) == (
@@ -201,7 +201,11 @@ def test_a_closed_bridge_names_the_command() -> None:
         "the bridge was closed: my job (command 3)",
     )
     assert error.__notes__ == ["my job (command 3) was sent from app.py:7, in main"]
-    assert lost_error(pending(), other := ConnectError("no"), "started") is other
+    other = ConnectError("no")
+    own = lost_error(pending(), other, "started")
+    assert (type(own), str(own), own is other) == (ConnectError, "no", False)
+    assert own.__notes__ == ["command 3 was sent from app.py:7, in main"]
+    assert not hasattr(other, "__notes__")
 
 
 def test_what_depends_on_a_command_names_it() -> None:

@@ -642,21 +642,12 @@ async def test_a_retry_with_a_name_that_is_none_is_refused(
 
 
 async def test_a_retry_may_give_what_its_code_reads() -> None:
-    """A name that was missing, or one of new code; also of code that is no Python."""
+    """A name that was missing, or any one of new code."""
     async with FakeWorker().connect() as bridge:
         bridge.on_error(lambda error: Retry(bindings={"parts": 4}))
         assert await bridge.send("whole / parts", {"whole": 2}) == 0.5
         bridge.on_error(lambda error: Retry(bindings={"n": 4}, code="n"))
         assert await bridge.send("1 / 0") == 4
-        tries: list[RemoteError] = []
-
-        @bridge.on_error
-        def once(error: RemoteError) -> Ignore | Retry:
-            tries.append(error)
-            return Ignore() if tries[1:] else Retry()
-
-        await bridge.send("raise ValueError")
-        assert len(tries) == 2
 
 
 async def test_each_attempt_is_counted() -> None:
@@ -687,7 +678,7 @@ async def test_endless_retries_are_told(caplog: pytest.LogCaptureFixture) -> Non
         bridge.on_error(lambda error: Retry() if error.attempt < 120 else Ignore())
         with caplog.at_level(logging.WARNING):
             await bridge.send("1 / 0", name="half")
-    told = [record.getMessage() for record in caplog.records]
+    told = [each.getMessage() for each in caplog.records if each.name.endswith("halts")]
     assert [text.partition(":")[0] for text in told] == [
         "half has failed 10 times, and is tried again",
         "half has failed 100 times, and is tried again",

@@ -194,3 +194,14 @@ async def test_a_binding_that_is_set_anew_among_priorities() -> None:
         again, _ = await asyncio.gather(fresh, low)
         assert await bridge.send("x") == 2
         assert again.name == "x"
+
+
+async def test_what_has_no_command_of_its_own_is_refused_by_each() -> None:
+    """The text is about what was given, not about ``after=``."""
+    async with FakeWorker().connect() as bridge, FakeWorker().connect() as other:
+        derived, foreign = bridge.send("1").then(str), other.send("2", name="two")
+        for ask in (bridge.cancel, bridge.command, lambda given: bridge.prioritize(given, 1)):
+            with pytest.raises(ValueError, match="^a command is named by .*what `then` returns"):
+                await ask(derived)
+            with pytest.raises(ValueError, match=r"two \(command 1\) is another bridge's"):
+                await ask(foreign)

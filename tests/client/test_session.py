@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 
 from asyncbridge.client.drafts import Bindings, Unwritten
+from asyncbridge.client.naming import dependencies
 from asyncbridge.client.output import OutputRouter
-from asyncbridge.client.pending import Pending, dependencies
+from asyncbridge.client.pending import Pending
 from asyncbridge.client.rejections import Rejections
 from asyncbridge.client.session import Session
 from asyncbridge.errors import (

@@ -57,6 +57,7 @@ class RecordingBridge:
     def __init__(self, name: str = "recording") -> None:
         self.name = name
         self.has_keras = True
+        self._has_no_loop = False
         self.sent: list[Sent] = []
         self.released: list[str] = []
         self.about: dict[str, Callable[[], str] | None] = {}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from asyncbridge.promise import Promise
 from tests.promise.conftest import ERROR, CustomAwaitable, outcome, pending, settled, turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.asyncio
@@ -18,6 +21,26 @@ async def test_a_promise_has_no_truth_value() -> None:
     """A forgotten await raises, and says what to write."""
     with pytest.raises(TypeError, match="if await promise:"):
         bool(settled("before", 1))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("use", "why"),
+    [
+        (lambda promise: promise[0], "has no items"),
+        (len, "has no length"),
+        (lambda promise: promise + 1, "is no number"),
+        (lambda promise: 2 * promise, "is no number"),
+        (lambda promise: -promise, "is no number"),
+        (lambda promise: promise < 1, "has no order"),
+        (list, "is no list"),
+        (lambda promise: 1 in promise, "is no list"),
+    ],
+)
+async def test_a_promise_is_not_its_value(use: Callable[[Any], object], why: str) -> None:
+    """What a forgotten await runs into says what to write."""
+    with pytest.raises((TypeError, RuntimeError), match=f"a Promise {why}.*`await promise`"):
+        use(pending())
 
 
 @pytest.mark.asyncio

@@ -12,7 +12,7 @@ from asyncbridge.errors import DecisionError, RemoteError
 from asyncbridge.protocol.messages import Decide, Payload
 from asyncbridge.testing import FakeWorker
 from asyncbridge.worker import halting
-from asyncbridge.worker.halting import digest
+from asyncbridge.worker.halting import digest, names_in
 
 if TYPE_CHECKING:
     from asyncbridge.client import Bridge, Halt
@@ -134,3 +134,9 @@ async def test_room_in_the_queue_is_given_back() -> None:
             failed.exception()
         assert worker.engine is not None
         assert (worker.engine.queue.count, worker.engine.queue.size) == (0, 0)
+
+
+async def test_names_are_those_that_there_are() -> None:
+    """Of bindings that are none, as a client may send them, there are none."""
+    some, none = Payload(header={"x": 1, "y": 2}), Payload(header=5)
+    assert names_in(some, None, none, Payload(header={"y": 3, "z": 4})) == ["x", "y", "z"]

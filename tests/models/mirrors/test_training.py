@@ -121,7 +121,7 @@ async def test_a_view_tells_how_far_it_is(bridge: RecordingBridge) -> None:
 async def test_a_lost_worker_tells_how_far_the_training_came(bridge: RecordingBridge) -> None:
     """In a note, if it had come anywhere."""
     for reports, notes in (
-        ([report("epoch_end", 0, loss=0.5)], ["it had come to epoch 1/2, step 1/1, loss 0.5000; "]),
+        ([report("epoch_end", 0, loss=0.5)], ["it had come to epoch 1/2, step 1/1, loss: 0.5; "]),
         ([], []),
     ):
         training = await started(bridge)

@@ -319,9 +319,7 @@ class ClientProtocol(Claims):
 
     def _moved(self, message: m.Started | m.Halted | m.Resumed) -> m.Message | None:
         if not self._advance(message.id, _EVENTS[type(message)]):
-            if isinstance(message, m.Started):
-                self.held.started(message.id)
-            return None
+            return message if self.held.moved(message.id, _STATES[type(message)]) else None
         self._entries[message.id].halted |= isinstance(message, m.Halted)
         return message
 
@@ -371,6 +369,12 @@ _EVENTS = {
     m.Halted: CommandEvent.HALT,
     m.Resumed: CommandEvent.RESUME,
 }
+_STATES = {
+    m.Started: CommandState.RUNNING,
+    m.Halted: CommandState.HALTED,
+    m.Resumed: CommandState.QUEUED,
+}
+"""Where a command stands then that nobody here has asked for."""
 _PASSED = (
     m.Output, m.Info, m.Pong, m.Progress, m.Digest, m.Placed, m.Returned, m.StreamItem,
     m.StreamTaken, m.Decided, m.QueueReport,

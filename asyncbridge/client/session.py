@@ -56,7 +56,8 @@ class Session(TakingOver):
                     self._receive(message)
         except ChannelClosed as error:
             raise ConnectError(f"the worker closed the connection: {error}") from error
-        self._newest = max(self._newest, self.protocol.held.newest)
+        self._before = self.protocol.held.newest
+        self._newest = max(self._newest, self._before)
         if self.shared_name:
             self.protocol.acknowledge_count = 1
         await self._transfers.meet(self.protocol.welcome)
@@ -139,7 +140,7 @@ class Session(TakingOver):
     async def queue(self) -> list[CommandInfo]:
         """Ask the worker for the queue; tell this session's commands in it, and those here."""
         report: m.QueueReport = await self._ask(lambda number: m.QueueRequest(id=number))
-        return standing(self.protocol, self._pending, report)
+        return standing(self.protocol, self._pending, report, self.inherited)
 
     def pending(self, command_id: int) -> Pending | None:
         """Return a command by its id, None when it has an outcome or was never sent."""
@@ -211,6 +212,8 @@ class Session(TakingOver):
     def _told(self, message: m.Started | m.Progress) -> None:
         if (item := self._pending.get(message.id)) is not None:
             item.told(message)
+        elif isinstance(message, m.Started):
+            self.inherited.started(message.id)
 
     def _failed(self, message: m.Failed) -> None:
         if (item := self._pending.get(message.id)) is None:
@@ -240,6 +243,7 @@ class Session(TakingOver):
     def _cancelled(self, message: m.Cancelled) -> None:
         self.halts.over(message.id)
         if (item := self._pending.get(message.id)) is not None:
+            item.began = message.began
             self.outcomes.cancelled(item)
 
     def _state_changed(self, message: m.StateChanged) -> None:
@@ -283,5 +287,6 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     m.StreamItem: lambda self, message: self.streams.arrived(message),
     m.StreamTaken: lambda self, message: self.streams.taken(message),
     m.Withheld: lambda self, message: self._withheld(message),
+    m.Holding: lambda self, message: self.inherited.heard(message),
     m.Goodbye: lambda self, message: self.end(self._parting_error(message)),
 }

@@ -20,12 +20,15 @@ class SharedOutcome(WatchedPromise[Any]):
 
     Args:
         first: The promise that was there.
-        second: The one that is added.
     """
 
-    def __init__(self, first: Promise[Any], second: Promise[Any]) -> None:
-        super().__init__(loop=second._loop)
-        self._promises = (first, second)
+    def __init__(self, first: Promise[Any]) -> None:
+        super().__init__(loop=first._loop)
+        self._promises = [first]
+
+    def add(self, promise: Promise[Any]) -> None:
+        """Have one more promise wait."""
+        self._promises.append(promise)
 
     def _settle(self, value: object) -> None:
         for promise in self._promises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from asyncbridge.protocol.states import CommandState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from asyncbridge.client.endings import CommandOutcome
     from asyncbridge.client.inherited import Inherited
@@ -69,7 +69,12 @@ def standing(
     position, ahead = 0, iter(report.ahead)
     for command_id in protocol.order():
         item = pending.get(command_id)
-        describe = partial(inherited.info, command_id) if item is None else partial(info_of, item)
+        describe: Callable[..., CommandInfo | None]
+        if item is None:
+            describe = partial(inherited.info, command_id)
+        else:  # one that was claimed has neither code nor bindings here
+            size = item.size or protocol.size_of(command_id)
+            describe = partial(info_of, item, size=size)
         if protocol.command_state(command_id) in (CommandState.RUNNING, CommandState.HALTED):
             info = describe()
         elif (info := describe(position=position, others=next(ahead, report.others))) is not None:
@@ -80,7 +85,7 @@ def standing(
 
 
 def info_of(
-    item: Pending, *, position: int | None = None, others: int | None = None
+    item: Pending, *, size: int, position: int | None = None, others: int | None = None
 ) -> CommandInfo:
     """Describe an unfinished command."""
     times = item.times
@@ -91,6 +96,6 @@ def info_of(
         position=position,
         others=others,
         seconds=times.queued_for if times.ran_for is None else times.ran_for,
-        size=item.size,
+        size=size,
         priority=item.priority,
     )

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from abc import abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client import faults
 from asyncbridge.client.inherited import Inherited
@@ -28,6 +28,7 @@ from asyncbridge.transport.contract import ChannelClosed
 
 if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
+    from asyncbridge.promise import Promise
     from asyncbridge.promise.source import CancelMode
     from asyncbridge.protocol.messages import Goodbye, Withheld
 
@@ -65,9 +66,7 @@ class TakingOver(Submitting):
             self.outcomes.reject(item, BridgeClosed("the bridge is closed"))
             return
         if (known := self._pending.get(item.id)) is not None:
-            known._promise = shared = SharedOutcome(known.promise, item.promise)
-            for promise in (shared, item.promise):
-                promise._attach(known)
+            share(known, item.promise)
             return
         if item.id <= self._newest and self.has_had(item.id):
             self.outcomes.reject(item, had_here(item))
@@ -151,6 +150,16 @@ class TakingOver(Submitting):
     @abstractmethod
     def end(self, error: AsyncBridgeError) -> None:
         """Reject all that is unfinished."""
+
+
+def share(item: Pending, promise: Promise[Any]) -> None:
+    """Have one promise more wait for a command that has one."""
+    shared = item.promise
+    if not isinstance(shared, SharedOutcome):
+        shared = item._promise = SharedOutcome(shared)
+        shared._attach(item)
+    shared.add(promise)
+    promise._attach(item)
 
 
 def had_here(item: Pending) -> ResultExpired:

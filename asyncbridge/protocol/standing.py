@@ -74,6 +74,10 @@ class Standing:
         """Return an unfinished command's priority."""
         return self._entries[command_id].command.priority
 
+    def size_of(self, command_id: int) -> int:
+        """Return the bytes that an unfinished command counts for."""
+        return self._entries[command_id].size
+
     def ahead_of(self, command_id: int) -> int:
         """Return how many unfinished commands come before this one."""
         if any(entry.command.priority for entry in self._standing()):

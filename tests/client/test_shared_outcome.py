@@ -21,7 +21,9 @@ def pair() -> tuple[SharedOutcome, Promise[Any], Promise[Any]]:
     """Return one, and the promises that it settles."""
     loop = asyncio.get_running_loop()
     first, second = Promise[Any](loop=loop), Promise[Any](loop=loop)
-    return SharedOutcome(first, second), first, second
+    shared = SharedOutcome(first)
+    shared.add(second)
+    return shared, first, second
 
 
 async def test_a_value() -> None:

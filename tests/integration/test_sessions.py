@@ -388,6 +388,7 @@ async def test_what_is_left_stands_in_the_queue(folder: Path) -> None:
             (4, "", "queued", 2),
         ]  # fmt: skip
         assert infos[0].seconds > 0
+        assert [info.size for info in infos[1:]] == [5, 7, 5]
         assert (claimed.state, claimed.position, own.position) == ("queued", 2, 3)
         assert [await bridge.prioritize(number, 9) for number in (1, 2, 3)] == [False, True, True]
         assert await bridge.prioritize(2, -1)

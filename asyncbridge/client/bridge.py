@@ -84,7 +84,8 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
             name: What a person would call the command, for errors and ``info``.
             timeout: Seconds until the promise is rejected with ``TimeoutError``; a command
                 that has not started by then is taken out of the queue, and of one that is halted
-                the error stands. None waits for ever.
+                the error stands. One that runs goes on, and is stopped by ``bridge.cancel``. None
+                waits for ever.
             run_timeout: Seconds that it may run. Then its code is asked to stop, or interrupted;
                 and if that is of no use, its worker is ended, some ten seconds later. The promise
                 is rejected with a ``RemoteError`` of type ``TimeoutError``, or with ``WorkerLost``,
@@ -347,21 +348,27 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
             self._reject(item, size, error)
 
     def _enqueue(self, item: Pending, timeout: float | None) -> None:
+        promise = None if timeout is None else item.promise
         if self._held is not None:
             self._held.add(item)
         elif (error := self._missing(item)) is not None:
             self._reject(item, item.size, error)
         else:
             self._opened().submit(item)
-        if timeout is not None:
+        if timeout is not None and promise is not None and not promise.done():
             assert self._loop is not None
-            item.timer = self._loop.call_later(timeout, expire, item, timeout)
+            item.timer = self._loop.call_later(timeout, expire, item, promise, timeout)
 
 
-def expire(item: Pending, timeout: float) -> None:
+def expire(item: Pending, promise: Promise[Any], timeout: float) -> None:
     """Reject a promise whose time is over; a command that waits is taken back, or its halt ended."""
-    if item.promise.done():
+    if promise.done():
         return
     what, state = item.label or "the command", item.state
-    item.promise.set_exception(TimeoutError(f"no outcome of {what} after {timeout} s ({state})"))
+    text = f"no outcome of {what} after {timeout} s ({state})"
+    if state not in ("pending", "queued"):
+        text += (
+            f": it goes on; bridge.cancel({item.id}) stops it, bridge.promise({item.id}) waits on"
+        )
+    promise.set_exception(TimeoutError(text))
     item.take_back()

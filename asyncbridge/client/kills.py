@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
 
-__all__ = ["ends_worker"]
+__all__ = ["NOT_OURS", "ends_worker"]
 
 LOOK_EVERY_S: Final = 0.5
 """Seconds between two looks whether a command runs by now."""
+NOT_OURS: Final = "mode='kill': the worker was started by somebody else"
 WAITING: Final = ("pending", "queued", "halted")
 
 
@@ -35,7 +36,7 @@ def ends_worker(item: Pending) -> bool:
             return False
         item.times.start()
     if session.kill is None:
-        raise ValueError("mode='kill': the worker was started by somebody else")
+        raise ValueError(NOT_OURS)
     session.outcomes.cancelled(item)
     session.kill()
     return True

@@ -70,6 +70,7 @@ class Pending:
         "after",
         "annotate",
         "aside",
+        "began",
         "bindings",
         "bulk",
         "cancelled_phase",
@@ -148,6 +149,8 @@ class Pending:
         self.message: object = None
         """What the cancellation is to say."""
         self.cancelled_phase: str | None = None
+        self.began = False
+        """Whether it had started, as its cancellation tells: nobody here may have seen that."""
         self.interrupted_at: float | None = None
         self.stopped = False
         """Whether its code was told to stop and gave a value all the same."""
@@ -322,6 +325,8 @@ class Pending:
         freed as soon as its owner drops it, not when the garbage collector comes by.
         """
         self.failed, self.reason = failed, reason
+        if failed:
+            self.home.endings.note(self.id, reason)
         self.cancelled_phase = self._phase()
         self.times.end()
         with _logs_made:  # a reader's thread may make it now
@@ -341,7 +346,7 @@ class Pending:
     def _phase(self) -> str | None:
         """Return where the command was when it was cancelled; None if it never was."""
         if self.failed and self.reason is None:
-            return "running" if self.times.has_started else "queued"
+            return "running" if self.began or self.times.has_started else "queued"
         if self.cancelling and (self.reason is None or isinstance(self.reason, RemoteError)):
             return "running" if self.stopped else "finished"
         return None

@@ -11,6 +11,7 @@ from asyncbridge.promise import Promise
 from asyncbridge.promise.source import check_mode
 
 if TYPE_CHECKING:
+    from asyncbridge.client.endings import CommandOutcome
     from asyncbridge.client.pending import Pending
     from asyncbridge.promise.source import CancelMode
 
@@ -26,8 +27,9 @@ class Queueing(BridgeLife):
     def queue(self) -> Promise[list[CommandInfo]]:
         """Return a promise of this bridge's unfinished commands, as they will be run.
 
-        The running one comes first; those in the backlog are among them. Of other clients'
-        commands only their number is told.
+        The running one comes first; those in the backlog are among them, and those that earlier
+        processes have left in a session with a name. Of other clients' commands only their number
+        is told.
         """
         self._usable_loop()
         return self._promise_of(self._queue, "asyncbridge-queue")
@@ -35,7 +37,7 @@ class Queueing(BridgeLife):
     def command(self, command: int | Promise[Any], /) -> Promise[CommandInfo]:
         """Return a promise of how one command stands; one that has an outcome is ``done``.
 
-        The promise is rejected with ``ValueError`` if no such command was ever sent here.
+        Then its ``outcome`` says which, if that is known here. The promise is rejected with ``ValueError`` if no such command was ever sent here.
 
         Args:
             command: Its id, or its promise.
@@ -47,6 +49,9 @@ class Queueing(BridgeLife):
         self, command: int | Promise[Any], /, msg: object = None, *, mode: CancelMode | None = None
     ) -> Promise[bool]:
         """Cancel a command, as its promise's ``cancel`` does.
+
+        That is any of those that ``queue`` tells: also one whose promise was rejected for its
+        ``timeout``, and one of an earlier process, whose outcome, ``cancelled``, is then held.
 
         Args:
             command: Its id, or its promise.
@@ -63,7 +68,15 @@ class Queueing(BridgeLife):
 
         async def cancel() -> bool:
             item = self._unfinished(command)
-            return item is not None and item.promise.cancel(msg, mode=mode)
+            if item is None:
+                return self._held is None and self._opened().cancel_held(self._id_of(command), mode)
+            promise = item.promise
+            # One whose time was over is settled; its command goes on, and can be stopped.
+            return (
+                item.cancel(promise, msg, mode)
+                if promise.done()
+                else promise.cancel(msg, mode=mode)
+            )
 
         return self._promise_of(cancel, "asyncbridge-cancel")
 
@@ -85,12 +98,14 @@ class Queueing(BridgeLife):
 
         async def prioritize() -> bool:
             item = self._unfinished(command)
-            if item is None:
-                return False
             if self._held is not None:
-                item.priority = priority
-                return True
-            return self._opened().prioritize(item, priority)
+                if item is not None:
+                    item.priority = priority
+                return item is not None
+            session = self._opened()
+            if item is None:
+                return session.prioritize_held(self._id_of(command), priority)
+            return session.prioritize(item, priority)
 
         return self._promise_of(prioritize, "asyncbridge-prioritize")
 
@@ -102,7 +117,12 @@ class Queueing(BridgeLife):
         for info in await self._queue():
             if info.id == command_id:
                 return info
-        return done_info(command_id, command)
+        session = self._opened()
+        if (held := session.inherited.info(command_id)) is not None:
+            return held
+        known = session.has_had(command_id)
+        outcome = self._rejections.endings.of(command_id) if known else ""
+        return done_info(command_id, command, outcome)
 
     def _unfinished(self, command: int | Promise[Any]) -> Pending | None:
         """Return a command that has no outcome; on the loop."""
@@ -126,9 +146,10 @@ class Queueing(BridgeLife):
         return command
 
 
-def done_info(command_id: int, command: int | Promise[Any]) -> CommandInfo:
+def done_info(command_id: int, command: int | Promise[Any], outcome: CommandOutcome) -> CommandInfo:
     """Describe a command that has an outcome; only a promise still knows more of it."""
     source = command._source if isinstance(command, Promise) else None
     if source is None:
-        return CommandInfo(id=command_id)
-    return CommandInfo(id=command_id, name=source.label, seconds=source.times.ran_for or 0.0)
+        return CommandInfo(id=command_id, outcome=outcome)
+    ran_for = source.times.ran_for or 0.0
+    return CommandInfo(id=command_id, name=source.label, seconds=ran_for, outcome=outcome)

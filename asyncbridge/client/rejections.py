@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.client.endings import Endings
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
@@ -42,9 +43,14 @@ class UnhandledRejection:
 
 
 class Rejections:
-    """Tells one handler, on the bridge's loop."""
+    """Tells one handler, on the bridge's loop.
+
+    Attributes:
+        endings: How the bridge's commands have ended.
+    """
 
     def __init__(self) -> None:
+        self.endings = Endings()
         self._handler: Handler | None = None
         self._loop: AbstractEventLoop | None = None
 

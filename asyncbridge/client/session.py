@@ -57,7 +57,8 @@ class Session(TakingOver):
                     self._receive(message)
         except ChannelClosed as error:
             raise ConnectError(f"the worker closed the connection: {error}") from error
-        self._newest = max(self._newest, self.protocol.held.newest)
+        self._before = self.protocol.held.newest
+        self._newest = max(self._newest, self._before)
         if self.shared_name:
             self.protocol.acknowledge_count = 1
         await self._transfers.meet(self.protocol.welcome)
@@ -143,7 +144,7 @@ class Session(TakingOver):
     async def queue(self) -> list[CommandInfo]:
         """Ask the worker for the queue; tell this session's commands in it, and those here."""
         report: m.QueueReport = await self._ask(lambda number: m.QueueRequest(id=number))
-        return standing(self.protocol, self._pending, report)
+        return standing(self.protocol, self._pending, report, self.inherited)
 
     def pending(self, command_id: int) -> Pending | None:
         """Return a command by its id, None when it has an outcome or was never sent."""
@@ -215,6 +216,8 @@ class Session(TakingOver):
     def _told(self, message: m.Started | m.Progress) -> None:
         if (item := self._pending.get(message.id)) is not None:
             item.told(message)
+        elif isinstance(message, m.Started):
+            self.inherited.started(message.id)
 
     def _failed(self, message: m.Failed) -> None:
         halted_at = self.halts.error_of(message)
@@ -245,6 +248,7 @@ class Session(TakingOver):
         self.halts.arrived(message, command.name, faults.remote_error(failed, command))
 
     def _held(self, message: m.Holding) -> None:
+        self.inherited.heard(message)
         for command_id, _, state, _ in message.commands:
             if state != "halted":
                 self.halts.over(command_id)
@@ -262,6 +266,7 @@ class Session(TakingOver):
     def _cancelled(self, message: m.Cancelled) -> None:
         self.halts.over(message.id)
         if (item := self._pending.get(message.id)) is not None:
+            item.began = message.began
             self.outcomes.cancelled(item)
 
     def _state_changed(self, message: m.StateChanged) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from asyncbridge.client.current import leave
 from asyncbridge.client.life import BridgeLife, in_thread_of
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MOMENT_S: Final = 1.0
 """Seconds for what is on its way to the worker when an exception leaves the block."""
+
+P = TypeVar("P", bound=Promise[Any])
 
 
 class Sessions(BridgeLife):
@@ -45,18 +47,38 @@ class Sessions(BridgeLife):
         known = list(self._opened().protocol.held.commands.values())
         return tuple(sorted(known, key=lambda held: held.id))
 
+    @overload
     def promise(
         self, command_id: int, *, transform: Callable[[Any], Any] | None = None
+    ) -> Promise[Any]: ...
+    @overload
+    def promise(
+        self,
+        command_id: int,
+        *,
+        transform: Callable[[Any], Any] | None = None,
+        promise_factory: Callable[..., P],
+    ) -> P: ...
+    def promise(
+        self,
+        command_id: int,
+        *,
+        transform: Callable[[Any], Any] | None = None,
+        promise_factory: Callable[..., Promise[Any]] = Promise,
     ) -> Promise[Any]:
         """Return a promise of a command of this session, whichever process has sent it.
 
         Its outcome is delivered once: then the worker forgets it. The promise is rejected with
         ``UnknownCommand`` where no command had the id, and with ``ResultExpired`` where the
-        outcome was delivered before, or dropped for want of room.
+        outcome was delivered before, to this process or an earlier one, or dropped for want of
+        room. Of a command that this process waits for, also in vain for its ``timeout``, it is
+        one promise more.
 
         Args:
             command_id: As ``promise.command_id`` tells it, and ``held()``.
             transform: Makes a domain object of the raw value.
+            promise_factory: As of ``send``. ``keras.Training`` takes over a training: it tells the
+                progress from now on, and gives the whole history.
 
         Raises:
             BridgeClosed: The bridge is not open.
@@ -65,7 +87,7 @@ class Sessions(BridgeLife):
         loop = self._usable_loop()
         if isinstance(command_id, bool) or not isinstance(command_id, int):
             raise TypeError(f"a command's id is a number, not {command_id!r:.80}")
-        promise: Promise[Any] = Promise(loop=loop)
+        promise = promise_factory(loop=loop)
         if transform is not None:
             promise._add_transform(transform)
         tools, session = self._tools(), self._opened()

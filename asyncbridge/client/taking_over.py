@@ -5,17 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client import faults
+from asyncbridge.client.inherited import Inherited
+from asyncbridge.client.kills import NOT_OURS
+from asyncbridge.client.pending import STOP_MODES
+from asyncbridge.client.shared_outcome import SharedOutcome
 from asyncbridge.client.submitting import Submitting
-from asyncbridge.errors import AsyncBridgeError, BridgeClosed, Detached, UnknownCommand, WorkerLost
+from asyncbridge.errors import (
+    AsyncBridgeError,
+    BridgeClosed,
+    Detached,
+    ResultExpired,
+    UnknownCommand,
+    WorkerLost,
+)
 from asyncbridge.protocol.messages import Detach
 from asyncbridge.protocol.states import CommandState, ConnectionState
 from asyncbridge.transport.contract import ChannelClosed
 
 if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
+    from asyncbridge.promise import Promise
+    from asyncbridge.promise.source import CancelMode
     from asyncbridge.protocol.messages import Goodbye, Withheld
 
 __all__ = ["TakingOver"]
@@ -30,6 +44,21 @@ class TakingOver(Submitting):
     """What commands have that are not only this client's."""
 
     _detaching = False
+    _before = 0
+    """The newest id that an earlier process has used."""
+
+    @cached_property
+    def inherited(self) -> Inherited:
+        """What earlier processes have left, and nobody here has claimed."""
+        return Inherited(self.protocol.held)
+
+    @cached_property
+    def _claimed(self) -> set[int]:
+        return set()
+
+    def has_had(self, command_id: int) -> bool:
+        """Tell whether a command, which has an outcome, has told it to this process."""
+        return command_id > self._before or command_id in self._claimed
 
     def claim(self, item: Pending) -> None:
         """Wait for the outcome of a command of the session, given by the item's id."""
@@ -37,32 +66,35 @@ class TakingOver(Submitting):
             self.outcomes.reject(item, BridgeClosed("the bridge is closed"))
             return
         if (known := self._pending.get(item.id)) is not None:
-            self._follow(item, known)
+            share(known, item.promise)
             return
+        if item.id <= self._newest and self.has_had(item.id):
+            self.outcomes.reject(item, had_here(item))
+            return
+        times = self.inherited.take(item.id)
         label = self.protocol.claim(item.id)
         if label is None:
             told = f"session {self.shared_name!r} has had no command {item.id}"
             self.outcomes.reject(item, UnknownCommand(told))
             return
-        item.label, item.session = label, self
+        item.label, item.session, item.times = label, self, times or item.times
+        item.priority = self.protocol.priority_of(item.id)
+        self._claimed.add(item.id)
         self._pending[item.id] = item
         self._writer.wake()
 
-    def _follow(self, item: Pending, known: Pending) -> None:
-        """Settle a second promise of a command as the first."""
-        promise = item.promise
+    def cancel_held(self, command_id: int, mode: CancelMode | None) -> bool:
+        """Cancel a command that nobody here has claimed; tell whether that may yet come about."""
+        state = self.protocol.command_state(command_id)
+        if mode == "kill" and state is CommandState.RUNNING and self.kill is None:
+            raise ValueError(NOT_OURS)
+        self._writer.wake()
+        return self.protocol.stop_held(command_id, STOP_MODES[mode])
 
-        def settle(first: asyncio.Future[object]) -> None:
-            if promise.done():
-                return
-            if first.cancelled():
-                promise._settle_cancelled()
-            elif (error := first.exception()) is not None:
-                promise.set_exception(error)
-            else:
-                promise._settle(first.result())
-
-        known.promise.add_done_callback(settle)
+    def prioritize_held(self, command_id: int, priority: int) -> bool:
+        """Give such a command another priority; tell whether it does wait."""
+        self._writer.wake()
+        return self.protocol.prioritize_held(command_id, priority)
 
     async def sent(self) -> None:
         """Wait until all commands, and their large arrays, are the worker's."""
@@ -107,6 +139,7 @@ class TakingOver(Submitting):
 
     def _withheld(self, message: Withheld) -> None:
         if (item := self._pending.get(message.id)) is not None:
+            self._claimed.discard(message.id)
             self.outcomes.reject(item, faults.withheld_error(message))
 
     def _parting_error(self, message: Goodbye) -> AsyncBridgeError:
@@ -117,3 +150,21 @@ class TakingOver(Submitting):
     @abstractmethod
     def end(self, error: AsyncBridgeError) -> None:
         """Reject all that is unfinished."""
+
+
+def share(item: Pending, promise: Promise[Any]) -> None:
+    """Have one promise more wait for a command that has one."""
+    shared = item.promise
+    if not isinstance(shared, SharedOutcome):
+        shared = item._promise = SharedOutcome(shared)
+        shared._attach(item)
+    shared.add(promise)
+    promise._attach(item)
+
+
+def had_here(item: Pending) -> ResultExpired:
+    """Return why a command has no outcome for a promise, if it has told it to this process."""
+    told = f"this process has had the outcome of command {item.id}, which is told once: keep the promise"
+    if item.home.endings.of(item.id) == "cancelled":
+        told = f"command {item.id} was cancelled: it has no outcome, as its promise here has told"
+    return ResultExpired(told, command=item.id, reason="delivered")

@@ -36,6 +36,12 @@ class Times:
         """Note that the command has begun to run."""
         self._started = self.clock()
 
+    def started_before(self, seconds: float) -> None:
+        """Note that the command had begun some seconds before this process heard of it."""
+        self._started = self.clock() - seconds
+        # That it waited before that, and for how long, is not known here.
+        self._created = min(self._created, self._started)
+
     def end(self) -> None:
         """Note its end; the first one counts."""
         if self._ended is None:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from asyncbridge.protocol.holdings import Holdings
-from asyncbridge.protocol.messages import Claim, Command
+from asyncbridge.protocol.messages import Cancel, Claim, Command
+from asyncbridge.protocol.queueing import Prioritize
 from asyncbridge.protocol.standing import Entry, Standing
 from asyncbridge.protocol.states import CommandState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
-    from asyncbridge.protocol.holding import HeldState
     from asyncbridge.protocol.limits import Bound, Gauge
-    from asyncbridge.protocol.messages import Holding, Message, Withheld
+    from asyncbridge.protocol.messages import Holding, Message, StopMode, Withheld
 
 __all__ = ["Claims"]
-
-_STATES: Final[Mapping[HeldState, CommandState]] = {
-    "queued": CommandState.QUEUED,
-    "running": CommandState.RUNNING,
-    "halted": CommandState.HALTED,
-}
-"""Of what is unfinished."""
 
 
 class Claims(Standing):
@@ -53,36 +47,50 @@ class Claims(Standing):
         if not 0 < command_id <= max(self.held.newest, self._newest):
             return None
         assert self._window is not None
-        held, size = self.held.take(command_id)
-        state = CommandState.SENT
-        if size is None:
+        held, entry = self.held.take(command_id)
+        if entry is None:
             self._window.take(0)
-        elif held is not None:
-            state = _STATES[held.state]
-        command = Command(id=command_id, code="", label="" if held is None else held.label)
-        self._entries[command_id] = Entry(
-            command, size or 0, state=state, halted=state is CommandState.HALTED
-        )
+            command = Command(id=command_id, code="", label="" if held is None else held.label)
+            entry = Entry(command, 0, state=CommandState.SENT)
+        self._entries[command_id] = entry
         self._control.append(Claim(id=command_id))
-        return command.label
+        return entry.command.label
 
-    def _holding(self, message: Holding) -> Message | None:
-        """Take the list of what is held; commands there take their part of the window.
+    def stop_held(self, command_id: int, mode: StopMode) -> bool:
+        """Have a command taken back, or stopped, that is held; tell whether it is unfinished."""
+        if command_id not in self.held.entries:
+            return False
+        self._control.append(Cancel(id=command_id, mode=mode))
+        return True
 
-        Returns:
-            The message, if it says that something is halted no more.
-        """
+    def prioritize_held(self, command_id: int, priority: int) -> bool:
+        """Give a command that is held another priority; return False when it waits no more."""
+        entry = self.held.entries.get(command_id)
+        if entry is None or entry.state is not CommandState.QUEUED:
+            return False
+        entry.command = replace(entry.command, priority=priority)
+        self._control.append(Prioritize(id=command_id, priority=priority))
+        return True
+
+    def command_state(self, command_id: int) -> CommandState:
+        """Return where a command stands, one that is held included."""
+        held = self.held.entries.get(command_id)
+        return super().command_state(command_id) if held is None else held.state
+
+    def _standing(self) -> Iterable[Entry]:
+        return chain(self._entries.values(), self.held.entries.values())
+
+    def _holding(self, message: Holding) -> Message:
+        """Take the list of what is held; commands there take their part of the window."""
         assert self._window is not None
         others = tuple(row for row in message.commands if row[0] not in self._entries)
-        message = replace(message, commands=others)
-        wanted = message if self.held.ends_halt(message) else None
-        begun, ended = self.held.receive(message)
+        begun, ended = self.held.receive(replace(message, commands=others))
         for size in begun:
             self._window.take(size)
         for size in ended:
             self._window.give(size)
         self._newest = max(self._newest, message.newest)
-        return wanted
+        return message
 
     def _withheld(self, message: Withheld) -> Message | None:
         if message.id not in self._entries:

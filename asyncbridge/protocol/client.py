@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from asyncbridge.errors import Phase
     from asyncbridge.protocol import journal as j
-    from asyncbridge.protocol.holding import HeldState
     from asyncbridge.protocol.journal import Entry as Journal
 
 __all__ = ["ClientProtocol"]
@@ -319,11 +318,10 @@ class ClientProtocol(Claims):
         return None
 
     def _moved(self, message: m.Started | m.Halted | m.Resumed) -> m.Message | None:
-        event, state = _EVENTS[type(message)]
-        if not self._advance(message.id, event):
+        if not self._advance(message.id, _EVENTS[type(message)]):
+            known = self.held.moved(message.id, _STATES[type(message)])
             # An earlier client has sent it; whether it is halted concerns this one all the same.
-            self.held.moved(message.id, state)
-            return None if isinstance(message, m.Started) else message
+            return message if known or not isinstance(message, m.Started) else None
         self._entries[message.id].halted |= isinstance(message, m.Halted)
         return message
 
@@ -367,11 +365,17 @@ class ClientProtocol(Claims):
         return message
 
 
-_EVENTS: dict[type, tuple[CommandEvent, HeldState]] = {
-    m.Started: (CommandEvent.START, "running"),
-    m.Halted: (CommandEvent.HALT, "halted"),
-    m.Resumed: (CommandEvent.RESUME, "queued"),
+_EVENTS = {
+    m.Started: CommandEvent.START,
+    m.Halted: CommandEvent.HALT,
+    m.Resumed: CommandEvent.RESUME,
 }
+_STATES = {
+    m.Started: CommandState.RUNNING,
+    m.Halted: CommandState.HALTED,
+    m.Resumed: CommandState.QUEUED,
+}
+"""Where a command stands then that nobody here has asked for."""
 _PASSED = (
     m.Output, m.Info, m.Pong, m.Progress, m.Digest, m.Placed, m.Returned, m.StreamItem,
     m.StreamTaken, m.Decided, m.QueueReport,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Claim", "Detach", "HeldState", "Holding", "Withheld", "WithheldCode"]
+__all__ = ["Claim", "Detach", "HeldState", "Holding", "StandingRow", "Withheld", "WithheldCode"]
 
 HeldState = Literal["queued", "running", "halted", "completed", "failed", "cancelled"]
 WithheldCode = Literal["unused", "delivered", "dropped", "conflict"]
+StandingRow = tuple[int, int, int, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,11 @@ class Holding:
         newest: The newest id that was used; the client goes on from there.
         commands: Id, label, state and counted bytes of each.
         more: Whether the next message goes on with this list.
+        standing: Of each that is unfinished, its id, its priority, the milliseconds that it has
+            run, and the commands that it depends on.
     """
 
     newest: int
     commands: tuple[tuple[int, str, HeldState, int], ...] = ()
     more: bool = False
+    standing: tuple[StandingRow, ...] = ()

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from asyncbridge.protocol.messages import Command
+from asyncbridge.protocol.standing import Entry
+from asyncbridge.protocol.states import CommandState
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from asyncbridge.protocol.holding import HeldState, Holding
 
 __all__ = ["HeldCommand", "Holdings"]
 
-UNFINISHED: Final = ("queued", "running", "halted")
+UNFINISHED: Final[Mapping[HeldState, CommandState]] = {
+    "queued": CommandState.QUEUED,
+    "running": CommandState.RUNNING,
+    "halted": CommandState.HALTED,
+}
+TOLD: Final[Mapping[CommandState, HeldState]] = {state: told for told, state in UNFINISHED.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +47,16 @@ class Holdings:
 
     Attributes:
         commands: They, by id.
+        entries: How those stand that are unfinished, by id.
         newest: The newest id that was used.
         complete: Whether the whole list has come.
     """
 
     def __init__(self) -> None:
         self.commands: dict[int, HeldCommand] = {}
+        self.entries: dict[int, Entry] = {}
         self.newest = 0
         self.complete = False
-        self._sizes: dict[int, int] = {}
 
     def receive(self, message: Holding) -> tuple[list[int], list[int]]:
         """Take a part of the list, or a change.
@@ -55,34 +67,37 @@ class Holdings:
         """
         self.newest = max(self.newest, message.newest)
         begun, ended = [], []
+        standing = {row[0]: row for row in message.standing}
         for command_id, label, state, size in message.commands:
             self.commands[command_id] = HeldCommand(id=command_id, label=label, state=state)
             if state not in UNFINISHED:
-                if command_id in self._sizes:
-                    ended.append(self._sizes.pop(command_id))
-            elif command_id not in self._sizes:
-                self._sizes[command_id] = size
+                if command_id in self.entries:
+                    ended.append(self.entries.pop(command_id).size)
+            elif command_id not in self.entries:
+                _, priority, _, after = standing.get(command_id, (command_id, 0, 0, ()))
+                command = Command(
+                    id=command_id, code="", label=label, priority=priority, after=after
+                )
+                entry = Entry(command, size, state=UNFINISHED[state], halted=state == "halted")
+                self.entries[command_id] = entry
                 begun.append(size)
         self.complete = self.complete or not message.more
         return begun, ended
 
-    def moved(self, command_id: int, state: HeldState) -> None:
-        """Note where a command stands now that has no outcome yet."""
-        if (held := self.commands.get(command_id)) is not None:
-            self.commands[command_id] = HeldCommand(id=command_id, label=held.label, state=state)
+    def moved(self, command_id: int, state: CommandState) -> bool:
+        """Note where a command stands now; tell whether it is one of these."""
+        entry = self.entries.get(command_id)
+        if entry is None:
+            return False
+        entry.state = state
+        entry.halted |= state is CommandState.HALTED
+        self.commands[command_id] = replace(self.commands[command_id], state=TOLD[state])
+        return True
 
-    def ends_halt(self, message: Holding) -> bool:
-        """Tell whether a change says that a command is halted no more."""
-        for command_id, _, state, _ in message.commands:
-            held = self.commands.get(command_id)
-            if held is not None and held.state == "halted" != state:
-                return True
-        return False
-
-    def take(self, command_id: int) -> tuple[HeldCommand | None, int | None]:
+    def take(self, command_id: int) -> tuple[HeldCommand | None, Entry | None]:
         """Take a command off the list: somebody here waits for it.
 
         Returns:
-            What is known of it, and its counted bytes if it is unfinished.
+            What is known of it, and how it stands if it is unfinished.
         """
-        return self.commands.pop(command_id, None), self._sizes.pop(command_id, None)
+        return self.commands.pop(command_id, None), self.entries.pop(command_id, None)

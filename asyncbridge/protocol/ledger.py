@@ -11,18 +11,18 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from asyncbridge.protocol.holding import HeldState, Withheld
+from asyncbridge.protocol.holding import HeldState, StandingRow, Withheld
 from asyncbridge.protocol.payloads import BulkRef
 from asyncbridge.protocol.states import CommandEvent, CommandState, advance_command
 from asyncbridge.protocol.used import UsedIds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from asyncbridge.protocol.messages import Cancelled, Command, Completed, Failed, Halted
     from asyncbridge.protocol.payloads import Buffer
 
-__all__ = ["Ending", "Entry", "HeldRow", "Ledger", "Outcome", "Stored", "digest_of"]
+__all__ = ["Ending", "Entry", "HeldRow", "Ledger", "Look", "Outcome", "Stored", "digest_of"]
 
 Ending: TypeAlias = "Completed | Failed | Cancelled"
 
@@ -33,7 +33,13 @@ DROPPED_KEPT: Final = 1024
 LABEL_CHARACTERS: Final = 80
 """Of a label, in the list of what a session holds."""
 
+Look: TypeAlias = "Callable[[Command], tuple[int, int]]"
 HeldRow = tuple[int, str, HeldState, int]
+HELD_STATES: Final[Mapping[CommandState, HeldState]] = {
+    CommandState.QUEUED: "queued",
+    CommandState.RUNNING: "running",
+    CommandState.HALTED: "halted",
+}
 
 
 class Stored(Protocol):
@@ -59,6 +65,7 @@ class Entry:
     Attributes:
         claimed: Whether the client that is there now waits for it.
         halt: What is told of it while it is halted.
+        again: Whether it has run, and is to run once more.
     """
 
     command: Command
@@ -66,6 +73,12 @@ class Entry:
     state: CommandState = CommandState.QUEUED
     claimed: bool = True
     halt: Halted | None = None
+    again: bool = False
+
+    @property
+    def began(self) -> bool:
+        """Whether it has ever been taken up."""
+        return self.again or self.state is not CommandState.QUEUED
 
 
 @dataclass(slots=True)
@@ -173,8 +186,8 @@ class Ledger:
         if (why := self._dropped.get(command_id)) is not None:
             return Withheld(id=command_id, code="dropped", message=why)
         text = (
-            f"the outcome of command {command_id} was delivered before, for it is told once; or "
-            "the command was cancelled before it was sent"
+            f"there is no outcome of command {command_id} any more: it is told once, and an "
+            "earlier process has had it, or has cancelled the command, or closed its bridge"
         )
         return Withheld(id=command_id, code="delivered", message=text)
 
@@ -245,10 +258,19 @@ class Ledger:
         if (outcome := self.outcomes.get(command_id)) is not None:
             return command_id, outcome.label, outcome.state, 0
         entry = self.unfinished[command_id]
-        state: HeldState = "queued" if entry.state is CommandState.QUEUED else "running"
-        if entry.state is CommandState.HALTED:
-            state = "halted"
+        state = HELD_STATES[entry.state]
         return command_id, entry.command.label[:LABEL_CHARACTERS], state, entry.size
+
+    def standing(self, command_id: int, look: Look) -> StandingRow:
+        """Describe where an unfinished command stands.
+
+        Args:
+            command_id: Its id.
+            look: Tells its present priority, and since how many milliseconds it runs if it does.
+        """
+        entry = self.unfinished[command_id]
+        priority, ran_ms = look(entry.command)
+        return command_id, priority, ran_ms if entry.began else 0, entry.command.after
 
     def rows(self) -> list[HeldRow]:
         """Describe all that is held, by rising ids."""

@@ -285,9 +285,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled:
-    """The command was taken out of the queue, or was brought to its end after it had started."""
+    """The command was taken out of the queue, or was brought to its end after it had started.
+
+    Attributes:
+        began: Whether it had started.
+    """
 
     id: int
+    began: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ from asyncbridge.protocol.queueing import Prioritize
 from asyncbridge.protocol.states import CommandState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from asyncbridge.protocol.limits import Bound
     from asyncbridge.protocol.messages import Command, Message
 
@@ -72,13 +74,17 @@ class Standing:
         """Return an unfinished command's priority."""
         return self._entries[command_id].command.priority
 
+    def size_of(self, command_id: int) -> int:
+        """Return the bytes that an unfinished command counts for."""
+        return self._entries[command_id].size
+
     def ahead_of(self, command_id: int) -> int:
         """Return how many unfinished commands come before this one."""
-        if any(entry.command.priority for entry in self._entries.values()):
+        if any(entry.command.priority for entry in self._standing()):
             return self.order().index(command_id)
         return sum(
-            other < command_id and entry.state is not CommandState.FINISHED
-            for other, entry in self._entries.items()
+            entry.command.id < command_id and entry.state is not CommandState.FINISHED
+            for entry in self._standing()
         )
 
     def order(self) -> list[int]:
@@ -88,9 +94,9 @@ class Standing:
         """
         waiting: Levels[Entry] = Levels()
         running: list[int] = []
-        for number, entry in self._entries.items():
+        for entry in self._standing():
             if entry.halted or entry.state is CommandState.RUNNING:
-                running.append(number)
+                running.append(entry.command.id)
             else:
                 waiting.add(entry)
         return running + [entry.command.id for entry in waiting.order()]
@@ -107,6 +113,10 @@ class Standing:
             entry.command = replace(entry.command, priority=priority)
             self._control.append(Prioritize(id=command_id, priority=priority))
         return True
+
+    def _standing(self) -> Iterable[Entry]:
+        """Return all that have a place in the order."""
+        return self._entries.values()
 
     def _leaving(self, entry: Entry) -> Command:
         """Return a command that leaves the backlog, with what it overtakes there."""

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from asyncbridge.protocol.holding import HeldState
-    from asyncbridge.protocol.ledger import Ending, Entry, HeldRow, Ledger
+    from asyncbridge.protocol.ledger import Ending, Entry, HeldRow, Ledger, Look
     from asyncbridge.protocol.messages import Payload
 
 __all__ = ["WorkerProtocol"]
@@ -98,15 +98,22 @@ class WorkerProtocol(Notices):
         self.largest = 0
         self._gauge = Gauge(window)
         self._entries = self.ledger.unfinished
+        self._look: Look = lambda command: (command.priority, 0)
 
     @property
     def unfinished(self) -> int:
         """Commands queued or running."""
         return self._gauge.count
 
-    def inherit(self, ledger: Ledger) -> None:
-        """Go on with the commands of a client that is gone; ahead of the hello."""
+    def inherit(self, ledger: Ledger, look: Look | None = None) -> None:
+        """Go on with the commands of a client that is gone; ahead of the hello.
+
+        Args:
+            ledger: They.
+            look: Tells how one of them stands; without it, as it was sent.
+        """
         ledger.disclaim()
+        self._look = look or self._look
         self.ledger, self._entries = ledger, ledger.unfinished
         for entry in self._entries.values():
             self._gauge.take(entry.size)
@@ -194,7 +201,8 @@ class WorkerProtocol(Notices):
 
     def cancelled(self, command_id: int) -> None:
         """Note that the command was taken out of the queue, or brought to its end."""
-        self._finish(Cancelled(id=command_id), "cancelled", 0)
+        began = self._entries[command_id].began
+        self._finish(Cancelled(id=command_id, began=began), "cancelled", 0)
 
     def tell_again(self, command_id: int) -> None:
         """Tell an outcome that somebody has asked for."""
@@ -209,7 +217,8 @@ class WorkerProtocol(Notices):
 
     def resumed(self, message: Resumed) -> None:
         """Note that a halted command is to run once more."""
-        self._move(message.id, CommandEvent.RESUME).halt = None
+        entry = self._move(message.id, CommandEvent.RESUME)
+        entry.halt, entry.again = None, True
         self.notify(message)
 
     def dropped(self, message: Dropped) -> None:
@@ -250,7 +259,12 @@ class WorkerProtocol(Notices):
         for start in range(0, len(rows) or 1, HELD_ROWS):
             some = tuple(rows[start : start + HELD_ROWS])
             follows = more or start + HELD_ROWS < len(rows)
-            self._outgoing.append(Holding(newest=newest, commands=some, more=follows))
+            where = tuple(
+                self.ledger.standing(row[0], self._look) for row in some if row[0] in self._entries
+            )
+            self._outgoing.append(
+                Holding(newest=newest, commands=some, more=follows, standing=where)
+            )
 
     def _hello(self, message: Hello, worker_state: WorkerState, taken: Container[str]) -> None:
         try:

@@ -159,6 +159,10 @@ class Engine:
             **self.backend.info(),
         }
 
+    def ran_for(self, job: Job) -> float:
+        """Return the seconds since a job was taken up, if it ever was."""
+        return self._clock() - job.started_at
+
     def _read_output(self) -> None:
         with self._output_lock:
             # Through the courier too: some loops come to a pipe ahead of what was posted before.

@@ -20,7 +20,7 @@ from asyncbridge.worker.succession import LACKING, Estate, lacks_buffers, unqueu
 if TYPE_CHECKING:
     from collections import deque
 
-    from asyncbridge.protocol.messages import Fault, Payload
+    from asyncbridge.protocol.messages import Command, Fault, Payload
     from asyncbridge.protocol.worker import WorkerProtocol
     from asyncbridge.transport.contract import Channel
     from asyncbridge.transport.writer import Writer
@@ -91,7 +91,7 @@ class Legacy(ABC):
     def inherit(self, estate: Estate, before: Legacy) -> None:
         """Go on with what another client has left; ahead of the hello."""
         before._heir = self
-        self._protocol.inherit(estate.ledger)
+        self._protocol.inherit(estate.ledger, self._look)
         self._failures = estate.failures
         self._line, self._hold = estate.line, estate.hold
         self._jobs = estate.jobs
@@ -99,6 +99,13 @@ class Legacy(ABC):
             job.peer = self._peer()
         for item in estate.lane:
             self._into_lane(item)
+
+    def _look(self, command: Command) -> tuple[int, int]:
+        """Tell a command's present priority, and since how many milliseconds it runs, if it does."""
+        job = self._jobs.get(command.id)
+        if job is None:  # its outcome is about to be told
+            return command.priority, 0
+        return job.command.priority, round(self._engine.ran_for(job) * 1000)
 
     async def _put_out(self, told: str) -> None:
         if self._channel.is_connected:

@@ -7,14 +7,25 @@ from typing import Any
 
 from asyncbridge.models.mirrors.history import TrainingHistory
 
-__all__ = ["history_of"]
+__all__ = ["completed", "history_of"]
+
+
+def completed(history: TrainingHistory, value: Any) -> TrainingHistory:
+    """Put the raw value of a ``fit`` in the place of what a history has noted of it.
+
+    Raises:
+        ValueError: It is no value of a ``fit``.
+    """
+    history._complete(history_of(value))
+    return history
 
 
 def history_of(value: Any) -> TrainingHistory:
     """Make a history of the raw value of a ``fit``, which ``bridge.promise(id)`` gives.
 
-    ``await bridge.promise(id, transform=keras.history_of)``. It has no model: that is the earlier
-    process's mirror.
+    ``await bridge.promise(id, transform=keras.history_of)``; ``promise_factory=keras.Training``
+    does it by itself, and tells the progress. It has no model: that is the earlier process's
+    mirror.
 
     Args:
         value: As the worker tells it.

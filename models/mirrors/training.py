@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import WorkerLost
 from asyncbridge.models.mirrors.events import EpochEnd, TrainingEvent, event_of
 from asyncbridge.models.mirrors.history import TrainingHistory
+from asyncbridge.models.mirrors.recovered import completed
 from asyncbridge.models.mirrors.showing import metrics_text
 from asyncbridge.promise.progress import WatchedPromise
 
@@ -26,12 +28,22 @@ log = logging.getLogger(__name__)
 class Training(WatchedPromise[TrainingHistory]):
     """What ``fit`` returns: a promise of the history, and a window on the training.
 
+    ``bridge.promise(id, promise_factory=keras.Training)`` is one of a ``fit`` that another process
+    has begun. It tells the progress from there on, and gives the whole history, without the model.
+
+    Args:
+        loop: The bridge's.
+        history: What grows; None for that of another process.
+
     Attributes:
         history: The history so far; it grows with each epoch, and is what the promise gives.
     """
 
-    def __init__(self, *, loop: AbstractEventLoop, history: TrainingHistory) -> None:
+    def __init__(self, *, loop: AbstractEventLoop, history: TrainingHistory | None = None) -> None:
         super().__init__(loop=loop)
+        if history is None:
+            history = TrainingHistory({}, state="running")
+            self._add_transform(partial(completed, history))
         self.history = history
         self._view: View | None = None
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from asyncbridge.errors import BridgeClosed, DependencyError, WorkerLost
+from asyncbridge.errors import (
+    BridgeClosed,
+    DependencyError,
+    RemoteError,
+    ResultExpired,
+    WorkerLost,
+)
+from asyncbridge.promise import WatchedPromise
 from asyncbridge.protocol.limits import Bound
 from asyncbridge.testing import FakeWorker
 
@@ -27,6 +34,21 @@ async def arrived(bridge: Bridge, *promises: Promise[Any]) -> None:
     """Wait until commands stand in the worker's queue."""
     while not all(promise.state == "queued" for promise in promises):
         await bridge.info()
+
+
+async def begun(worker: FakeWorker, promise: Promise[Any]) -> None:
+    """Wait until a command that was just sent runs."""
+    while not worker.begin():
+        await asyncio.sleep(0)
+    while promise.state != "running":
+        await asyncio.sleep(0)
+
+
+def time_is_over(promise: Promise[Any]) -> None:
+    """Have the time limit of a command strike."""
+    source: Any = promise._source
+    source.timer._run()
+    source.timer.cancel()
 
 
 async def test_the_queue() -> None:
@@ -61,6 +83,92 @@ async def test_one_command() -> None:
         assert (await bridge.command(2)).state == "done"
         done = await bridge.command(second)
         assert (done.name, done.state, done.position, done.size) == ("two", "done", None, 0)
+        assert done.outcome == "completed"
+
+
+async def test_how_a_command_has_ended() -> None:
+    """That of the command counts, whatever became of its promise."""
+    worker = FakeWorker(stepwise=True)
+    async with worker.connect() as bridge:
+        failing, cancelled = bridge.send("1 / 0"), bridge.send("2")
+        unmade = bridge.send("3", transform=lambda value: value["no"])
+        assert (await bridge.command(1)).outcome == ""
+        cancelled.cancel()
+        await bridge.info()
+        worker.resume()
+        await asyncio.wait([failing, cancelled, unmade])
+        infos = [await bridge.command(number) for number in (1, 2, 3)]
+        assert [info.state for info in infos] == ["done"] * 3
+        assert [info.outcome for info in infos] == ["failed", "cancelled", "completed"]
+        for promise, error in ((failing, RemoteError), (unmade, TypeError)):
+            with pytest.raises(error):
+                await promise
+
+
+async def test_one_whose_time_was_over_can_be_stopped() -> None:
+    """The command goes on; it is told, cancelled and waited for by its id."""
+    worker = FakeWorker(stepwise=True)
+    async with worker.connect() as bridge:
+        promise = bridge.send("1", timeout=1000, name="slow")
+        await begun(worker, promise)
+        time_is_over(promise)
+        with pytest.raises(TimeoutError, match=r"after 1000 s \(running\): .*bridge.cancel\(1\)"):
+            await promise
+        assert [(info.name, info.state) for info in await bridge.queue()] == [("slow", "running")]
+        assert not promise.cancel()
+        again = bridge.promise(1)
+        assert await bridge.cancel(promise, "enough")
+        await bridge.info()
+        worker.resume()
+        with pytest.raises(asyncio.CancelledError, match="enough"):
+            await again
+        assert (again.cancelled_phase, promise.cancelled_phase) == ("running", "running")
+        assert (await bridge.command(1)).outcome == "cancelled"
+        assert await bridge.send("'free'") == "free"
+
+
+async def test_a_value_that_is_waited_for_again() -> None:
+    """It comes after all; each promise has its own transform, and is known by the command."""
+    worker = FakeWorker(stepwise=True)
+    async with worker.connect() as bridge:
+        first = bridge.send("20", timeout=1000, transform=str)
+        await begun(worker, first)
+        time_is_over(first)
+        with pytest.raises(TimeoutError):
+            await first
+        more = [bridge.promise(1, transform=lambda value: value + 1)]
+        more += [bridge.promise(1) for _ in range(2_000)]
+        assert {promise.state for promise in more} == {"running"}
+        worker.resume()
+        assert await asyncio.gather(*more) == [21] + [20] * 2_000
+        assert (await bridge.command(1)).outcome == "completed"
+        with pytest.raises(ResultExpired, match="this process has had the outcome of command 1"):
+            await bridge.promise(1)
+
+
+async def test_a_progress_that_is_joined() -> None:
+    """It is told from then on, to as many as want to know."""
+    worker = FakeWorker(stepwise=True)
+    code = "from asyncbridge.worker.progress import report\nreport(1)\n'through'"
+    async with worker.connect() as bridge:
+        first = bridge.send(code)
+        await arrived(bridge, first)
+        watched = [bridge.promise(1, promise_factory=WatchedPromise[str]) for _ in range(2)]
+        worker.resume()
+        assert await first == "through"
+        assert [[event async for event in each.progress()] for each in watched] == [[1], [1]]
+
+
+async def test_cancelled_and_asked_for() -> None:
+    """There is nothing to be had, and that is said."""
+    worker = FakeWorker(stepwise=True)
+    async with worker.connect() as bridge:
+        promise = bridge.send("1")
+        promise.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await promise
+        with pytest.raises(ResultExpired, match="command 1 was cancelled"):
+            await bridge.promise(1)
 
 
 async def test_other_clients_are_only_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncbridge.client.inherited import Inherited
 from asyncbridge.client.pending import Pending
 from asyncbridge.client.standing import CommandInfo, standing
 from asyncbridge.protocol.client import ClientProtocol
@@ -13,7 +14,8 @@ def test_what_is_over_here_is_left_out() -> None:
     client = ClientProtocol(session="s")
     client.submit(Command(id=1, code="x"))
     pending: dict[int, Pending] = {}
-    assert standing(client, pending, QueueReport(id=1, ahead=(0,), others=2)) == []
+    report = QueueReport(id=1, ahead=(0,), others=2)
+    assert standing(client, pending, report, Inherited(client.held)) == []
 
 
 def test_what_is_told_of_one_that_is_done() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from asyncbridge import EpochEnd
 from asyncbridge import models as keras
 from asyncbridge.client import connect
 from asyncbridge.decisions import DropQueue, Ignore, Retry
@@ -182,7 +183,9 @@ async def test_a_killed_client(folder: Path, point: str) -> None:
         else:
             assert ids == list(range(2, 53))
             assert await outcomes(bridge, ids) == ids
-            with pytest.raises(ResultExpired, match="delivered before"):
+            with pytest.raises(
+                ResultExpired, match="this process has had the outcome of command 2"
+            ):
                 await bridge.promise(2)
         assert await bridge.send("ran(99)") == 99
     assert ledger_of(folder) == [*map(str, range(2, 53)), "99"]
@@ -467,7 +470,73 @@ async def test_promises_of_a_session(folder: Path) -> None:
         with pytest.raises(UnknownCommand, match="no command 3"):
             await bridge.promise(3)
         with pytest.raises(TypeError, match="a command's id is a number"):
-            bridge.promise("1")  # type: ignore[arg-type]  # that is the test
+            bridge.promise("1")  # type: ignore[call-overload]  # that is the test
+
+
+WAIT = "import os, time\nwhile not os.path.exists(gate): time.sleep(0.01)\n'one'"
+
+
+async def leave_three(folder: Path) -> None:
+    """Leave a session in which one command runs, until a file is there, and two are queued."""
+    async with connect(url_of(folder), session="n") as bridge:
+        running = bridge.send(WAIT, {"gate": f"{folder.parent}/gate"}, name="one")
+        bridge.send("'two'", name="two")
+        bridge.send("'three'", name="three")
+        while running.state != "running":
+            await asyncio.sleep(0.01)
+        await bridge.detach()
+
+
+async def test_what_is_left_stands_in_the_queue(folder: Path) -> None:
+    """It is told, moved and cancelled by its id, whether anybody has claimed it or not."""
+    await leave_three(folder)
+    async with connect(url_of(folder), session="n") as bridge:
+        claimed = bridge.promise(3)
+        own = bridge.send("'own'")
+        infos = await bridge.queue()
+        assert [(info.id, info.name, info.state, info.position) for info in infos] == [
+            (1, "one", "running", None), (2, "two", "queued", 0), (3, "three", "queued", 1),
+            (4, "", "queued", 2),
+        ]  # fmt: skip
+        assert infos[0].seconds > 0
+        assert [info.size for info in infos[1:]] == [5, 7, 5]
+        assert (claimed.state, claimed.position, own.position) == ("queued", 2, 3)
+        assert [await bridge.prioritize(number, 9) for number in (1, 2, 3)] == [False, True, True]
+        assert await bridge.prioritize(2, -1)
+        assert [info.id for info in await bridge.queue()] == [1, 3, 4, 2]
+        assert (await bridge.command(2)).priority == -1
+        with pytest.raises(ValueError, match="started by somebody else"):
+            await bridge.cancel(1, mode="kill")
+        assert [await bridge.cancel(number) for number in (2, 1)] == [True, True]
+        assert (await claimed, await own) == ("three", "own")
+        for number, phase in ((1, "running"), (2, "queued")):
+            info = await bridge.command(number)
+            assert (info.state, info.outcome) == ("done", "cancelled")
+            assert not await bridge.cancel(number)
+            promise = bridge.promise(number)
+            with pytest.raises(asyncio.CancelledError):
+                await promise
+            assert promise.cancelled_phase == phase
+        assert bridge.held() == ()
+
+
+async def test_a_running_command_that_is_claimed(folder: Path) -> None:
+    """Its promise says for how long it has run; cancelled, that it has."""
+    await leave_three(folder)
+    async with connect(url_of(folder), session="n") as bridge:
+        promise = bridge.promise(1)
+        assert (promise.state, promise.position) == ("running", None)
+        assert (promise.ran_for or 0.0) > 0
+        assert promise.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await promise
+        assert promise.cancelled_phase == "running"
+        with pytest.raises(ResultExpired, match="command 1 was cancelled: it has no outcome"):
+            await bridge.promise(1)
+    async with connect(url_of(folder), session="n") as bridge:
+        assert (await bridge.command(1)).outcome == ""
+        with pytest.raises(ResultExpired, match="an earlier process has had it"):
+            await bridge.promise(1)
 
 
 async def test_a_script(folder: Path) -> None:
@@ -494,11 +563,12 @@ async def test_without_a_name(folder: Path) -> None:
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("folder", ["tensorflow"], indirect=True)
 async def test_a_fit_outlives_its_client(folder: Path) -> None:
-    """The process is killed in the middle; the next one gets the history, whole."""
+    """The process is killed in the middle; the next one sees the rest, and gets the whole."""
     work = """
 from asyncbridge import models as keras
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
 model.compile(optimizer="adam", loss="mse")
+await bridge.send(f"night = {model.binding}")
 x, y = np.zeros((64, 4), "float32"), np.zeros((64, 3), "float32")
 fit = model.fit(x, y, epochs=40, batch_size=1, verbose=0)
 while fit.state != "running": await asyncio.sleep(0.01)
@@ -510,6 +580,13 @@ print(fit.command_id, flush=True)"""
     async with connect(url_of(folder), session="nightly") as bridge:
         (held,) = [command for command in bridge.held() if command.id == number]
         assert held.state == "running"
+        training = bridge.promise(number, promise_factory=keras.Training)
         async with asyncio.timeout(HANG_S):
-            history = await bridge.promise(number, transform=keras.history_of)
+            ends = [e.epoch async for e in training.progress() if isinstance(e, EpochEnd)]
+            history = await training
+            model = keras.Model.from_binding(bridge.binding("night"))
+            weights = await model.get_weights()
     assert len(history["loss"]) == 40
+    assert ends == list(range(40))[-len(ends) :]
+    assert len(ends) > 1
+    assert [array.shape for array in weights] == [(4, 3), (3,)]

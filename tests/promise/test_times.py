@@ -19,6 +19,16 @@ def test_while_it_waits_and_runs_the_seconds_grow() -> None:
     assert (times.queued_for, times.ran_for) == (2.0, 3.0)
 
 
+def test_one_that_had_begun_before_it_was_heard_of() -> None:
+    """It has run since then; whether it waited before is not known."""
+    clock = ManualClock(100)
+    times = Times(clock)
+    clock.advance(2)
+    times.started_before(60)
+    clock.advance(3)
+    assert (times.queued_for, times.ran_for) == (0.0, 63.0)
+
+
 def test_the_end_stops_the_clock() -> None:
     """The first end counts."""
     clock = ManualClock()

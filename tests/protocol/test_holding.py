@@ -11,6 +11,8 @@ from asyncbridge.protocol.ledger import Ledger
 from asyncbridge.protocol.limits import Bound
 from asyncbridge.protocol.messages import (
     Acknowledge,
+    Cancel,
+    Cancelled,
     Claim,
     Command,
     Completed,
@@ -24,6 +26,7 @@ from asyncbridge.protocol.messages import (
     Holding,
     Message,
     Payload,
+    Prioritize,
     Refused,
     Resumed,
     Withheld,
@@ -130,7 +133,7 @@ def test_nothing_is_told_that_nobody_asks_for() -> None:
     pair.worker.completed(2, VALUE)
     pair.worker.started(3)
     pair.run()
-    assert pair.heard == []
+    assert pair.outcomes() == []
     assert [held.state for held in pair.client.held.commands.values()] == [
         "completed", "completed", "running",
     ]  # fmt: skip
@@ -276,6 +279,88 @@ def test_taken() -> None:
     assert pair.client.state is ConnectionState.CLOSED
     with pytest.raises(LocalProtocolError):
         pair.client.submit(Command(id=1, code=""))
+
+
+def test_where_the_unfinished_stand() -> None:
+    """Their priorities, what they depend on and how long they have run are told with the list."""
+    pair = Pair()
+    pair.client.submit(Command(id=1, code="1"))
+    pair.client.submit(Command(id=2, code="1", priority=3, after=(1,)))
+    pair.run()
+    pair.worker.started(1)
+    pair.worker.lose()
+    worker = WorkerProtocol(incarnation="w", named=True)
+    worker.inherit(pair.worker.ledger, lambda command: (command.priority + 1, 7))
+    worker.receive(Hello(oldest=1, newest=1, session="s"), worker_state="ready")
+    (told,) = [message for message in worker.outgoing() if isinstance(message, Holding)]
+    assert told.standing == ((1, 1, 7, ()), (2, 4, 0, (1,)))
+    client = ClientProtocol(session="s")
+    client.held.receive(told)
+    assert client.held.entries[2].command.after == (1,)
+    assert client.order() == [1, 2]
+
+
+def test_what_is_held_stands_in_the_order() -> None:
+    """Before what is sent now, unless that has a higher priority; a claim changes nothing."""
+    pair = Pair(left())
+    pair.client.submit(Command(id=4, code="1"))
+    pair.client.submit(Command(id=5, code="1", priority=1))
+    assert pair.client.order() == [2, 5, 3, 4]
+    assert (pair.client.ahead_of(5), pair.client.ahead_of(4)) == (1, 3)
+    pair.client.claim(3)
+    assert pair.client.order() == [2, 5, 3, 4]
+
+
+def test_what_is_held_is_stopped_and_moved() -> None:
+    """One that is unfinished, and for another priority one that waits."""
+    pair = Pair(left())
+    assert [pair.client.prioritize_held(number, 9) for number in (1, 2, 3, 4)] == [
+        False, False, True, False,
+    ]  # fmt: skip
+    assert [pair.client.stop_held(number, "auto") for number in (1, 2, 3, 4)] == [
+        False, True, True, False,
+    ]  # fmt: skip
+    assert pair.client.held.entries[3].command.priority == 9
+    assert pair.client.outgoing() == [
+        Prioritize(id=3, priority=9),
+        Cancel(id=2),
+        Cancel(id=3),
+    ]
+
+
+def test_a_halt_of_what_is_held() -> None:
+    """It is told, also to a client that comes then; the claim goes on from there."""
+    pair = Pair(left())
+    fault = Fault(type="ValueError", message="no")
+    pair.worker.halted(Halted(id=2, error="e", epoch=1, fault=fault))
+    pair.run()
+    assert pair.client.held.commands[2].state == "halted"
+    pair.worker.lose()
+    second = Pair(pair.worker.ledger)
+    assert second.client.held.commands[2].state == "halted"
+    second.client.claim(2)
+    second.worker.resumed(Resumed(id=2, error="e", epoch=1))
+    second.run()
+    assert second.client.command_state(2) is CommandState.QUEUED
+    second.worker.cancelled(2)
+    second.run()
+    assert second.heard[-1] == Cancelled(id=2, began=True)
+
+
+def test_a_cancellation_tells_whether_it_had_begun() -> None:
+    """Also to a client that asks for it when all is over."""
+    pair = Pair(left())
+    for number in (2, 3):
+        pair.worker.cancelled(number)
+    pair.run()
+    assert [held.state for held in pair.client.held.commands.values()] == [
+        "completed", "cancelled", "cancelled",
+    ]  # fmt: skip
+    pair.heard.clear()
+    for number in (2, 3):
+        pair.client.claim(number)
+    pair.run()
+    assert pair.heard == [Cancelled(id=2, began=True), Cancelled(id=3)]
 
 
 class Away:

@@ -42,7 +42,12 @@ SAMPLES: list[m.Message] = [
     m.Claim(id=4),
     m.Detach(reason="r"),
     m.Withheld(id=4, code="dropped", message="why"),
-    m.Holding(newest=4, commands=((3, "fit", "running", 20), (4, "", "failed", 0)), more=True),
+    m.Holding(
+        newest=4,
+        commands=((3, "fit", "halted", 20), (4, "", "failed", 0)),
+        more=True,
+        standing=((3, -1, 5, (1, 2)),),
+    ),
     m.Joined(incarnation="i", received=2**40, lease_ms=30_000),
     m.Welcome(
         version=1,
@@ -73,7 +78,7 @@ SAMPLES: list[m.Message] = [
         ),
         because=9,
     ),
-    m.Cancelled(id=1),
+    m.Cancelled(id=1, began=True),
     m.Info(id=1, info={"queue": [1, {"a": None}]}),
     m.Pong(nonce=0),
     m.Progress(id=1, value=m.Payload(header=None), transient=True),
@@ -179,7 +184,7 @@ def fits(message: m.Message, name: str, wrong: object) -> bool:
     """Whether one of the wrong values is a right one after all."""
     if name == "info":
         return isinstance(wrong, dict)
-    if name in ("transient", "aside", "parts", "lacking", "more", "on", "unknown", "asks"):
+    if name in ("transient", "aside", "parts", "lacking", "more", "on", "unknown", "asks", "began"):
         return isinstance(wrong, bool)
     # A payload's tree may be anything, so a list of one is a payload.
     return (

@@ -168,6 +168,7 @@ FRAMES: dict[str, list[m.Message]] = {
             because=1,
         ),
         m.Cancelled(id=3),
+        m.Cancelled(id=2, began=True),
         m.Info(id=3, info={"queued": 0}),
         m.Pong(nonce=4),
         m.Joined(incarnation="w-1", received=5, lease_ms=30_000),
@@ -235,7 +236,11 @@ FRAMES: dict[str, list[m.Message]] = {
     "a command that does not come whole": [m.Cancel(id=4, lacking=True)],
     "a session with a name": [
         m.Join(session="s-2", name="nightly"),
-        m.Holding(newest=8, commands=((7, "fit", "running", 20), (8, "", "completed", 0))),
+        m.Holding(
+            newest=8,
+            commands=((7, "fit", "running", 20), (8, "", "completed", 0)),
+            standing=((7, 1, 60_000, (6,)),),
+        ),
         m.Claim(id=8),
         m.Withheld(id=6, code="delivered", message="it is told once"),
         m.Detach(),

@@ -25,6 +25,7 @@ from asyncbridge.protocol.messages import (
     Payload,
     Ping,
     Pong,
+    Prioritize,
     Refused,
     Release,
     Withheld,
@@ -227,6 +228,18 @@ async def test_bindings_that_had_not_come() -> None:
     failed = await second.hear(Failed)
     assert "gone before all of the command's large bindings" in failed.fault.message
     assert await second.value_of(2) == LARGE
+    await bench.close()
+
+
+async def test_where_what_is_left_stands() -> None:
+    """As it was moved meanwhile."""
+    bench = Bench()
+    first = await bench.dial()
+    await first.say(command(1, "1"), command(2, "2"), Prioritize(id=2, priority=7))
+    await first.pong()
+    await first.die()
+    second = await bench.dial()
+    assert (await second.hear(Holding)).standing == ((1, 0, 0, ()), (2, 7, 0, ()))
     await bench.close()
 
 

@@ -98,6 +98,27 @@ async def test_a_training_that_fails_keeps_its_history(bridge: RecordingBridge, 
     assert dict(training.history) == {"loss": [0.5]}
 
 
+async def test_one_of_another_process() -> None:
+    """It begins where it is joined; in the end it has the whole history, and no model."""
+    training = Training(loop=asyncio.get_running_loop())
+    training._report(report("epoch_end", 1, loss=0.25), transient=False)
+    assert (training.history.epochs, training.history.state) == ([1], "running")
+    training._settle(RAW)
+    history = await training
+    assert history is training.history
+    assert (dict(history), history.state) == (RAW["history"], "complete")
+    assert history.model is None
+
+
+async def test_what_is_no_training_of_another_process() -> None:
+    """It is said so."""
+    training = Training(loop=asyncio.get_running_loop())
+    training._settle(3)
+    with pytest.raises(ValueError, match="takes what a fit has given, not 3"):
+        await training
+    assert training.history.state == "failed"
+
+
 async def test_what_then_returns_is_a_plain_promise(bridge: RecordingBridge) -> None:
     """The training itself stays at hand."""
     training = await started(bridge)

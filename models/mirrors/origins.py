@@ -34,7 +34,7 @@ class Origin:
 
     def title(self) -> str:
         """Return what an error calls it in a sentence."""
-        return f"{self.call}, {self.verb} at {self.site}"
+        return f"{self.call} ({self.verb} at {self.site})"
 
 
 def user_frame(made: object) -> FrameType:

@@ -120,7 +120,7 @@ async def test_a_name_is_told_by_what_it_stands_for(bridge: RecordingBridge) -> 
     keras.layers.Dense(1)
     ((_, about),) = bridge.about.items()
     assert about is not None
-    assert about().startswith(f"keras.layers.Dense(1), made at {__file__}:")
+    assert about().startswith(f"keras.layers.Dense(1) (made at {__file__}:")
 
 
 @pytest.mark.asyncio

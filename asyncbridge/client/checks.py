@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from asyncbridge.protocol.limits import LONGEST_S
+
 __all__ = [
     "check_flag", "check_flags", "check_name", "check_priority", "check_source", "check_timeout",
 ]  # fmt: skip
@@ -34,6 +36,8 @@ def check_timeout(timeout: object, name: str = "timeout") -> None:
         raise TypeError(f"{name}= is a number of seconds, not {timeout!r}")
     if not timeout > 0:
         raise ValueError(f"{name}= is a positive number of seconds, got {timeout}")
+    if timeout > LONGEST_S:
+        raise ValueError(f"{name}= is {LONGEST_S:.0f} seconds at most, some 31 years; this is more")
 
 
 def check_flag(name: str, given: object) -> None:

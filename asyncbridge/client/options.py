@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from asyncbridge.client.checks import check_flag
+from asyncbridge.client.checks import check_flag, check_timeout
 from asyncbridge.client.restarts import Restart, restart_of
 from asyncbridge.errors import AuthenticationError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound, TransferLimits
@@ -241,8 +241,7 @@ def seconds(given: float | None, variable: str, default: float) -> float:
         except ValueError:
             raise ValueError(f"{variable}={text!r} is no number of seconds") from None
     result = default if given is None else given
-    if not result > 0:
-        raise ValueError(f"a time limit is a positive number of seconds, got {result}")
+    check_timeout(result, variable.removeprefix("ASYNCBRIDGE_").lower())
     return result
 
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from asyncbridge.protocol.limits import LONGEST_S
 from asyncbridge.protocol.messages import Decide, Decided, Dropped, Halted, Halting, Resumed
 from asyncbridge.serialization.split import join
 from asyncbridge.tasks import spawn
@@ -87,7 +88,7 @@ class Deciding(ABC):
     def _decide(self, message: Halting | Decide) -> None:
         if isinstance(message, Halting):
             self._hold.wanted = message.on
-            self._hold.timeout = message.timeout_ms / 1000 or None
+            self._hold.timeout = min(message.timeout_ms, LONGEST_S * 1000) / 1000 or None
         elif message.values is not None and has_bulk(message.values):
             work = self._decide_later(message, message.values)
             spawn(work, name=f"asyncbridge-decide-{message.number}")

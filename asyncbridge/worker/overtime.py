@@ -11,6 +11,8 @@ import faulthandler
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Protocol
 
+from asyncbridge.protocol.limits import LONGEST_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
@@ -58,7 +60,8 @@ class Overtime:
 
     def limiting(self, job: Job) -> AbstractContextManager[None]:
         """Bring a command to its end that runs for longer than it may; in the GPU thread."""
-        limit = job.command.run_ms / 1000
+        # A client of our own sends none that is longer; of such timers know nothing.
+        limit = max(0, min(job.command.run_ms, LONGEST_S * 1000)) / 1000
         return self._limiting(job, limit) if limit else _UNLIMITED
 
     @contextmanager

@@ -13,16 +13,20 @@ import io
 import os
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TextIO
 
 from asyncbridge.worker._last_words import map_rings
 from asyncbridge.worker.readiness import Readiness
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from asyncbridge.protocol.messages import StreamName
     from asyncbridge.worker._last_words import Ring
+
+    Do = Callable[[Callable[[], object]], bool]
 
 __all__ = ["Capture"]
 
@@ -113,21 +117,28 @@ class Capture:
             ]
         return [(name, text) for name, text in texts if text]
 
-    def flush_python_streams(self) -> None:
+    def flush_python_streams(self, do: Do | None = None) -> None:
         """Push what Python still buffers into the pipes; replace streams that code has closed.
 
         Call it without a lock that the pipes' reader needs: while they are full, it waits.
+
+        Args:
+            do: Calls what may be the user's, and tells whether it came to its end: a stream that
+                does not is replaced, too.
         """
         for index, name in enumerate(("stdout", "stderr")):
             ours, current = self._streams[index], getattr(sys, name, None)
-            _flush(ours)
-            if current is not ours:  # code may have put its own in this place
-                _flush(current)
-            elif _is_open(ours):
-                continue
+            _flush_own(ours)
             if not _is_open(ours):
                 ours = self._streams[index] = _text_stream(None, index + 1)
-            if not _is_open(current):
+            if current is ours:
+                continue
+            # Code may have put its own in this place.
+            found: list[bool] = []
+            if not (do or _do)(partial(_look_at, current, found)):
+                ours.write(f"asyncbridge: sys.{name} was replaced by what did not flush in time\n")
+                found = [False]
+            if found != [True]:
                 setattr(sys, name, ours)
 
     def close(self) -> None:
@@ -213,6 +224,23 @@ def _flush(stream: object) -> None:
         stream.flush()  # type: ignore[attr-defined]  # the line above
     except BaseException:
         return
+
+
+def _flush_own(stream: TextIO) -> None:
+    # Not the method of that name: code may have put its own before it.
+    with contextlib.suppress(OSError, ValueError):  # its descriptor, or it, is closed
+        io.TextIOWrapper.flush(stream)  # type: ignore[arg-type]  # as all of ours are
+
+
+def _do(call: Callable[[], object]) -> bool:
+    call()
+    return True
+
+
+def _look_at(stream: object, found: list[bool]) -> None:
+    """Flush what code has put in a stream's place, and note whether it can go on standing there."""
+    _flush(stream)
+    found.append(_is_open(stream))
 
 
 def _is_open(stream: object) -> bool:

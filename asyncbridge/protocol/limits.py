@@ -17,6 +17,7 @@ __all__ = [
     "HEADER_BYTES",
     "INLINE_BYTES",
     "LONGEST_S",
+    "REASON_CHARS",
     "Bound",
     "Gauge",
     "TransferLimits",
@@ -34,6 +35,8 @@ FRAME_BYTES = 64 * MIB
 """The largest frame that either side reads, in bytes."""
 HEADER_BYTES = FRAME_BYTES // 2
 """The largest value or source text of one message, in bytes, buffers left aside."""
+REASON_CHARS = 300
+"""Characters of what a worker says of its refusal that an error shows."""
 LONGEST_S: Final = 1e9
 """Seconds of the longest time limit, some 31 years: of much longer ones timers know nothing."""
 

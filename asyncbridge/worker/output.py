@@ -46,6 +46,7 @@ class Capture:
         stderr_fd: The read end of the pipe that is file descriptor 2.
         words_fd: The file that keeps the last bytes that were read, of each stream.
         read_bytes: Bytes of one stream that one ``drain`` reads at most.
+        lost: Called when one of the two pipes turns out to be closed: code has done so.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Capture:
         stderr_fd: int,
         words_fd: int | None = None,
         read_bytes: int = READ_BYTES,
+        lost: Callable[[], None] | None = None,
     ) -> None:
         for fd in (stdout_fd, stderr_fd):
             os.set_blocking(fd, False)
@@ -66,6 +68,7 @@ class Capture:
             _Source("stderr", stderr_fd, rings[1], read_bytes),
         )
         self._readiness = Readiness([stdout_fd, stderr_fd])
+        self._lost = lost
         self._before = (sys.stdout, sys.stderr)
         self._streams = [_text_stream(sys.stdout, 1), _text_stream(sys.stderr, 2)]
         sys.stdout, sys.stderr = self._streams
@@ -110,6 +113,8 @@ class Capture:
         with self._lock:
             if not self._readiness:
                 return []
+            if self._lost is not None and self._readiness.has_lost:
+                self._lost()
             read = [source.read() for source in self._sources]
             texts: list[tuple[StreamName, str]] = [
                 (source.name, source.decode(data))

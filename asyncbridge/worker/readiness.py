@@ -1,4 +1,4 @@
-"""Whether there is anything to read, asked for without letting other threads run meanwhile."""
+"""Whether there is anything to read, or anything lost, asked for without letting other threads run meanwhile."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ class Readiness:
     def __init__(self, fds: Sequence[int]) -> None:
         self._count = len(fds)
         self._polled = (_Polled * self._count)(*(_Polled(fd, select.POLLIN, 0) for fd in fds))
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether one of them was found closed, the last time."""
+        return any(polled.revents & select.POLLNVAL for polled in self._polled)
 
     def __bool__(self) -> bool:
         """Tell whether a read from one of them would tell something, an end or an error too."""

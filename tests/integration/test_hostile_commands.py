@@ -11,6 +11,7 @@ import pytest_asyncio
 
 import asyncbridge
 from asyncbridge.errors import RemoteError, WorkerLost
+from asyncbridge.protocol.endings import DESCRIPTORS_CLOSED
 from tests.limits import HANG_S
 
 if TYPE_CHECKING:
@@ -114,3 +115,32 @@ async def test_a_binding_that_is_never_destroyed(bridge: Bridge) -> None:
         gc.collect()
         while await bridge.send(f"{names!r}[0] in globals() or {names!r}[1] in globals()"):
             pass
+
+
+async def test_code_that_closes_descriptors(bridge: Bridge) -> None:
+    """Its own alone are closed: the worker goes on, with the connection and the output."""
+    first = bridge.incarnation
+    code = "import os\nfd = os.open('/dev/null', os.O_RDONLY)\nos.closerange(3, 4096)\nos.fstat(fd)"
+    async with asyncio.timeout(HANG_S):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            await bridge.send(code)
+        with pytest.raises(PermissionError, match="is the worker's own"):
+            await bridge.send("import os\nfor fd in range(3, 4096): os.close(fd)")
+        printed = bridge.send("print('as ever')")
+        assert [line.text async for line in printed.output()] == ["as ever"]
+        await printed
+    assert bridge.incarnation == first
+
+
+async def test_c_code_that_closes_them_ends_its_worker_with_the_reason() -> None:
+    """Not one command after it runs half a worker; another one takes its place."""
+    code = (
+        "import ctypes, gc\nfrom asyncbridge.worker.output import Capture\n"
+        "(output,) = [each for each in gc.get_objects() if isinstance(each, Capture)]\n"
+        "ctypes.CDLL(None).close(output.filenos()[0])"
+    )
+    async with asyncbridge.connect(backend=None) as bridge, asyncio.timeout(HANG_S):
+        with pytest.raises(WorkerLost, match=DESCRIPTORS_CLOSED) as caught:
+            await bridge.send(code)
+        assert caught.value.phase == "started"
+        assert await bridge.send("1 + 1") == 2

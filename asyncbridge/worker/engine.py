@@ -275,7 +275,8 @@ class Engine:
         errors = [outcome.error] if isinstance(outcome, Error) else []
         ended: Ended = None if isinstance(outcome, Error) else outcome.value
         del outcome
-        ended = self._judged(job, errors, ended, left)
+        if errors or job.stop.told:
+            ended = self._judged(job, errors, ended, left)
         if errors or left:
             self._aftermath.let_go(job.stop, errors, left)
         self._drain(job)

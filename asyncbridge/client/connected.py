@@ -8,6 +8,7 @@ import logging
 import os
 import warnings
 import weakref
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -134,7 +135,8 @@ class Connected:
             recounted=self._backlog.recount,
             verdict=worker.verdict,
             ended=self._ended,
-            kill=None if worker.kind == "attached" else worker.kill_process,
+            kill=None if worker.kind == "attached" else partial(self._kill, worker),
+            runs=partial(worker.runs, name),
             answers=self._states.answers,
             newest=0 if self._session is None else self._session.newest,
             limits=self._options.limits,
@@ -152,6 +154,11 @@ class Connected:
                 await asyncio.get_running_loop().run_in_executor(None, arena.close)
             raise
         return session
+
+    def _kill(self, worker: Worker) -> None:
+        """End a worker because a command could not be stopped otherwise."""
+        self._restarts.want()
+        worker.kill_process()
 
     async def _open_arena(self, worker: Worker) -> Arena | None:
         """Make the folder for large arrays, where there may be a worker to see it."""

@@ -16,6 +16,7 @@ import aiohttp
 from asyncbridge.client.links import UNIX_BASE, link_of
 from asyncbridge.client.options import TOKEN_FILE, check_socket, read_token
 from asyncbridge.errors import AuthenticationError, ConnectError, WorkerLost
+from asyncbridge.protocol.journal import JOURNAL_FILE, parse, session_digest
 from asyncbridge.protocol.limits import FRAME_BYTES, REASON_CHARS
 from asyncbridge.transport.contract import ChannelClosed, Link, NobodyThere
 from asyncbridge.transport.resumable import Dialled
@@ -79,6 +80,10 @@ class Worker(ABC):
     def kill_process(self) -> None:
         """End the process that runs the commands, in the middle of one."""
         self.kill()
+
+    def runs(self, session: str, command_id: int) -> bool:
+        """Tell whether it is known to run a command, though it may say nothing."""
+        return False
 
 
 class AttachedWorker(Worker):
@@ -148,8 +153,16 @@ class AttachedWorker(Worker):
         return await never
 
     async def verdict(self, reason: str) -> WorkerLost:
-        """Return what the connection's end says."""
-        return WorkerLost(f"the connection to the worker at {self._url} ended: {reason}")
+        """Return what the connection's end says, of a process that nobody here sees."""
+        kept = (
+            f"session {self._name!r} keeps the outcomes"
+            if self._name
+            else "a session with a name would have kept the outcomes"
+        )
+        return WorkerLost(
+            f"the connection to the worker at {self._url} ended: {reason}; whether it lives is not "
+            f"known here: connect again, {kept}"
+        )
 
     async def close(self) -> None:
         """Close the connections; the worker goes on."""
@@ -223,6 +236,16 @@ class LocalWorker(Worker):
     def kill(self) -> None:
         """Close the supervisor's pipe: it kills the worker."""
         self._process.kill()
+
+    def runs(self, session: str, command_id: int) -> bool:
+        """Read it in the journal, a few bytes in a file of the worker's folder."""
+        try:
+            entry = parse(Path(self._process.folder, JOURNAL_FILE).read_bytes())
+        except OSError:  # it has ended
+            return False
+        if entry is None or entry.finished or entry.command_id != command_id:
+            return False
+        return entry.session == session_digest(session)
 
 
 def check_here(url: str, host: str | None) -> None:

@@ -70,7 +70,7 @@ class BridgeLife(Connected):
     ) -> None:
         leave(self, self._token)
         if os.getpid() == self._process:  # else a fork: the bridge is its parent's
-            await self.close(timeout=None if error is None else 0)
+            await self._leave(error)
 
     # --- life: sync ---
 
@@ -105,9 +105,13 @@ class BridgeLife(Connected):
         ):  # a fork, which has no such thread; the bridge is its parent's
             return
         try:
-            self.close(timeout=None if error is None else 0).wait_for_value()
+            self._leave(error).wait_for_value()
         finally:
             self._loop_thread.stop()
+
+    def _leave(self, error: BaseException | None) -> Promise[None]:
+        """End the block; an exception that leaves it waits for nothing."""
+        return self.close(timeout=None if error is None else 0)
 
     def close(self, *, timeout: float | None = None) -> Promise[None]:
         """Finish what is unfinished, within a deadline, and stop a worker that was started.
@@ -188,10 +192,7 @@ class BridgeLife(Connected):
             self._states.become("closing")
         try:
             if limit > 0:
-                self._halts.close()
-                async with asyncio.timeout(limit):
-                    session = await self._current()
-                    await session.settled()
+                await self._finish(limit)
         except TimeoutError:
             warnings.warn(
                 f"{self!r} had unfinished commands after {limit} s and closes without them",
@@ -200,6 +201,17 @@ class BridgeLife(Connected):
             )
         finally:
             await self._end(quietly=limit == 0)
+
+    async def _finish(self, limit: float) -> None:
+        """Wait for what is unfinished.
+
+        Raises:
+            TimeoutError: It takes longer than the limit, in seconds.
+        """
+        self._halts.close()
+        async with asyncio.timeout(limit):
+            session = await self._current()
+            await session.settled()
 
     async def _end(self, *, quietly: bool) -> None:
         self._sealed = True

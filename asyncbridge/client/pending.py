@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.client.kills import ends_worker
 from asyncbridge.client.rejections import UnhandledRejection
 from asyncbridge.errors import DecodeError, RemoteError, SentCommand
 from asyncbridge.promise.output import OutputLog
@@ -211,8 +212,8 @@ class Pending:
         self.message = msg
         if self.session is None:
             return self.holder is not None and self.holder.cancel(self)
-        if mode == "kill" and self.state not in ("pending", "queued", "halted"):
-            return self._kill(self.session)
+        if mode == "kill" and ends_worker(self):
+            return True
         if mode in ("interrupt", "kill") and self.interrupted_at is None:
             self.interrupted_at = self.times.clock()
         self.cancelling = True
@@ -236,13 +237,6 @@ class Pending:
         self.session = None
         self.bindings = self.original
         self.bulk = {}
-
-    def _kill(self, session: Submitting) -> bool:
-        if session.kill is None:
-            raise ValueError("mode='kill': the worker was started by somebody else")
-        session.outcomes.cancelled(self)
-        session.kill()
-        return True
 
     def unhandled(self, error: BaseException) -> dict[str, str]:
         """Take an error that nobody took; from any thread. Say which command this is."""

@@ -87,6 +87,7 @@ class Restarts:
         self._clock = clock
         self._share = share
         self._begun: deque[float] = deque()
+        self._wanted = False
 
     def is_due(self, lost: WorkerLost) -> bool:
         """Tell whether another worker is wanted after such an end."""
@@ -94,8 +95,15 @@ class Restarts:
             self.policy.when == "on-failure" and lost.exit_code != 0
         )
 
+    def want(self) -> None:
+        """Note that the worker's end is wished for: it speaks for no fault, and is not counted."""
+        self._wanted = True
+
     def delay(self) -> float | None:
         """Count a restart in, and return the seconds before it; None if there were too many."""
+        if self._wanted:
+            self._wanted = False
+            return 0.0
         now, policy = self._clock(), self.policy
         while self._begun and now - self._begun[0] > policy.window:
             self._begun.popleft()

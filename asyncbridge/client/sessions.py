@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.client.current import leave
 from asyncbridge.client.life import BridgeLife, in_thread_of
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.holdings import HeldCommand
 
 __all__ = ["Sessions"]
+
+log = logging.getLogger(__name__)
+
+MOMENT_S: Final = 1.0
+"""Seconds for what is on its way to the worker when an exception leaves the block."""
 
 
 class Sessions(BridgeLife):
@@ -101,6 +107,32 @@ class Sessions(BridgeLife):
             limit = self._options.close_timeout if timeout is None else timeout
             self._closing = self._promise_of(lambda: self._detach(limit), "asyncbridge-detach")
         return self._closing
+
+    def _leave(self, error: BaseException | None) -> Promise[None]:
+        """End the block: what was to outlive the process is left in the session, not ended.
+
+        A Ctrl-C, a mistake in what follows, a service that is told to stop: the name says that
+        another process will ask for the outcomes.
+        """
+        if not self.session or self._closing is not None or not self._states.is_open:
+            return super()._leave(error)
+        limit = self._options.close_timeout if error is None else 0
+        self._closing = self._promise_of(lambda: self._part(limit), "asyncbridge-detach")
+        return self._closing
+
+    async def _part(self, limit: float) -> None:
+        """Finish what can be finished in time, and leave the rest."""
+        self._states.become("closing")
+        try:
+            await self._finish(limit)
+        except TimeoutError:
+            log.warning(
+                "%r is left before its commands have ended: session %r keeps them, and "
+                "connect(url, session=%r) goes on", self, self.session, self.session,
+            )  # fmt: skip
+            await self._detach(MOMENT_S)
+        else:
+            await self._end(quietly=True)
 
     async def _detach(self, limit: float) -> None:
         session = self._opened()

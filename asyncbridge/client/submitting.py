@@ -65,6 +65,7 @@ class Submitting(ABC):
         ended: Called once, when the session has ended for whatever reason; returns what takes the
             commands that another worker may run, None where there will be none.
         kill: Kills the worker; None where that is not ours to do.
+        runs: Tells whether the worker has taken up a command, even where it cannot say so.
         answers: Told when the worker has been silent for long, and when it speaks again.
         newest: The highest id that a command of the bridge has had.
         arena: This side's shared memory, if there is any; the session closes it.
@@ -87,6 +88,7 @@ class Submitting(ABC):
         ended: Callable[[AsyncBridgeError], Held | None],
         recounted: Callable[[int, int], None] = lambda before, size: None,
         kill: Callable[[], None] | None = None,
+        runs: Callable[[int], bool] = lambda command_id: False,
         answers: Callable[[bool], None] = lambda answers: None,
         newest: int = 0,
         arena: Arena | None = None,
@@ -124,6 +126,7 @@ class Submitting(ABC):
         self._verdict = verdict
         self._ended = ended
         self.kill = kill
+        self.runs = runs
         self.halts = Halts() if halts is None else halts
         self._writer = Writer(link.channel, self._outgoing, self._written)
         self._newest = newest

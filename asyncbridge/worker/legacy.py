@@ -195,6 +195,8 @@ class Legacy(ABC):
             job = self._jobs.pop(command_id, None)
             if job is not None and not self._engine.queue.cancel(job):
                 self._engine.halts.give_up(job)
+                # Nobody is left who could have its value, or stop it.
+                self._engine.stopper.ask(job.stop, "auto")
         if not self.name:
             self._lane.clear()
 

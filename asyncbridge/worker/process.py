@@ -37,6 +37,7 @@ def main(config: Mapping[str, Any]) -> int:
             captured output.
     """
     die_with_supervisor(config.get("supervisor_pid"))
+    close_input()
     if (crash := config.get("crash_fd")) is not None:
         faulthandler.enable(file=int(crash))
     signal.signal(signal.SIGTERM, functools.partial(end_early, config))
@@ -52,6 +53,12 @@ def main(config: Mapping[str, Any]) -> int:
     from asyncbridge.worker.service import run  # noqa: PLC0415
 
     return run(config, backend, listener)
+
+
+def close_input() -> None:
+    """Let code that asks for input meet its end: nobody types here, and it would wait for ever."""
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
 
 
 def end_early(config: Mapping[str, Any], *_: object) -> None:

@@ -58,3 +58,12 @@ def test_no_negative_numbers() -> None:
     """A policy with them says nothing."""
     with pytest.raises(ValueError, match="not negative"):
         Restart(limit=-1)
+
+
+def test_an_end_that_was_wished_for_is_not_counted() -> None:
+    """It has no delay, and leaves the limit to those that are faults."""
+    restarts = Restarts(Restart(limit=1, backoff=8.0), clock=lambda: 0.0, share=lambda: 0.0)
+    for _ in range(3):
+        restarts.want()
+        assert restarts.delay() == 0.0
+    assert [restarts.delay(), restarts.delay()] == [0.0, None]

@@ -183,6 +183,13 @@ async def test_an_exit_in_the_code_is_an_error_and_the_worker_lives(
         assert await bridge.send("import os\nos.getpid()") == pid
 
 
+async def test_code_that_asks_for_input_meets_its_end(connected: Callable[[], Bridge]) -> None:
+    """Nobody types in a worker; it does not wait for that."""
+    async with connected() as bridge:
+        with pytest.raises(RemoteError, match="EOFError"):
+            await bridge.send("input()")
+
+
 async def test_a_binding_with_no_wire_form_is_refused_at_the_call(
     connected: Callable[[], Bridge],
 ) -> None:

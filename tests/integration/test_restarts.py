@@ -242,6 +242,41 @@ async def test_cancelling_by_force_keeps_the_bridge(
 
 
 @pytest.mark.asyncio
+async def test_code_that_never_lets_the_worker_speak_is_killed(tmp_path: Path) -> None:
+    """Though it was never told to have begun; such ends are wanted, and not counted."""
+    entered = tmp_path / "entered"
+    os.mkfifo(entered)
+    async with connect(backend=None, restart=Restart(limit=0)) as bridge:
+        for _ in range(2):
+            await bridge.send("import ctypes\nlibc = ctypes.PyDLL(None)")
+            stuck = bridge.send(
+                "libc.system(f': > {entered}; sleep 1000'.encode())", {"entered": str(entered)}
+            )
+            behind = bridge.send("3")
+            await asyncio.to_thread(entered.read_text)
+            assert stuck.cancel(mode="kill")
+            assert await behind == 3
+            assert (stuck.cancelled(), stuck.cancelled_phase) == (True, "running")
+
+
+@pytest.mark.asyncio
+async def test_a_kill_waits_for_what_stands_before_its_command(
+    connected: Callable[[], Bridge], gate: Gate
+) -> None:
+    """What has not begun is taken out of the queue; the worker is left alone."""
+    async with connected() as bridge:
+        pid = (await bridge.info()).pid
+        running, queued = bridge.send(gate.code), bridge.send("3")
+        await gate.reached()
+        assert queued.cancel(mode="kill")
+        with pytest.raises(asyncio.CancelledError):
+            await queued
+        gate.open()
+        assert await running == "passed"
+        assert (await bridge.info()).pid == pid
+
+
+@pytest.mark.asyncio
 async def test_a_bridge_is_closed_while_it_waits_for_a_worker() -> None:
     """Nothing is left, and what waited is told."""
     policy = Restart(limit=9, backoff=1000, longest=1000)

@@ -284,9 +284,10 @@ async def test_closing_ends_what_is_ones_own(folder: Path) -> None:
     async with connect(url, session="n") as bridge:
         bridge.send("import time; time.sleep(0.5); 'old'")
         await bridge.detach()
-    with pytest.warns(ResourceWarning, match="unfinished commands"):
-        async with connect(url, session="n", close_timeout=0.05) as bridge:
-            own = bridge.send("'own'")
+    async with connect(url, session="n") as bridge:
+        own = bridge.send("'own'")
+        with pytest.warns(ResourceWarning, match="unfinished commands"):
+            await bridge.close(timeout=0.05)
     with pytest.raises(BridgeClosed):
         await own
     async with connect(url, session="n") as bridge:
@@ -294,6 +295,51 @@ async def test_closing_ends_what_is_ones_own(folder: Path) -> None:
         assert await bridge.promise(1) == "old"
         with pytest.raises(ResultExpired):
             await bridge.promise(2)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_the_end_of_the_block_leaves_what_goes_on(
+    folder: Path, fails: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After an exception at once, else after the time limit; the log says how to go on."""
+    url = url_of(folder)
+    with contextlib.suppress(ZeroDivisionError):
+        async with connect(url, session="n", close_timeout=0.05) as bridge:
+            running = bridge.send("import time; time.sleep(0.5); 'ran'")
+            waiting = bridge.send("'waited'")
+            if fails:
+                raise ZeroDivisionError
+    assert "session 'n' keeps them" in caplog.text
+    for promise in (running, waiting):
+        with pytest.raises(Detached):
+            await promise
+    async with connect(url, session="n") as bridge:
+        assert await bridge.promise(1) == "ran"
+        assert await bridge.promise(2) == "waited"
+
+
+async def test_a_block_that_ends_with_nothing_unfinished_says_nothing(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its outcomes are here."""
+    async with connect(url_of(folder), session="n") as bridge:
+        promise = bridge.send("3")
+    assert await promise == 3
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_without_a_name_what_runs_is_stopped(folder: Path, fails: bool) -> None:
+    """Nobody could have its value, or stop it, once its bridge has gone."""
+    with contextlib.suppress(ZeroDivisionError, ResourceWarning):
+        async with connect(url_of(folder), close_timeout=0.05) as bridge:
+            endless = bridge.send("n = 0\nwhile True: n += 1")
+            while endless.state != "running":
+                await bridge.info()
+            if fails:
+                raise ZeroDivisionError
+    async with connect(url_of(folder)) as bridge:
+        assert await bridge.send("n > 0") is True
 
 
 async def test_promises_of_a_session(folder: Path) -> None:

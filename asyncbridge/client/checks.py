@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from asyncbridge.promise import Promise
+from asyncbridge.protocol.limits import LONGEST_S
 
 __all__ = [
     "check_code", "check_flag", "check_flags", "check_name", "check_priority", "check_source",
@@ -13,8 +14,6 @@ __all__ = [
 
 PRIORITIES = 2**31
 """Priorities lie between minus this and this."""
-LONGEST = 1e10
-"""Seconds, some 300 years: a longer time limit is none."""
 
 
 def check_name(name: object) -> None:
@@ -52,12 +51,13 @@ def check_timeout(timeout: object, name: str = "timeout") -> None:
         raise TypeError(f"{name}= is a number of seconds, not {timeout!r}")
     if not timeout > 0:
         raise ValueError(f"{name}= is a positive number of seconds, got {timeout}")
+    if timeout > LONGEST_S:
+        raise ValueError(f"{name}= is {LONGEST_S:.0f} seconds at most, some 31 years; this is more")
 
 
 def milliseconds(seconds: float | None) -> int:
-    """Return a time limit as messages have it: 0 for none, and for one beyond a lifetime."""
-    none = seconds is None or seconds > LONGEST
-    return 0 if seconds is None or none else max(1, round(seconds * 1000))
+    """Return a time limit as messages have it: 0 for none."""
+    return 0 if seconds is None else max(1, round(seconds * 1000))
 
 
 def check_flag(name: str, given: object) -> None:

@@ -46,6 +46,8 @@ UNOPENED = (
 )
 VERDICT_SECONDS = 5.0
 """How long the supervisor is waited for, once the session has ended."""
+HANG_UP_SECONDS = 1.0
+"""How long what turned out to be no worker is waited for, when its connection is closed."""
 
 
 class Connected:
@@ -144,7 +146,10 @@ class Connected:
         )
         try:
             await session.open()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, AsyncBridgeError):  # and no cancelling, which waits for nothing
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(link.channel.close(), HANG_UP_SECONDS)
             if arena is not None:
                 await asyncio.get_running_loop().run_in_executor(None, arena.close)
             raise

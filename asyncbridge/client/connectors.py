@@ -16,7 +16,7 @@ from asyncbridge.client.links import UNIX_BASE, link_of
 from asyncbridge.client.options import nobody_at
 from asyncbridge.errors import AuthenticationError, ConnectError, WorkerLost
 from asyncbridge.protocol.journal import JOURNAL_FILE, parse, session_digest
-from asyncbridge.protocol.limits import FRAME_BYTES
+from asyncbridge.protocol.limits import FRAME_BYTES, REASON_CHARS
 from asyncbridge.transport.contract import ChannelClosed, Link, NobodyThere
 from asyncbridge.transport.resumable import Dialled
 from asyncbridge.transport.websocket import WebSocketWire
@@ -331,7 +331,12 @@ async def open_wire(
             headers_back = error.headers
             reason = headers_back.get("Asyncbridge-Refused", "") if headers_back else ""
             raise AuthenticationError(
-                f"the worker ({what}) refused this client: {reason or 'no reason given'}"
+                f"the worker ({what}) refused this client: {reason[:REASON_CHARS] or 'no reason given'}"
             ) from None
         raise ConnectError(f"no asyncbridge worker answers ({what}): {error.message}") from error
+    except aiohttp.ClientConnectionError:
+        raise
+    except aiohttp.ClientError as error:
+        told = f"it redirects, or says what is no HTTP ({type(error).__name__})"
+        raise ConnectError(f"no asyncbridge worker answers ({what}): {told}") from error
     return WebSocketWire(socket)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import WorkerStartError
+from asyncbridge.protocol.endings import told_ending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,6 +100,8 @@ class Ending:
         if self.signal is not None:
             return f"killed by {self.signal}"
         if self.exit_code is not None:
+            if told := told_ending(self.exit_code, self.stderr_tail):
+                return told
             return f"exited with status {self.exit_code}"
         return "the supervisor itself ended"
 

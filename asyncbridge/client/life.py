@@ -13,6 +13,7 @@ from asyncbridge.client.loop_thread import LoopThread
 from asyncbridge.errors import BridgeClosed, SessionTaken, WorkerLost, WrongLoopError
 from asyncbridge.promise import Promise
 from asyncbridge.promise.callbacks import CallbackQueue
+from asyncbridge.promise.waiting import check_seconds
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
@@ -129,8 +130,10 @@ class BridgeLife(Connected):
 
         Raises:
             BridgeClosed: The bridge was never opened, or is opening; cancel the task that does.
+            ValueError: The timeout is negative, or longer than timers know of.
             WrongLoopError: Called on another loop, or from another thread, than its own.
         """
+        check_seconds("timeout", timeout)
         if self._states.now == "connecting":
             raise BridgeClosed(UNOPENED)
         if self._closing is None:

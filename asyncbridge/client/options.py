@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from asyncbridge.client.checks import check_flag
+from asyncbridge.client.checks import check_flag, check_timeout
 from asyncbridge.client.restarts import Restart, restart_of
 from asyncbridge.errors import AuthenticationError, ConnectError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound, TransferLimits
@@ -243,10 +243,7 @@ def seconds(given: float | None, variable: str, default: float) -> float:
         except ValueError:
             raise ValueError(f"{variable}={text!r} is no number of seconds") from None
     result = default if given is None else given
-    if isinstance(result, bool) or not isinstance(result, int | float):
-        raise TypeError(f"{name}= is a number of seconds, not {result!r:.80}")
-    if not result > 0:
-        raise ValueError(f"{name}= is a positive number of seconds, got {result}")
+    check_timeout(result, name)
     return result
 
 

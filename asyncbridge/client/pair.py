@@ -12,6 +12,7 @@ import aiohttp
 from asyncbridge.client.links import link_of
 from asyncbridge.client.listener import Listener
 from asyncbridge.errors import AuthenticationError, ConnectError
+from asyncbridge.protocol.limits import REASON_CHARS
 from asyncbridge.transport.posts import ONCE, Poster, PostFailed, PostWire
 from asyncbridge.transport.resumable import Dialled
 
@@ -86,8 +87,8 @@ def refusal(error: PostFailed, what: str) -> Exception:
         return error.__cause__
     if error.status == HTTPStatus.FORBIDDEN:
         return AuthenticationError(
-            f"the worker ({what}) refused this client: {error.refused or 'no reason given'}"
+            f"the worker ({what}) refused this client: {error.refused[:REASON_CHARS] or 'no reason given'}"
         )
     return ConnectError(
-        f"no asyncbridge worker answers ({what}), or one that has no HTTP pair: {error}"
+        f"no asyncbridge worker answers ({what}), or one that has no HTTP pair: {error!s:.{REASON_CHARS}}"
     )

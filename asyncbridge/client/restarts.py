@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from asyncbridge.client.checks import check_timeout
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,7 +35,7 @@ class Restart:
         longest: Seconds that are waited at most.
 
     Raises:
-        ValueError: ``when`` is none of the three, or a number is negative.
+        ValueError: ``when`` is none of the three, a number is negative, or seconds are too many.
     """
 
     when: RestartWhen = "on-failure"
@@ -47,6 +49,8 @@ class Restart:
             raise ValueError(f"restart is one of {', '.join(map(repr, WHEN))}, not {self.when!r}")
         if min(self.limit, self.window, self.backoff, self.longest) < 0:
             raise ValueError(f"the numbers of a restart policy are not negative: {self!r}")
+        for name in ("window", "backoff", "longest"):
+            check_timeout(getattr(self, name) or None, name)
 
 
 def restart_of(given: object) -> Restart:

@@ -13,6 +13,8 @@ from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,
     ConnectError,
+    DecodeError,
+    RemoteProtocolError,
     SentCommand,
     SessionTaken,
     WorkerLost,
@@ -48,6 +50,7 @@ class Session(TakingOver):
         Raises:
             ConnectError: The worker refused the session, or closed the connection.
             ProtocolVersionError: The two sides share no version.
+            RemoteProtocolError: What it says is none of asyncbridge's.
         """
         self.protocol.greet()
         try:
@@ -57,6 +60,8 @@ class Session(TakingOver):
                     self._receive(message)
         except ChannelClosed as error:
             raise ConnectError(f"the worker closed the connection: {error}") from error
+        except DecodeError as error:
+            raise RemoteProtocolError(f"the worker broke the protocol: {error}") from error
         self._before = self.protocol.held.newest
         self._newest = max(self._newest, self._before)
         if self.shared_name:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from asyncbridge.client.current import leave
 from asyncbridge.client.life import BridgeLife, in_thread_of
 from asyncbridge.promise import Promise
+from asyncbridge.promise.waiting import check_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,7 @@ class Sessions(BridgeLife):
             BridgeClosed: The bridge is not open.
             ValueError: The session has no name: nobody could ever ask for the outcomes.
         """
+        check_seconds("timeout", timeout)
         self._usable_loop()
         if not self.session:
             raise ValueError("detach() is for a session with a name: connect(url, session=...)")

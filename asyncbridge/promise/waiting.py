@@ -17,6 +17,7 @@ from asyncbridge.errors import WrongLoopError
 from asyncbridge.outcome import LOOK_EVERY, Error, capture, check_running
 from asyncbridge.promise.loops import start_on
 from asyncbridge.promise.views import short
+from asyncbridge.protocol.limits import LONGEST_S
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -294,7 +295,7 @@ def check_seconds(name: str, seconds: float | None) -> None:
 
     Raises:
         TypeError: It is no number.
-        ValueError: It is negative.
+        ValueError: It is negative, or longer than timers know of.
     """
     if seconds is None:
         return
@@ -302,6 +303,8 @@ def check_seconds(name: str, seconds: float | None) -> None:
         raise TypeError(f"{name} is a number of seconds, not {short(seconds)}")
     if not seconds >= 0:
         raise ValueError(f"{name} must be 0 or more seconds, not {seconds}")
+    if seconds > LONGEST_S:
+        raise ValueError(f"{name} is {LONGEST_S:.0f} seconds at most, some 31 years; this is more")
 
 
 def when_open(loop: AbstractEventLoop, callback: Callable[..., object], *args: object) -> None:

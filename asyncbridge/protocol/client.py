@@ -18,7 +18,7 @@ from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.claims import Claims
 from asyncbridge.protocol.journal import session_digest
 from asyncbridge.protocol.levels import Levels
-from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, Gauge, size_of
+from asyncbridge.protocol.limits import DEFAULT_BACKLOG, REASON_CHARS, Bound, Gauge, size_of
 from asyncbridge.protocol.phases import phase_of
 from asyncbridge.protocol.standing import Entry, is_ready
 from asyncbridge.protocol.states import (
@@ -284,15 +284,16 @@ class ClientProtocol(Claims):
         return due
 
     def _refused(self, message: m.Refused) -> None:
+        reason = message.message[:REASON_CHARS]
         if message.code == "taken":
             self.state = advance_connection(self.state, ConnectionEvent.LOST)
-            raise SessionTaken(message.message)
+            raise SessionTaken(reason)
         if self.state is not ConnectionState.GREETING:
             raise RemoteProtocolError("the worker refused a session that it had welcomed")
         self.state = advance_connection(self.state, ConnectionEvent.REFUSED)
         if message.code == "version":
-            raise ProtocolVersionError(message.message)
-        raise ConnectError(f"the worker refused the session: {message.message}")
+            raise ProtocolVersionError(reason)
+        raise ConnectError(f"the worker refused the session: {reason}")
 
     def _welcome(self, message: m.Welcome) -> None:
         if not m.OLDEST_VERSION <= message.version <= m.PROTOCOL_VERSION:

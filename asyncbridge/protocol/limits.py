@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Command
@@ -16,6 +16,8 @@ __all__ = [
     "FRAME_BYTES",
     "HEADER_BYTES",
     "INLINE_BYTES",
+    "LONGEST_S",
+    "REASON_CHARS",
     "Bound",
     "Gauge",
     "TransferLimits",
@@ -33,6 +35,10 @@ FRAME_BYTES = 64 * MIB
 """The largest frame that either side reads, in bytes."""
 HEADER_BYTES = FRAME_BYTES // 2
 """The largest value or source text of one message, in bytes, buffers left aside."""
+REASON_CHARS = 300
+"""Characters of what a worker says of its refusal that an error shows."""
+LONGEST_S: Final = 1e9
+"""Seconds of the longest time limit, some 31 years: of much longer ones timers know nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

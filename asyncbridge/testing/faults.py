@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import dataclass
 from signal import SIGKILL, Signals
 from typing import TYPE_CHECKING
+
+from asyncbridge.outcome import Value, capture
+from asyncbridge.worker.namespace import NAMESPACE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +24,7 @@ class Failure:
     """A command that raises.
 
     Attributes:
-        type: The exception's type, with its module unless that is ``builtins``.
+        type: The exception's type, with its module unless it is Python's own.
         message: What it says.
     """
 
@@ -40,8 +44,18 @@ class Failure:
         return cls(type=error, message=message)
 
     @property
+    def _is_built_in(self) -> bool:
+        """Whether it is one of Python's own, and of those that are made of a text alone."""
+        kind = getattr(builtins, self.type, None)
+        if not isinstance(kind, type) or not issubclass(kind, BaseException):
+            return False
+        return isinstance(capture(kind, self.message), Value)
+
+    @property
     def code(self) -> str:
         """Code that raises it, wherever it runs: the type need not exist there."""
+        if self._is_built_in:
+            return 'raise getattr(__import__("builtins"), fault_name)(fault_message)'
         return 'raise type(fault_name, (Exception,), {"__module__": fault_home})(fault_message)'
 
     @property
@@ -49,7 +63,7 @@ class Failure:
         """What the code needs."""
         home, _, name = self.type.rpartition(".")
         return {
-            "fault_home": home or "builtins",
+            "fault_home": home or NAMESPACE_NAME,
             "fault_name": name,
             "fault_message": self.message,
         }

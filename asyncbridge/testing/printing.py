@@ -66,7 +66,7 @@ class Prints(Capture):
         self._pieces.clear()
         return printed
 
-    def flush_python_streams(self) -> None:
+    def flush_python_streams(self, do: object = None) -> None:
         """Do nothing: what is printed is here at once."""
 
     def close(self) -> None:

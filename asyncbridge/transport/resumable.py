@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from asyncbridge.errors import AsyncBridgeError, DecodeError
 from asyncbridge.protocol.joining import Join, Joined
+from asyncbridge.protocol.limits import REASON_CHARS
 from asyncbridge.protocol.messages import Payload, Refused
 from asyncbridge.protocol.replay import Gap, Replay
 from asyncbridge.serialization.frames import ORIGIN, DamagedFrame, Place
@@ -335,7 +336,7 @@ class Dialled(Resumable):
             answer = messages[0] if messages else None
             if isinstance(answer, Refused):
                 kind = Taken if answer.code == "taken" else ChannelClosed
-                self._end(kind(answer.message))
+                self._end(kind(answer.message[:REASON_CHARS]))
             if not isinstance(answer, Joined):
                 raise ChannelClosed(f"the worker answers a join by {type(answer).__name__}")
             self._replay.acknowledge(answer.received)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from asyncbridge.protocol.limits import LONGEST_S
 from asyncbridge.protocol.messages import Decide, Decided, Dropped, Halted, Halting, Resumed
 from asyncbridge.serialization.split import join
 from asyncbridge.tasks import spawn
@@ -94,7 +95,7 @@ class Deciding(ABC):
     def _decide(self, message: Halting | Decide) -> None:
         if isinstance(message, Halting):
             self._hold.wanted = message.on
-            self._hold.timeout = message.timeout_ms / 1000 or None
+            self._hold.timeout = min(message.timeout_ms, LONGEST_S * 1000) / 1000 or None
             return
         if self._drop_limit is None and self._is_dropping_by(message):
             self._drop_limit = message.newest

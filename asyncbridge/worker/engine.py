@@ -13,15 +13,16 @@ import threading
 import time
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asyncbridge.errors import TooLarge
 from asyncbridge.outcome import Error, capture
 from asyncbridge.protocol.messages import Fault, Output, Payload, Progress, StateChanged
 from asyncbridge.serialization.codec import decode, draft
 from asyncbridge.serialization.split import freeze, split
+from asyncbridge.worker.aftermath import Aftermath
 from asyncbridge.worker.executor import Courier
-from asyncbridge.worker.faults import describe, release
+from asyncbridge.worker.faults import describe
 from asyncbridge.worker.files import open_array
 from asyncbridge.worker.halting import Halts
 from asyncbridge.worker.journal import Journal
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from asyncbridge.outcome import Outcome
     from asyncbridge.protocol.messages import Message, StreamName, WorkerState
     from asyncbridge.serialization.drafts import Draft
     from asyncbridge.worker.backend import Backend
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from asyncbridge.worker.output import Capture
     from asyncbridge.worker.peer import Peer
     from asyncbridge.worker.results import Held
+
+    Ended: TypeAlias = Payload | Draft | Fault | None
 
 __all__ = ["Engine"]
 
@@ -88,13 +90,16 @@ class Engine:
         self.state: WorkerState = "importing"
         self.fault: Fault | None = None
         self.peers: set[Peer] = set()
-        self._starts = Starts(
+        self.starts = Starts(
             running=self._running,
             busy=lambda: self.state != "importing" and not executor.idle,
             later=loop.call_later,
         )
-        self.queue = CommandQueue(executor, self._run, coming=self._starts.look_soon)
-        self.stopper = Stopper(loop.call_later)
+        self.queue = CommandQueue(executor, self._run, coming=self.starts.look_soon)
+        self._courier = Courier(loop, self._deliver)
+        self._post = self._courier.send
+        self.stopper = Stopper(loop.call_later, self._post)
+        self._aftermath = Aftermath(self.stopper, self.namespace.name_of, backend.note)
         self.halts = Halts(
             self.queue, incarnation=self.incarnation, later=loop.call_later, clock=clock
         )
@@ -104,8 +109,6 @@ class Engine:
         self._clock = clock
         self._output_lock = threading.Lock()
         self._current: Job | None = None
-        self._courier = Courier(loop, self._deliver)
-        self._post = self._courier.send
         self._overtime = Overtime(
             post=self._post, later=loop.call_later, stopper=self.stopper, crash_fd=crash_fd
         )
@@ -127,7 +130,7 @@ class Engine:
 
     def release(self, names: tuple[str, ...], line: Line, behind: int, hold: Hold) -> None:
         """Drop bindings, after the commands of a session up to this one."""
-        drop = self.namespace.release
+        drop = partial(self._aftermath.drop, self.namespace.release)
         self.queue.release(line, hold, Dropping(names=names, behind=behind, drop=drop))
 
     def join(self, peer: Peer) -> None:
@@ -182,7 +185,7 @@ class Engine:
 
     def _tell(self, job: Job, message: Message) -> None:
         """Tell something of a command that has begun."""
-        self._starts.tell(job)
+        self.starts.tell(job)
         job.peer.notify(message)
 
     def _broadcast(self, message: Message) -> None:
@@ -197,7 +200,7 @@ class Engine:
                 # One session's trouble; the others' outcomes in this batch must be told.
                 log.exception("a notification failed")
         if self.queue.count:
-            self._starts.look_soon()
+            self.starts.look_soon()
 
     def _running(self) -> Job | None:
         """Return the job that runs now, when all is told of those before it."""
@@ -214,16 +217,16 @@ class Engine:
         job.peer.completed(job.command.id, value, bulk, stopped=job.stop.told)
 
     def _halted(self, job: Job, fault: Fault) -> None:
-        self._starts.tell(job)
+        self.starts.tell(job)
         self.halts.begin(job, fault)
 
     def _failed(self, job: Job, fault: Fault, because: int | None) -> None:
-        self._starts.tell(job)
+        self.starts.tell(job)
         self.queue.finished(job)
         job.peer.failed(job.command.id, fault, because)
 
     def _cancelled(self, job: Job) -> None:
-        self._starts.tell(job)
+        self.starts.tell(job)
         self.queue.finished(job)
         job.peer.cancelled(job.command.id)
 
@@ -254,62 +257,30 @@ class Engine:
         job.untold = True
         self._current = job
         if job.flows is not None or job.halt is not None:  # a client may know of it already
-            self._post(lambda: self._starts.tell(job))
+            self._post(lambda: self.starts.tell(job))
         return True
 
     def _finish(self, job: Job) -> None:
-        with Reporting(partial(self._report, job)):
-            outcome = self._outcome_of(job)
-        if job.flows is not None:
-            job.flows.close()
-        capture(self.backend.settle)
-        if os.getpid() != self._pid:
-            # A fork in the command's code has come out here, too: there is one worker only.
-            os._exit(0)
-        self.journal.finished()
-        # Whatever the code has left behind, its outcome must be told.
-        told = capture(self._tell_outcome, job, outcome)
+        # Whatever the code has left behind, and whatever is wrong here, its outcome must be told.
+        told = capture(self._run_and_tell, job)
         if isinstance(told, Error):
             self._current = None
             self._raised(job, describe(told.error))
 
-    def _outcome_of(self, job: Job) -> Outcome[Payload | Draft]:
-        if not job.command.run_ms:
-            return self.stopper.run(job.stop, partial(self._execute, job))
-        with self._overtime.limiting(job):
-            return self.stopper.run(job.stop, partial(self._execute, job))
-
-    def _tell_outcome(self, job: Job, outcome: Outcome[Payload | Draft]) -> None:
-        self._drain(job)
-        left, self._left = self._left, {}
-        error = outcome.error if isinstance(outcome, Error) else None
-        stopped = was_stopped(job.stop, error)
-        if job.stop.overdue and (stopped or job.stop.told):
-            if error is not None:
-                release(error)
-            self._raised(job, Fault(type="TimeoutError", message=overdue_text(job)))
-            return
-        if stopped:
-            if error is not None:
-                release(error)
+    def _run_and_tell(self, job: Job) -> None:
+        # The limit holds for whatever may run code of the user's; copies are made after it.
+        with Reporting(partial(self._report, job)), self._overtime.limiting(job):
+            ended = self._ended(job)
+        if ended is None:
             job.failures.add(job.command.id, CANCELLED)
             self._post(lambda: self._cancelled(job))
             return
-        if isinstance(outcome, Error):
-            # Whatever the error does when it is looked at, it must be told.
-            capture(self._explain, outcome.error)
-            fault = describe(
-                outcome.error,
-                name_of=self.namespace.name_of,
-                variables=left if job.peer.locals else None,
-            )
-            left.clear()
-            release(outcome.error)
-            self._raised(job, fault)
+        if isinstance(ended, Fault):
+            self._raised(job, ended)
             return
         # Where no interrupt strikes any more: what is copied into shared memory must not get lost.
         value, bulk = pack_up(
-            outcome.unwrap(),
+            ended,
             prefix=f"{job.command.id}",
             place=job.peer.place,
             largest=job.peer.largest,
@@ -318,10 +289,41 @@ class Engine:
             job.let_go()
         self._post(partial(self._succeeded, job, value, bulk))
 
-    def _explain(self, error: BaseException) -> None:
-        note = self.backend.note(error)
-        if note is not None:
-            error.add_note(note)
+    def _ended(self, job: Job) -> Ended:
+        """Run a command's code, and what it leaves behind; return what it came to."""
+        outcome = self.stopper.run(job.stop, partial(self._execute, job))
+        if job.flows is not None:
+            job.flows.close()
+        capture(self.backend.settle)
+        if os.getpid() != self._pid:
+            # A fork in the command's code has come out here, too: there is one worker only.
+            os._exit(0)
+        left, self._left = self._left, {}
+        # The one name for the error, so that it can be let go of where that may be interrupted.
+        errors = [outcome.error] if isinstance(outcome, Error) else []
+        ended: Ended = None if isinstance(outcome, Error) else outcome.value
+        del outcome
+        if errors or job.stop.told:
+            ended = self._judged(job, errors, ended, left)
+        if errors or left:
+            self._aftermath.let_go(job.stop, errors, left)
+        self._drain(job)
+        self.journal.finished()
+        return ended
+
+    def _judged(
+        self, job: Job, errors: list[BaseException], value: Ended, left: dict[str, object]
+    ) -> Ended:
+        """Return the value, what is told of the error, or None for a command that was stopped."""
+        stop = job.stop
+        stopped = was_stopped(stop, errors[0] if errors else None)
+        if stop.overdue and (stopped or stop.told):
+            return Fault(type="TimeoutError", message=overdue_text(job))
+        if stopped:
+            return None
+        if errors:
+            return self._aftermath.told(stop, errors[0], left if job.peer.locals else None)
+        return value
 
     def _raised(self, job: Job, fault: Fault) -> None:
         """Let a failure stand, or halt the session at it; without a backend nobody is asked."""
@@ -377,7 +379,9 @@ class Engine:
         if self._output is None:
             self._current = None
             return
-        self._output.flush_python_streams()
+        self._output.flush_python_streams(
+            None if job is None else partial(self._aftermath.do, job.stop)
+        )
         with self._output_lock:
             self._post_output(job)
             self._current = None

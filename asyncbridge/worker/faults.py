@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     NameOf = Callable[[object], str | None]
 
-__all__ = ["describe", "release"]
+__all__ = ["describe", "last_resort", "release"]
 
 MESSAGE_LIMIT: Final = 4 * 1024
 """Bytes of a message, or of one note, when no other limit is given."""
@@ -50,6 +50,12 @@ GROUP_DEPTH: Final = 2
 Locals = tuple[tuple[tuple[str, str], ...], ...]
 
 _NO_LOCALS: Final[Locals] = ()
+_PLAIN: Final = frozenset((str, int, float, bool, type(None)))
+_NOT_TOLD: Final = "<exception str() took too long>"
+_INTERRUPTED: Final = (
+    "to describe this error took too long, or was cancelled, and was interrupted: messages and notes "
+    "that its own code makes are left out"
+)
 _LEFT_OUT: Final = "[earlier exceptions left out]\n"
 _DIRECT: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
 _DURING: Final = "\nDuring handling of the above exception, another exception occurred:\n\n"
@@ -63,11 +69,13 @@ class _Wish:
         name_of: Tells an object's name in the namespace.
         limit: Bytes of each message and note.
         variables: Reads those of the frames, where they are asked for.
+        plain: Whether no code of the user's is to run.
     """
 
     name_of: NameOf
     limit: int
     variables: Variables | None
+    plain: bool = False
 
 
 def describe(
@@ -76,6 +84,7 @@ def describe(
     name_of: NameOf | None = None,
     message_limit: int = MESSAGE_LIMIT,
     variables: Mapping[str, object] | None = None,
+    plain: bool = False,
 ) -> Fault:
     """Describe an exception, its causes and its traceback; never raises, whatever it is.
 
@@ -88,17 +97,25 @@ def describe(
         message_limit: Bytes of each message and note.
         variables: Tell the variables of each frame, by short ``repr``; these stood in the scope
             of all commands, where the command's own frame has them, and are gone again.
+        plain: Tell what can be read without running code of the user's, and that this is so.
     """
     wish = _Wish(
         name_of=name_of or _nameless,
         limit=message_limit,
         variables=None if variables is None else Variables(variables),
+        plain=plain,
     )
     try:
-        return _whole_fault(exc, wish)
-    except Exception:  # the last resort: a fault without its traceback
-        name, message = type_name(type(exc)), _message(exc, message_limit)
-        return Fault(type=name, message=message, text=_headline(name, message).rstrip("\n"))
+        fault = _whole_fault(exc, wish)
+    except Exception:  # a fault without its traceback
+        return last_resort(exc, _message(exc, wish))
+    return replace(fault, notes=(_INTERRUPTED,)) if plain else fault
+
+
+def last_resort(exc: BaseException, message: str = _NOT_TOLD) -> Fault:
+    """Return a fault of the exception's class alone."""
+    name = type_name(type(exc))
+    return Fault(type=name, message=message, text=_headline(name, message).rstrip("\n"))
 
 
 def release(exc: BaseException) -> None:
@@ -179,9 +196,9 @@ def _read(
     shown, left_out = shown_steps(steps)
     stack = [summary(step) for step in shown]
     told = () if depth else attempt(lambda: _locals(wish.variables, shown, stack), _NO_LOCALS)
-    name, message = type_name(type(exc)), _message(exc, wish.limit)
-    notes = _notes(exc, wish.limit)
-    lines = attempt(lambda: _syntax_lines(exc, name, wish.limit), None)
+    name, message = type_name(type(exc)), _message(exc, wish)
+    notes = () if wish.plain else _notes(exc, wish.limit)
+    lines = None if wish.plain else attempt(lambda: _syntax_lines(exc, name, wish.limit), None)
     pieces = [
         *stack_text(stack, left_out),
         *map(Piece, lines or [_headline(name, message)]),
@@ -229,8 +246,18 @@ def _details(exc: BaseException) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-def _message(exc: BaseException, limit: int) -> str:
-    return cut(attempt(lambda: str(exc), "<exception str() failed>"), limit)
+def _message(exc: BaseException, wish: _Wish) -> str:
+    if wish.plain and not _is_plain(exc):
+        return _NOT_TOLD
+    return cut(attempt(lambda: str(exc), "<exception str() failed>"), wish.limit)
+
+
+def _is_plain(exc: BaseException) -> bool:
+    """Tell whether Python makes the exception's text itself, of values of its own."""
+    mro: tuple[type, ...] = type.__dict__["__mro__"].__get__(type(exc))
+    maker = next(kind for kind in mro if "__str__" in type.__dict__["__dict__"].__get__(kind))
+    own = maker is BaseException or maker is KeyError
+    return own and all(type(value) in _PLAIN for value in slot(exc, "args"))
 
 
 def _headline(name: str, message: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
 __all__ = ["LINE_LIMIT", "attempt", "cut", "members", "slot", "type_name"]
 
 T = TypeVar("T")
+
+# By identity, as they were before any code has run.
+_BUILT_IN: Final = {id(kind): kind for kind in vars(builtins).values() if isinstance(kind, type)}
 
 LINE_LIMIT: Final = 512
 """Characters of a source line, a file name or a function's name."""
@@ -30,12 +34,18 @@ def members(exc: BaseException) -> tuple[BaseException, ...]:
 
 
 def type_name(cls: type) -> str:
-    """Return a class's qualified name, without ``builtins.``."""
+    """Return a class's qualified name; without its module for Python's own built-in ones alone.
+
+    A class that says that it is of ``builtins``, or of no module, is ``<unknown>``'s, as in Python's
+    tracebacks: by its name alone it would pass for what it is not.
+    """
     # Through the descriptors of type: a metaclass may answer anything.
     module: object = attempt(lambda: type.__dict__["__module__"].__get__(cls), None)
     name = cut(type.__dict__["__qualname__"].__get__(cls), LINE_LIMIT)
-    if type(module) is not str or module == "builtins":
+    if id(cls) in _BUILT_IN:
         return name
+    if type(module) is not str or module == "builtins":
+        module = "<unknown>"
     return f"{cut(module, LINE_LIMIT)}.{name}"
 
 

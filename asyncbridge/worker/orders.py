@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from asyncbridge.errors import DecodeError
+from asyncbridge.protocol.limits import LONGEST_S
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization.envelopes import read_base64
 from asyncbridge.serialization.unique_keys import loads
@@ -43,8 +44,6 @@ OWN_MARK: Final = "~"
 """Begins the ids that a worker chooses, and no others: none of them can come a second time."""
 HALT_SECONDS: Final = 300.0
 """How long a command waits for a decision, unless it says so itself."""
-LONGEST_S: Final = 1e9
-"""Seconds of the longest time limit: of longer ones timers know nothing."""
 HIGHEST: Final = 2**31
 """Priorities lie between this and its negative."""
 _KINDS: Final[Kinds] = {

@@ -13,16 +13,20 @@ import io
 import os
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 from asyncbridge.worker._last_words import map_rings
 from asyncbridge.worker.readiness import Readiness
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from asyncbridge.protocol.messages import StreamName
     from asyncbridge.worker._last_words import Ring
+
+    Do = Callable[[Callable[[], object]], bool]
 
 __all__ = ["Capture"]
 
@@ -42,6 +46,7 @@ class Capture:
         stderr_fd: The read end of the pipe that is file descriptor 2.
         words_fd: The file that keeps the last bytes that were read, of each stream.
         read_bytes: Bytes of one stream that one ``drain`` reads at most.
+        lost: Called when one of the two pipes turns out to be closed: code has done so.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Capture:
         stderr_fd: int,
         words_fd: int | None = None,
         read_bytes: int = READ_BYTES,
+        lost: Callable[[], None] | None = None,
     ) -> None:
         for fd in (stdout_fd, stderr_fd):
             os.set_blocking(fd, False)
@@ -62,6 +68,7 @@ class Capture:
             _Source("stderr", stderr_fd, rings[1], read_bytes),
         )
         self._readiness = Readiness([stdout_fd, stderr_fd])
+        self._lost = lost
         self._before = (sys.stdout, sys.stderr)
         self._streams = [_text_stream(sys.stdout, 1), _text_stream(sys.stderr, 2)]
         sys.stdout, sys.stderr = self._streams
@@ -106,6 +113,8 @@ class Capture:
         with self._lock:
             if not self._readiness:
                 return []
+            if self._lost is not None and self._readiness.has_lost:
+                self._lost()
             read = [source.read() for source in self._sources]
             texts: list[tuple[StreamName, str]] = [
                 (source.name, source.decode(data))
@@ -113,21 +122,28 @@ class Capture:
             ]
         return [(name, text) for name, text in texts if text]
 
-    def flush_python_streams(self) -> None:
+    def flush_python_streams(self, do: Do | None = None) -> None:
         """Push what Python still buffers into the pipes; replace streams that code has closed.
 
         Call it without a lock that the pipes' reader needs: while they are full, it waits.
+
+        Args:
+            do: Calls what may be the user's, and tells whether it came to its end: a stream that
+                does not is replaced, too.
         """
         for index, name in enumerate(("stdout", "stderr")):
             ours, current = self._streams[index], getattr(sys, name, None)
-            is_open = _flush(ours)
-            if current is not ours:  # code may have put its own in this place
-                _flush(current)
-            elif is_open:
-                continue
-            if not is_open:
+            _flush_own(ours)
+            if not _is_open(ours):
                 ours = self._streams[index] = _text_stream(None, index + 1)
-            if not _is_open(current):
+            if current is ours:
+                continue
+            # Code may have put its own in this place.
+            found: list[bool] = []
+            if not (do or _do)(partial(_look_at, current, found)):
+                ours.write(f"asyncbridge: sys.{name} was replaced by what did not flush in time\n")
+                found = [False]
+            if found != [True]:
                 setattr(sys, name, ours)
 
     def close(self) -> None:
@@ -215,6 +231,22 @@ def _flush(stream: Any) -> bool:
         return not stream.closed and callable(stream.write)
     except BaseException:
         return _is_open(stream)
+
+
+def _flush_own(stream: TextIO) -> None:
+    # Not the method of that name: code may have put its own before it.
+    with contextlib.suppress(OSError, ValueError):  # its descriptor, or it, is closed
+        io.TextIOWrapper.flush(stream)  # type: ignore[arg-type]  # as all of ours are
+
+
+def _do(call: Callable[[], object]) -> bool:
+    call()
+    return True
+
+
+def _look_at(stream: object, found: list[bool]) -> None:
+    """Flush what code has put in a stream's place, and note whether it can go on standing there."""
+    found.append(_flush(stream))
 
 
 def _is_open(stream: object) -> bool:

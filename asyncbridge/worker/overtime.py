@@ -8,11 +8,14 @@ written where each of its threads stands.
 from __future__ import annotations
 
 import faulthandler
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Protocol
+
+from asyncbridge.protocol.limits import LONGEST_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
 
     from asyncbridge.protocol.messages import StopMode
     from asyncbridge.worker.queue import Job
@@ -22,6 +25,9 @@ __all__ = ["RUNG_SECONDS", "Overtime", "overdue_text"]
 
 RUNG_SECONDS: Final = 5.0
 """How long each way of ending a command is given, before the next one."""
+
+
+_UNLIMITED: Final = nullcontext()
 
 
 class _Timer(Protocol):
@@ -52,10 +58,14 @@ class Overtime:
         self._crash_fd = crash_fd
         self._timers: list[_Timer] = []
 
-    @contextmanager
-    def limiting(self, job: Job) -> Generator[None]:
+    def limiting(self, job: Job) -> AbstractContextManager[None]:
         """Bring a command to its end that runs for longer than it may; in the GPU thread."""
-        limit = job.command.run_ms / 1000
+        # A client of our own sends none that is longer; of such timers know nothing.
+        limit = max(0, min(job.command.run_ms, LONGEST_S * 1000)) / 1000
+        return self._limiting(job, limit) if limit else _UNLIMITED
+
+    @contextmanager
+    def _limiting(self, job: Job, limit: float) -> Generator[None]:
         if self._crash_fd is not None:
             last = limit + 2 * RUNG_SECONDS
             faulthandler.dump_traceback_later(last, exit=True, file=self._crash_fd)

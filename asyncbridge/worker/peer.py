@@ -262,11 +262,13 @@ class Peer(Deciding, Lane):
                 for command_id in message.ids:
                     self.buffers.store.acknowledged(command_id)
             case InfoRequest():
+                self._engine.starts.look()
                 figures = {"transfers": self.buffers.figures()}
                 self.notify(Info(id=message.id, info={**self._engine.info(), **figures}))
             case Release():
                 self._into_lane((message, max(self._jobs, default=0)))
             case QueueRequest():
+                self._engine.starts.look()
                 ahead, others = self._engine.queue.ahead_of(self._line)
                 self.notify(QueueReport(id=message.id, ahead=tuple(ahead), others=others))
             case Prioritize():

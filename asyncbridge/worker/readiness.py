@@ -1,4 +1,4 @@
-"""Whether there is anything to read, asked for without letting other threads run meanwhile."""
+"""Whether there is anything to read, or anything lost, asked for without letting other threads run meanwhile."""
 
 from __future__ import annotations
 
@@ -33,9 +33,14 @@ class Readiness:
     """
 
     def __init__(self, fds: Sequence[int]) -> None:
-        polled = (_Polled * len(fds))(*(_Polled(fd, select.POLLIN, 0) for fd in fds))
+        self._polled = (_Polled * len(fds))(*(_Polled(fd, select.POLLIN, 0) for fd in fds))
         # As C takes them: to convert them each time takes longer than the call itself.
-        self._arguments = ctypes.byref(polled), ctypes.c_ulong(len(fds)), ctypes.c_int(0)
+        self._arguments = ctypes.byref(self._polled), ctypes.c_ulong(len(fds)), ctypes.c_int(0)
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether one of them was found closed, the last time."""
+        return any(polled.revents & select.POLLNVAL for polled in self._polled)
 
     def __bool__(self) -> bool:
         """Tell whether a read from one of them would tell something, an end or an error too."""

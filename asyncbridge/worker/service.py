@@ -19,6 +19,7 @@ from asyncbridge.transport.loops import new_event_loop
 from asyncbridge.transport.sizes import cache_bytes, largest_value
 from asyncbridge.worker import tensors
 from asyncbridge.worker.app import WorkerApp
+from asyncbridge.worker.descriptors import Descriptors, end_without_descriptors
 from asyncbridge.worker.engine import Engine
 from asyncbridge.worker.executor import GpuThread
 from asyncbridge.worker.journal import Journal
@@ -52,7 +53,10 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     output = Capture(
-        stdout_fd=config["stdout_fd"], stderr_fd=config["stderr_fd"], words_fd=config["words_fd"]
+        stdout_fd=config["stdout_fd"],
+        stderr_fd=config["stderr_fd"],
+        words_fd=config["words_fd"],
+        lost=end_without_descriptors,
     )
     gpu_thread = GpuThread(on_crash=report_crash)
     gpu_thread.start()
@@ -81,8 +85,10 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
     runner = web.AppRunner(app.app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     await web.SockSite(runner, listener, ssl_context=tls_context(config)).start()
-    engine.start()
-    await stop.wait()
+    # What is open now stays open, whatever commands do.
+    with Descriptors().kept():
+        engine.start()
+        await stop.wait()
     await app.close()
     await runner.cleanup()
     if arena is not None:

@@ -50,6 +50,11 @@ class Starts:
             job.untold = False
             job.peer.started(job.command.id)
 
+    def look(self) -> None:
+        """Tell of the command that runs now: somebody asks how all stands."""
+        if (job := self._running()) is not None:
+            self.tell(job)
+
     def _look(self) -> None:
         self._looks = False
         if (job := self._running()) is not None:

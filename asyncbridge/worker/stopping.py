@@ -4,12 +4,18 @@ One thread runs commands, so there is one command to stop at most. The code may 
 to stop, as the callbacks of trainings do. Where it does not, ``CommandInterrupted`` is raised in its
 midst by the interpreter, again and again until the code has ended: some of them get lost, in
 destructors and in handlers that swallow everything.
+
+More of the user's code may run when a command's own has ended: an error's ``__str__``, a destructor,
+the ``flush`` of what stands for ``sys.stdout``. It is brought to its end in the same ways, and after
+``REST_SECONDS`` in any case.
 """
 
 from __future__ import annotations
 
 import ctypes
 import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from asyncbridge.outcome import Error, capture
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import StopMode
 
 __all__ = [
+    "REST_SECONDS",
     "CommandInterrupted",
     "CommandStopped",
     "Stop",
@@ -39,6 +46,9 @@ REPEAT_SECONDS: Final = 0.05
 
 SHIELD_SECONDS: Final = 10.0
 """How long code may put an exception off, while it makes what would be of no use half made."""
+
+REST_SECONDS: Final = 2.0
+"""How long one thing may take that is left to do when a command's code has ended."""
 
 
 class CommandInterrupted(BaseException):
@@ -59,13 +69,15 @@ class Stop:
         shielded: Whether its code puts exceptions off.
         interrupted: Whether it was to be interrupted.
         overdue: Whether it is to stop because its time is over.
+        rest: The end of what is left to do when its code has ended; None before.
     """
 
-    __slots__ = ("asked", "heeded", "interrupted", "overdue", "shielded", "told")
+    __slots__ = ("asked", "heeded", "interrupted", "overdue", "rest", "shielded", "told")
 
     def __init__(self) -> None:
         self.asked = self.heeded = self.told = self.interrupted = self.shielded = False
         self.overdue = False
+        self.rest: Stop | None = None
 
 
 def was_stopped(stop: Stop, error: BaseException | None) -> bool:
@@ -76,7 +88,8 @@ def was_stopped(stop: Stop, error: BaseException | None) -> bool:
     """
     if error is None:
         return stop.interrupted and stop.told
-    return stop.interrupted or (stop.asked and isinstance(error, CommandStopped))
+    # Not isinstance: the error may have a __class__ of its own.
+    return stop.interrupted or (stop.asked and issubclass(type(error), CommandStopped))
 
 
 # Not a context variable: backends run callbacks in threads of their own.
@@ -121,14 +134,26 @@ class Stopper:
 
     Args:
         later: Calls back on the loop after some seconds.
+        post: Has something called on the loop.
+        clock: Seconds.
     """
 
-    def __init__(self, later: Callable[[float, Callable[[], None]], object]) -> None:
+    def __init__(
+        self,
+        later: Callable[[float, Callable[[], None]], object],
+        post: Callable[[Callable[[], None]], None] = lambda call: call(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._later = later
+        self._post = post
+        self._clock = clock
         self._lock = threading.Lock()
         self._armed: Stop | None = None
         self._struck = False
         self._thread = 0
+        # What is left to do now, since when, and whether the loop looks at that now and then.
+        self._rest: tuple[Stop, float] | None = None
+        self._watching = False
 
     def run(self, stop: Stop, function: Callable[[], T]) -> Outcome[T]:
         """Run the code of a command; no exception of ours comes out, or strikes afterwards."""
@@ -146,16 +171,49 @@ class Stopper:
         assert outcome is not None
         return outcome
 
+    def guard(self, stop: Stop, function: Callable[[], T]) -> T | None:
+        """Do something that is left to do when a command's code has ended, and may run more of it.
+
+        Returns:
+            What the function does; None when it had to be interrupted, and when it raised.
+        """
+        rest = stop.rest = Stop()
+        # First that, then the look: the loop does the same in the other order.
+        self._rest = rest, self._clock()
+        if not self._watching:
+            self._watching = True
+            self._post(self._watch)
+        results: list[T] = []
+        self.run(rest, lambda: _attempt(function, results))
+        self._rest = None
+        return None if rest.interrupted or not results else results[0]
+
     def ask(self, stop: Stop, mode: StopMode) -> None:
-        """Bring the command to its end, if it runs; on the loop."""
+        """Bring the command to its end, if it runs, or what is left to do of it; on the loop."""
         if mode == "dequeue":
             return
         stop.asked = True
-        wanted = mode == "interrupt" or (mode == "auto" and not stop.heeded)
+        running = stop if stop.rest is None else stop.rest
+        if mode == "interrupt" or (mode == "auto" and not running.heeded):
+            self._interrupt(running)
+
+    def _interrupt(self, stop: Stop) -> None:
         # Once: two exceptions in one moment would meet the handler of the first.
-        if wanted and not stop.interrupted:
+        if not stop.interrupted:
             stop.interrupted = True
             self._strike(stop, round(SHIELD_SECONDS / REPEAT_SECONDS))
+
+    def _watch(self) -> None:
+        """Look at what is left to do, until nothing is: one timer for any number of commands."""
+        self._watching = False
+        if self._rest is None:
+            return
+        self._watching = True
+        rest, since = self._rest
+        left = REST_SECONDS - (self._clock() - since)
+        if left <= 0:
+            self._interrupt(rest)
+        self._later(left if left > 0 else REST_SECONDS, self._watch)
 
     def _arm(self, stop: Stop) -> None:
         self._thread = threading.get_ident()
@@ -197,6 +255,12 @@ class _BeingRun:
     def __exit__(self, *_: object) -> None:
         global _current  # noqa: PLW0603 - there is one GPU thread, and one command in it
         _current = self._before
+
+
+def _attempt(function: Callable[[], T], results: list[T]) -> None:
+    # What it raises goes here, where it may still be interrupted: destructors go with it.
+    with suppress(BaseException):
+        results.append(function())
 
 
 def _set_exception(thread: int, kind: type[BaseException] | None) -> None:

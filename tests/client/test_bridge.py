@@ -459,8 +459,8 @@ async def test_what_is_no_list_of_promises_is_refused(given: Any, told: str) -> 
 
 @pytest.mark.parametrize("code", [None, b"1", len])
 async def test_what_is_no_code_is_refused(code: Any) -> None:
-    """Nothing is sent; a limit beyond all time is no limit."""
+    """Nothing is sent, and the bridge goes on."""
     async with FakeWorker().connect() as bridge:
         with pytest.raises(TypeError, match="^code is "):
             bridge.send(code)
-        assert await bridge.send("2", run_timeout=float("inf")) == 2
+        assert await bridge.send("2") == 2

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from asyncbridge.client import connectors
+from asyncbridge.client import connect, connectors
 from asyncbridge.client.connectors import (
     AttachedWorker,
     LocalWorker,
@@ -21,7 +21,12 @@ from asyncbridge.client.connectors import (
 )
 from asyncbridge.client.launcher import Ending
 from asyncbridge.client.pair import HttpPair
-from asyncbridge.errors import AuthenticationError, ConnectError, SocketPermissionError
+from asyncbridge.errors import (
+    AuthenticationError,
+    ConnectError,
+    RemoteProtocolError,
+    SocketPermissionError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -70,6 +75,48 @@ async def test_what_is_no_worker_is_a_connect_error() -> None:
     async with serving(other) as path:
         with pytest.raises(ConnectError, match="no asyncbridge worker answers"):
             await link_to(path)
+
+
+@pytest.mark.parametrize("where", ["/v1/session", "ftp://elsewhere/", "http://"])
+async def test_what_redirects_is_no_worker(where: str) -> None:
+    """Round in a circle, or to what is no place at all."""
+
+    async def redirect(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=302, headers={"Location": where})
+
+    async with serving(redirect) as path:
+        with pytest.raises(ConnectError, match="no asyncbridge worker answers.*it redirects"):
+            await link_to(path)
+
+
+async def test_a_server_that_sends_text_breaks_the_protocol() -> None:
+    """Its connection is closed, though it does not take part in that."""
+
+    async def text(request: web.BaseRequest) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str("hello")
+        await socket.receive()
+        return socket
+
+    async with serving(text) as path:
+        path.parent.chmod(0o700)
+        bridge = connect(f"unix://{path}", token="secret")
+        with pytest.raises(RemoteProtocolError, match="broke the protocol: the peer sent text"):
+            async with bridge:
+                pass
+
+
+async def test_a_refusal_is_told_in_short() -> None:
+    """Whoever answers there may say as much as it likes."""
+
+    async def refuse(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=403, headers={"Asyncbridge-Refused": "z" * 7000})
+
+    async with serving(refuse) as path:
+        with pytest.raises(AuthenticationError) as caught:
+            await link_to(path)
+    assert len(str(caught.value)) < 400
 
 
 async def test_the_token_travels_in_a_header_and_not_in_the_url() -> None:

@@ -113,6 +113,14 @@ def test_what_is_no_number_of_seconds_is_named(given: Any) -> None:
         resolved(halt_timeout=given)
 
 
+@pytest.mark.parametrize("given", [1e300, float("inf")])
+def test_a_time_limit_is_no_longer_than_timers_know_of(given: float) -> None:
+    """The argument is named; none of them is for ever."""
+    for name in ("connect_timeout", "close_timeout", "halt_timeout"):
+        with pytest.raises(ValueError, match=f"{name}= is 1000000000 seconds at most"):
+            seconds(given, f"ASYNCBRIDGE_{name.upper()}", 1.0)
+
+
 def test_a_variable_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its value."""
     monkeypatch.setenv("ASYNCBRIDGE_CONNECT_TIMEOUT", "soon")

@@ -191,9 +191,10 @@ def test_refused_for_another_reason(code: str) -> None:
     """Any other refusal is a failed connection."""
     client = ClientProtocol(session="s")
     client.greet()
-    with pytest.raises(ConnectError, match="refused the session: taken"):
-        client.receive(Refused(code=code, message="taken"))  # type: ignore[arg-type] # of the literals
+    with pytest.raises(ConnectError, match="refused the session: taken") as caught:
+        client.receive(Refused(code=code, message=f"taken{100_000 * '!'}"))  # type: ignore[arg-type] # of the literals
     assert client.state is ConnectionState.CLOSED
+    assert len(str(caught.value)) < 400
 
 
 def test_refused_once_welcomed() -> None:

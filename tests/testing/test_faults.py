@@ -7,6 +7,7 @@ from signal import SIGSEGV
 import pytest
 
 from asyncbridge.testing.faults import Crash, Failure, FaultPlan
+from asyncbridge.worker.namespace import NAMESPACE_NAME
 
 FAILURE = Failure(type="some.library.Trouble", message="no luck")
 
@@ -19,8 +20,19 @@ def test_the_code_of_a_failure_raises_it() -> None:
 
 
 def test_a_type_without_a_module_is_a_builtin_one() -> None:
-    """So that its name in the error is the bare one."""
-    assert Failure(type="ValueError", message="").bindings["fault_home"] == "builtins"
+    """Itself: no other class has its name without a module."""
+    failure = Failure(type="ValueError", message="no luck")
+    with pytest.raises(ValueError, match="no luck"):
+        exec(failure.code, dict(failure.bindings))
+
+
+@pytest.mark.parametrize("name", ["UnicodeDecodeError", "int", "Trouble"])
+def test_any_other_is_a_commands_own(name: str) -> None:
+    """One that is not made of a text, too."""
+    failure = Failure(type=name, message="no luck")
+    with pytest.raises(Exception, match="no luck") as caught:
+        exec(failure.code, dict(failure.bindings))
+    assert caught.type.__module__ == NAMESPACE_NAME
 
 
 @pytest.mark.parametrize("name", ["", "two words", "a..b", ".b", "1st"])

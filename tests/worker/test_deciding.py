@@ -80,6 +80,18 @@ class Bench:
         self.executor.run_all()
 
 
+async def test_a_halt_that_no_timer_takes() -> None:
+    """A client that is not ours may send anything: beyond the longest limit it is that one."""
+    bench = Bench()
+    hello = Hello(oldest=OLDEST_VERSION, newest=PROTOCOL_VERSION, session="s")
+    await bench.say(hello, Halting(on=True, timeout_ms=2**60), Command(id=1, code="1 / 0"))
+    halted = await bench.until(Halted)
+    assert isinstance(halted, Halted)
+    await bench.say(Decide(number=1, error=halted.error, kind="raise", newest=1))
+    assert await bench.until(Failed) == Failed(id=1, fault=halted.fault)
+    await bench.close()
+
+
 async def test_what_was_sent_before_is_dropped_when_it_comes() -> None:
     """By its id, however late it comes; what was sent afterwards runs."""
     bench = Bench()

@@ -113,7 +113,7 @@ class Printed(Capture):
         pieces, self.pieces = self.pieces, []
         return pieces
 
-    def flush_python_streams(self) -> None:
+    def flush_python_streams(self, do: object = None) -> None:
         self.flushed += 1
 
     def close(self) -> None:

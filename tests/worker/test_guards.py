@@ -40,6 +40,9 @@ def test_names_are_told_without_the_metaclass() -> None:
 
     assert type_name(Own) == "own.test_names_are_told_without_the_metaclass.<locals>.Own"
     assert type_name(ValueError) == "ValueError"
+    for module in ("builtins", 5):
+        liar = type("ValueError", (Exception,), {"__module__": module})
+        assert type_name(liar) == "<unknown>.ValueError"
     long = type("n" * 10_000, (Exception,), {"__module__": "m" * 10_000})
     assert len(type_name(long)) < 1100
 

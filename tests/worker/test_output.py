@@ -337,6 +337,31 @@ def test_replaced_stream(no_leaks: None) -> None:
         sys.stdout = ours
 
 
+def test_a_replaced_stream_that_never_flushes(no_leaks: None) -> None:
+    """Whoever flushes it says so: then it goes, and its command is told why."""
+    with Capture.redirect() as capture:
+        sys.stdout = io.StringIO()
+
+        capture.flush_python_streams(lambda _: False)
+
+        print("as ever")
+        told = "asyncbridge: sys.stdout was replaced by what did not flush in time\nas ever\n"
+        assert capture.drain() == [("stdout", told)]
+
+
+def test_our_own_stream_is_flushed_past_what_code_hangs_on_it(no_leaks: None) -> None:
+    """A method that code has put before the stream's own is not called."""
+    with Capture.redirect() as capture:
+        called: list[int] = []
+        vars(sys.stdout)["flush"] = lambda: called.append(1)
+        print("before", end="")
+
+        capture.flush_python_streams()
+
+        assert capture.drain() == [("stdout", "before")]
+        assert called == []
+
+
 def test_closing_stdout_leaves_the_descriptor(no_leaks: None) -> None:
     """Closing sys.stdout does not close the descriptor that C code writes to."""
     with Capture.redirect() as capture:

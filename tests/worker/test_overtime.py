@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from asyncbridge.protocol.limits import LONGEST_S
 from asyncbridge.worker.overtime import RUNG_SECONDS, Overtime, overdue_text
 from asyncbridge.worker.stopping import Stop
 
@@ -64,6 +65,15 @@ def test_the_rungs() -> None:
         assert world.asked == ["auto", "interrupt"]
         assert late.stop.overdue
     assert all(timer.cancelled for timer in world.timers)
+
+
+def test_what_no_timer_takes() -> None:
+    """A client that is not ours may send anything: beyond the longest limit it is that one."""
+    world = World()
+    with world.overtime.limiting(job(2**60)):
+        assert [timer.seconds for timer in world.timers] == [LONGEST_S, LONGEST_S + RUNG_SECONDS]
+    with world.overtime.limiting(job(-1)):
+        assert len(world.timers) == 2
 
 
 def test_one_that_is_in_time_is_not_struck_later() -> None:

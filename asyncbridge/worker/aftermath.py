@@ -1,0 +1,91 @@
+"""What is left to do when a command's code has ended, and may run more of it.
+
+An error's methods, destructors, and what code has put in the place of ``sys.stdout``, may do anything,
+also never come back. All of it is done under a guard, which a cancel and a time limit reach as they
+reach the command's code. What had to be interrupted is left out, and that is said.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from asyncbridge.worker.faults import describe, last_resort, release
+from asyncbridge.worker.guards import attempt
+from asyncbridge.worker.stopping import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from asyncbridge.protocol.messages import Fault
+    from asyncbridge.worker.stopping import Stopper
+
+    NameOf = Callable[[object], str | None]
+
+__all__ = ["Aftermath"]
+
+
+class Aftermath:
+    """One worker's; all of it is done in the GPU thread.
+
+    Args:
+        stopper: Interrupts what takes too long, or is not wanted any more.
+        name_of: Tells an object's name in the namespace.
+        note: Returns what the backend has to say of an error.
+    """
+
+    def __init__(
+        self, stopper: Stopper, name_of: NameOf, note: Callable[[BaseException], str | None]
+    ) -> None:
+        self._stopper = stopper
+        self._name_of = name_of
+        self._note = note
+
+    def told(
+        self, stop: Stop, error: BaseException, variables: Mapping[str, object] | None
+    ) -> Fault:
+        """Describe a command's error, whatever it does when it is looked at."""
+        guard = partial(self._stopper.guard, stop)
+        read = partial(describe, error, name_of=self._name_of)
+        whole = guard(lambda: self._whole(error, partial(read, variables=variables)))
+        if whole is not None:
+            return whole
+        return guard(lambda: read(plain=True)) or last_resort(error)
+
+    def let_go(
+        self, stop: Stop, errors: list[BaseException], left: dict[str, object] | None = None
+    ) -> None:
+        """Let go of what a command has left behind; nobody else has a name for the error."""
+        while errors or left:
+            self._stopper.guard(stop, lambda: _let_go(errors, left))
+
+    def do(self, stop: Stop, call: Callable[[], object]) -> bool:
+        """Call what may be the user's; tell whether it came to its end."""
+        return self._stopper.guard(stop, lambda: (call(),)) is not None
+
+    def drop(self, drop: Callable[[tuple[str, ...]], None], names: tuple[str, ...]) -> None:
+        """Drop bindings, with what destroys their values, behind the commands that used them."""
+        rest = list(names)
+        while rest:
+            self._stopper.guard(Stop(), lambda: _drop(rest, drop))
+
+    def _whole(self, error: BaseException, read: Callable[[], Fault]) -> Fault:
+        attempt(lambda: self._explain(error), None)
+        return read()
+
+    def _explain(self, error: BaseException) -> None:
+        if (note := self._note(error)) is not None:
+            error.add_note(note)
+
+
+def _let_go(errors: list[BaseException], left: dict[str, object] | None) -> None:
+    if left:
+        left.clear()
+    if errors:
+        release(errors.pop())
+
+
+def _drop(names: list[str], drop: Callable[[tuple[str, ...]], None]) -> None:
+    # One by one: where one is interrupted, the others are still there.
+    while names:
+        drop((names.pop(),))

@@ -189,7 +189,7 @@ async def test_a_command_that_lasts() -> None:
     seen: list[str] = []
 
     def look() -> None:
-        bench.engine._starts._look()
+        bench.engine.starts._look()
         seen.extend(bench.peer.kinds())
 
     bench.engine.namespace.bind("look", look)

@@ -28,6 +28,13 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the tests see deaths through pidfds"),
 ]
 
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep the path short enough for a socket in it, whatever the test is called."""
+    return tmp_path_factory.mktemp("s")
+
+
 SUPERVISOR = supervisor.__file__
 
 SLEEP = "import signal\nwhile True: signal.pause()"

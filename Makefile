@@ -58,11 +58,11 @@ demo: $(VENV)/.stamp-demo
 	$(BIN)/python examples/iris.py
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 	@$(MAKE) http
 
 http: $(VENV)/.stamp-test
-	ASYNCBRIDGE_TRANSPORT=http $(BIN)/pytest -m 'not nightly and not tensorflow' $(HTTP_TESTS)
+	ASYNCBRIDGE_TRANSPORT=http $(BIN)/pytest $(SIDE_BY_SIDE) -m 'not nightly and not tensorflow' $(HTTP_TESTS)
 
 # No cache for the imports: it is stale once a module appears that was imported before.
 lint: $(VENV)/.stamp-test
@@ -100,6 +100,9 @@ clean:
 	rm -rf build dist out htmlcov .coverage .coverage.* *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+
+# A file's tests stay together, since they share workers; the fast ones still come first.
+SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 # Where promises meet a worker, beside what they are by themselves.
 HTTP_TESTS := $(addprefix tests/integration/test_,\

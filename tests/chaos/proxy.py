@@ -77,6 +77,7 @@ class Proxy:
         self.passed: dict[Way, int] = {"there": 0, "back": 0}
         self.struck = 0
         self.swallows = False
+        self._hole_s: float | None = None
         # Connections are numbered; of those up to the second number nothing passes any more.
         self._count = self._forgotten = 0
         self._orders: dict[Way, _Order] = {}
@@ -115,10 +116,14 @@ class Proxy:
         self._orders[way] = _Order(after=after, shape=shape, count=count)
 
     def black_hole(self, seconds: float) -> None:
-        """Swallow everything, and then cut, as a network does that is out for a while."""
+        """Swallow everything, and then cut, as a network does that is out for a while.
+
+        Args:
+            seconds: From the first bytes on that are swallowed.
+        """
         self.struck += 1
         self.swallows = True
-        asyncio.get_running_loop().call_later(seconds, self._appear)
+        self._hole_s = seconds
 
     def forget(self) -> None:
         """Swallow all that comes over the present connections, as a firewall does."""
@@ -128,12 +133,19 @@ class Proxy:
     def calm(self) -> None:
         """Do nothing any more that was ordered and has not come about."""
         self._orders.clear()
+        if self._hole_s is not None:
+            self.swallows, self._hole_s = False, None
 
     # --- inner steps ---
 
     def _appear(self) -> None:
         self.swallows = False
         self.cut()
+
+    def _swallow(self) -> None:
+        if self._hole_s is not None:
+            asyncio.get_running_loop().call_later(self._hole_s, self._appear)
+            self._hole_s = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
@@ -174,7 +186,10 @@ class Proxy:
     ) -> None:
         with suppress(OSError, RuntimeError):  # the latter is uvloop's, for a closed handle
             while data := await reader.read(READ_BYTES):
-                if self.swallows or number <= self._forgotten:
+                if self.swallows:
+                    self._swallow()
+                    continue
+                if number <= self._forgotten:
                     continue
                 for piece, shape in self._pieces(way, data):
                     writer.write(piece)

@@ -542,7 +542,10 @@ async def test_a_large_value_is_freed_when_it_is_dropped(connected: Callable[[],
             value = await promise
             held = weakref.ref(value), weakref.ref(promise)
             del value, promise
-            await bridge.info()  # some turns of the loop, for the fetching task to end in
+            for _ in range(1000):  # turns of the loop, for the fetching task to end in
+                if held[0]() is None and held[1]() is None:
+                    break
+                await bridge.info()
             assert [reference() for reference in held] == [None, None]
         finally:
             gc.enable()

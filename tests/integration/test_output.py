@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 
 
-async def lines_until(reader: OutputReader, last: str) -> list[tuple[str, str, int | None]]:
-    """Read until a line with this text."""
-    lines = []
+async def lines_until(reader: OutputReader, *last: str) -> list[tuple[str, str, int | None]]:
+    """Read until there was a line with each of these texts; of two streams any may come first."""
+    lines, awaited = [], set(last)
     async with asyncio.timeout(HANG_S):
         async for line in reader:
             lines.append((line.text, line.stream, line.command_id))
-            if line.text == last:
+            awaited.discard(line.text)
+            if not awaited:
                 break
     return lines
 
@@ -61,7 +62,7 @@ async def test_c_code_and_child_processes_are_captured(connected: Callable[[], B
         reader = bridge.output()
         promise = bridge.send(code)
         await promise
-        lines = await lines_until(reader, "\ufffd bad")
+        lines = await lines_until(reader, "from a child", "\ufffd bad")
     stdout = [text for text, stream, _ in lines if stream == "stdout"]
     assert stdout == ["from C", "raw bytes", "from a child"]
     assert {command for _, _, command in lines} == {promise.command_id}

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from asyncbridge.promise import Promise
+    from tests.integration.conftest import Gate
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.usefixtures("no_leaks")]
 
@@ -265,12 +266,13 @@ async def test_one_that_was_stopped_does_not_come_back(folder: Path) -> None:
             assert bridge.state == "open"
 
 
-async def test_detach(folder: Path) -> None:
+async def test_detach(folder: Path, gate: Gate) -> None:
     """Promises say how to get the outcome, large arrays have come, and closing does no more."""
     url = url_of(folder)
     async with connect(url, session="n", shared_memory=0) as bridge:
         assert bridge.session == "n"
-        bridge.send("import time; time.sleep(0.3)")
+        bridge.send(gate.code)
+        await gate.reached()
         promise = bridge.send("x.sum()", {"x": np.ones(3_000_000)}, name="the sum")
         await bridge.detach()
         with pytest.raises(
@@ -281,6 +283,7 @@ async def test_detach(folder: Path) -> None:
         assert bridge.state == "closed"
         with pytest.raises(BridgeClosed):
             bridge.send("1")
+    gate.open()
     async with connect(url, session="n") as bridge:
         assert [held.label for held in bridge.held()] == ["", "the sum"]
         assert await bridge.promise(2) == 3_000_000
@@ -307,23 +310,25 @@ async def test_closing_ends_what_is_ones_own(folder: Path) -> None:
 
 @pytest.mark.parametrize("fails", [True, False])
 async def test_the_end_of_the_block_leaves_what_goes_on(
-    folder: Path, fails: bool, caplog: pytest.LogCaptureFixture
+    folder: Path, fails: bool, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After an exception at once, else after the time limit; the log says how to go on."""
     url = url_of(folder)
     left: list[Promise[object]] = []
     with contextlib.suppress(ZeroDivisionError):
         async with connect(url, session="n", close_timeout=0.05) as bridge:
-            left.append(bridge.send("import time; time.sleep(0.5); 'ran'"))
+            left.append(bridge.send(gate.code))
             left.append(bridge.send("'waited'"))
+            await gate.reached()
             if fails:
                 raise ZeroDivisionError
     assert "session 'n' keeps them" in caplog.text
     for promise in left:
         with pytest.raises(Detached):
             await promise
+    gate.open()
     async with connect(url, session="n") as bridge:
-        assert await bridge.promise(1) == "ran"
+        assert await bridge.promise(1) == "passed"
         assert await bridge.promise(2) == "waited"
 
 

@@ -233,20 +233,20 @@ print("there", flush=True)"""
         assert value == np.arange(1_250_000.0).sum()
 
 
-async def test_who_comes_last_has_the_session(folder: Path) -> None:
+async def test_who_comes_last_has_the_session(folder: Path, gate: Gate) -> None:
     """The other's promises are rejected and it stays away; commands and ids go on."""
     url = url_of(folder)
     async with connect(url, session="n") as first:
-        waiting = first.send("import time; time.sleep(0.5); 'told'")
-        while waiting.state != "running":
-            await asyncio.sleep(0.01)
+        waiting = first.send(gate.code)
+        await gate.reached()
         async with connect(url, session="n") as second:
             with pytest.raises(SessionTaken, match="taken over session 'n'"):
                 await waiting
             assert first.state == "lost"
             with pytest.raises(SessionTaken):
                 first.send("1")
-            assert await second.promise(1) == "told"
+            gate.open()
+            assert await second.promise(1) == "passed"
             promise = second.send("2")
             assert (await promise, promise.command_id) == (2, 2)
             assert second.held() == ()

@@ -15,13 +15,14 @@ A process that leaves the worker's group by a ``setsid`` of its own is out of re
 """
 
 # pathlib's import would cost a third of the start.
-# ruff: noqa: PTH100, PTH118, PTH120
+# ruff: noqa: PTH100, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import select
 import signal
 import sys
 
@@ -53,6 +54,10 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "run_foreground"]
 
+DEATH_MS = 5_000
+"""How long a process may take from its first closed descriptor to its last."""
+PF_EXITING = 0x4
+"""Of the flags in ``/proc/PID/stat``, see ``include/linux/sched.h``."""
 EVENT_BYTES = 48 * 1024
 """The longest event: under a pipe's capacity, so that the report cannot block."""
 
@@ -76,6 +81,9 @@ def main() -> int:
     # A Ctrl-C in the terminal is the client's to handle.
     with Signals(stop=(signal.SIGTERM,), ignore=(signal.SIGINT, signal.SIGHUP)) as wakeup:
         ended = supervise(config, emit, wakeup, attach)
+    if ended is not None:
+        await_death(client_pid, pidfd)
+        sweep_shared_memory(config)
     return 0 if ended is not None else 1
 
 
@@ -89,6 +97,7 @@ def run_foreground(config: Config) -> int:
         ended = supervise(config, tell, wakeup, lambda _loop: None)
     if ended is None:
         return 1
+    sweep_shared_memory(config)
     if ended["signal"] is not None:
         return 128 + getattr(signal, ended["signal"], 0)
     return int(ended["exit_code"])
@@ -115,8 +124,25 @@ def supervise(config: Config, emit: Emit, wakeup: int, attach: Attach) -> Event 
         folder.remove()
     if ended is not None:
         emit(ended)
-    sweep_shared_memory(config)
     return ended
+
+
+def await_death(pid: int, pidfd: int | None) -> None:
+    """Wait for a client that is dying: it closes its pipes first, and lets go of its arena last."""
+    if pidfd is None or not is_exiting(pid):
+        return
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.poll(DEATH_MS)
+
+
+def is_exiting(pid: int) -> bool:
+    """Tell whether a process has begun to die; False where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return bool(int(file.read().rpartition(b")")[2].split()[6]) & PF_EXITING)
+    except OSError:
+        return False
 
 
 def sweep_shared_memory(config: Config) -> None:

@@ -64,6 +64,14 @@ class Scene:
 
         self._net.frames.watch = watch
 
+    def lose(self, way: Way, kind: type) -> None:
+        """Let no frame pass that holds a message of some kind."""
+
+        def watch(passing: Way, messages: list[Message]) -> bool:
+            return passing != way or not any(isinstance(message, kind) for message in messages)
+
+        self._net.frames.watch = watch
+
     async def lost(self, promise: asyncio.Future[Any]) -> str:
         """Return how far a command is told to have come."""
         with pytest.raises(WorkerLost) as error:
@@ -131,15 +139,35 @@ async def started(folder: Path) -> None:
         assert at.ledger.new() == [1]
 
 
-async def finished(folder: Path) -> None:
-    """Its code has come to its end, and its outcome is not told: what it printed is flushed."""
+async def left_behind(folder: Path) -> None:
+    """Its last line has run, and what it has put in the place of its output is flushed: started."""
     code = (
         "import sys\nclass Out:\n    def flush(self): os.kill(os.getpid(), 9)\nsys.stdout = Out()"
     )
     async with scene(folder) as at:
         done, behind = at.enter(1, code), at.enter(2)
-        assert await at.lost(done) == "finished_unreported"
+        assert await at.lost(done) == "started"
         assert await at.lost(behind) == "not_started"
+        assert at.ledger.new() == [1]
+
+
+ENDS_WHEN_FINISHED = """
+import threading
+maps = open("/proc/self/maps").read().splitlines()
+(journal,) = {line.split()[-1] for line in maps if line.endswith("/journal")}
+def end():
+    with open(journal, "rb", buffering=0) as file:
+        while file.read(1) != b"\x02": file.seek(0)
+    os.kill(os.getpid(), 9)
+threading.Thread(target=end).start()
+"""
+
+
+async def finished(folder: Path) -> None:
+    """Its journal says that it has come to its end, and its outcome is not told."""
+    async with scene(folder) as at:
+        at.lose("back", Completed)
+        assert await at.lost(at.enter(1, ENDS_WHEN_FINISHED)) == "finished_unreported"
         assert at.ledger.new() == [1]
 
 
@@ -174,7 +202,7 @@ async def acknowledged(folder: Path) -> None:
 
 
 POINTS: list[Callable[[Path], Awaitable[None]]] = [
-    received, queued, started, finished, reported, reported_in_vain, acknowledged,
+    received, queued, started, left_behind, finished, reported, reported_in_vain, acknowledged,
 ]  # fmt: skip
 
 

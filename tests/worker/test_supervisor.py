@@ -727,3 +727,21 @@ def test_in_the_foreground_ctrl_c_stops_and_a_second_one_kills(
     config: Any = {"argv": python(code), "folder_parent": str(tmp_path)}
     assert supervisor.run_foreground(config) == status
     assert capsys.readouterr().err == ""
+
+
+def test_the_end_of_a_dying_client_is_awaited() -> None:
+    """It is known by its flags; one that lives, or of which nothing is known, is not waited for."""
+    child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    pidfd = os.pidfd_open(child.pid)
+    try:
+        assert not supervisor.is_exiting(child.pid)
+        supervisor.await_death(child.pid, pidfd)
+        supervisor.await_death(child.pid, None)
+        child.kill()
+        select.select([pidfd], [], [])
+        assert supervisor.is_exiting(child.pid)
+        supervisor.await_death(child.pid, pidfd)
+    finally:
+        os.close(pidfd)
+        child.wait()
+    assert not supervisor.is_exiting(child.pid)

@@ -25,15 +25,16 @@ print(json.dumps(sorted({"keras", "tensorflow", "jax", "torch"} & set(sys.module
 
 
 @pytest.fixture
-def run_example(tmp_path: Path) -> Callable[[str], list[str]]:
+def run_example(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
     """Return what runs an example as its reader does; it gives the lines that were printed.
 
     The program must end well, say nothing on its standard error, import nothing of Keras, and
-    leave nothing in its folder for temporary files.
+    leave nothing in its folder for temporary files, whose path is short enough for a socket.
     """
+    folder = tmp_path_factory.mktemp("e")
 
     def run(name: str) -> list[str]:
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
         done = subprocess.run(
             [sys.executable, "-c", AS_A_PROGRAM, str(ROOT / "examples" / name)],
             capture_output=True, text=True, env=env, check=False, timeout=HANG_S,
@@ -41,7 +42,7 @@ def run_example(tmp_path: Path) -> Callable[[str], list[str]]:
         assert (done.returncode, done.stderr) == (0, "")
         *lines, heavy = done.stdout.splitlines()
         assert json.loads(heavy) == []
-        assert list(tmp_path.iterdir()) == []
+        assert list(folder.iterdir()) == []
         return lines
 
     return run

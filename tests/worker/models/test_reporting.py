@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 
 WATCH = """
-from asyncbridge.worker.progress import reporting
+from asyncbridge.worker.progress import Reporting
 told = []
 def collect(event, *, transient):
     told.append([event, transient])

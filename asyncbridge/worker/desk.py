@@ -341,9 +341,6 @@ class Desk:
             ticket.because = numbers.get(message.because)
             self._end(ticket, "failed", fault=DROPPED)
 
-    def _decided(self, message: m.Decided) -> None:
-        self._halts.answered(message)
-
     def _completed(self, message: m.Completed) -> None:
         value = message.value
         refs = [buffer for buffer in value.buffers if isinstance(buffer, m.BulkRef)]
@@ -394,7 +391,7 @@ _HANDLERS: dict[type, Callable[[Desk, Any], None]] = {
     m.Halted: Desk._halted,
     m.Resumed: Desk._resumed,
     m.Dropped: Desk._dropped,
-    m.Decided: Desk._decided,
+    m.Decided: lambda desk, message: desk._halts.answered(message),
     m.Completed: Desk._completed,
     m.Failed: Desk._failed,
     m.Cancelled: Desk._cancelled,

@@ -219,8 +219,11 @@ class Handle(asyncio.Future[T]):
 
     @property
     def command_id(self) -> int | None:
-        """Id of the command behind this promise, None when there is none."""
-        return None if self._source is None else self._source.id
+        """Id of the command behind this promise; None when there is none, or it has none yet.
+
+        It gets one when there is a worker: while that is replaced, commands wait without.
+        """
+        return None if self._source is None else self._source.id or None
 
     @property
     def state(self) -> str:

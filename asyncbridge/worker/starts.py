@@ -50,14 +50,14 @@ class Starts:
             job.untold = False
             job.peer.started(job.command.id)
 
-    def look(self) -> None:
-        """Tell of the command that runs now: somebody asks how all stands."""
-        if (job := self._running()) is not None:
+    def look(self) -> bool:
+        """Tell of the command that runs now, if one does; return whether."""
+        job = self._running()
+        if job is not None:
             self.tell(job)
+        return job is not None
 
     def _look(self) -> None:
         self._looks = False
-        if (job := self._running()) is not None:
-            self.tell(job)
-        elif self._busy():
+        if not self.look() and self._busy():
             self.look_soon()

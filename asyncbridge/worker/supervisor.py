@@ -81,9 +81,8 @@ def main() -> int:
     # A Ctrl-C in the terminal is the client's to handle.
     with Signals(stop=(signal.SIGTERM,), ignore=(signal.SIGINT, signal.SIGHUP)) as wakeup:
         ended = supervise(config, emit, wakeup, attach)
-    if ended is not None:
-        await_death(client_pid, pidfd)
-        sweep_shared_memory(config)
+    await_death(client_pid, pidfd)
+    sweep_shared_memory(config)
     return 0 if ended is not None else 1
 
 
@@ -95,9 +94,9 @@ def run_foreground(config: Config) -> int:
     """
     with Signals(stop=(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)) as wakeup:
         ended = supervise(config, tell, wakeup, lambda _loop: None)
+    sweep_shared_memory(config)
     if ended is None:
         return 1
-    sweep_shared_memory(config)
     if ended["signal"] is not None:
         return 128 + getattr(signal, ended["signal"], 0)
     return int(ended["exit_code"])

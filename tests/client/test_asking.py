@@ -15,6 +15,7 @@ from aiohttp import web
 from asyncbridge.client.addresses import Address
 from asyncbridge.client.asking import ask
 from asyncbridge.errors import AuthenticationError, ConnectError
+from tests.client.impostors import serving
 from tests.limits import HANG_S
 
 if TYPE_CHECKING:
@@ -24,19 +25,10 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
 
 
 @asynccontextmanager
-async def serving(handler: Any) -> AsyncGenerator[Address]:
+async def answered_by(handler: Any) -> AsyncGenerator[Address]:
     """Serve every request with the handler; yield where."""
-    with tempfile.TemporaryDirectory(prefix="ab-") as folder:
-        path = Path(folder, "worker.sock")
-        runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.01)
-        await runner.setup()
-        await web.UnixSite(runner, path).start()
-        try:
-            yield Address(
-                url=f"unix://{path}", base="http://asyncbridge", token="secret", socket=path
-            )
-        finally:
-            await runner.cleanup()
+    async with serving(handler) as path:
+        yield Address(url=f"unix://{path}", base="http://asyncbridge", token="secret", socket=path)
 
 
 def answering(status: int, body: bytes) -> Any:
@@ -56,7 +48,7 @@ async def test_a_request_and_its_answer() -> None:
         seen.append((request.path_qs, request.headers["Authorization"], await request.read()))
         return web.Response(status=202, body=b"[1]")
 
-    async with serving(note) as address:
+    async with answered_by(note) as address:
         assert await ask(address, "POST", "/v1/x", {"a": 1}, timeout=HANG_S) == (202, [1])
         assert await ask(address, "GET", "/v1/x", timeout=HANG_S) == (202, [1])
     assert seen == [("/v1/x", "Bearer secret", b'{"a":1}'), ("/v1/x", "Bearer secret", b"")]
@@ -65,7 +57,7 @@ async def test_a_request_and_its_answer() -> None:
 async def test_a_refusal_is_an_authentication_error_with_the_reason() -> None:
     """As a bridge gets it; the token is in no text, and in no repr."""
     for body, reason in (({"detail": "wrong token"}, "wrong token"), ([], "no reason given")):
-        async with serving(answering(403, json.dumps(body).encode())) as address:
+        async with answered_by(answering(403, json.dumps(body).encode())) as address:
             with pytest.raises(AuthenticationError, match=f"refused this client: {reason}") as told:
                 await ask(address, "GET", "/", timeout=HANG_S)
             assert "secret" not in str(told.value) + repr(address)
@@ -73,7 +65,7 @@ async def test_a_refusal_is_an_authentication_error_with_the_reason() -> None:
 
 async def test_what_is_no_worker() -> None:
     """Whatever it says that is no JSON, or no HTTP."""
-    async with serving(answering(200, b"<html>")) as address:
+    async with answered_by(answering(200, b"<html>")) as address:
         with pytest.raises(ConnectError, match="no asyncbridge worker answers.*status 200"):
             await ask(address, "GET", "/", timeout=HANG_S)
     with tempfile.TemporaryDirectory(prefix="ab-") as folder:
@@ -106,6 +98,6 @@ async def test_a_worker_that_does_not_answer() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    async with serving(wait) as address:
+    async with answered_by(wait) as address:
         with pytest.raises(ConnectError, match=r"does not answer within 0\.1 s: a command's C"):
             await ask(address, "GET", "/", timeout=0.1)

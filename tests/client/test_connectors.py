@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
@@ -27,25 +27,12 @@ from asyncbridge.errors import (
     RemoteProtocolError,
     SocketPermissionError,
 )
+from tests.client.impostors import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
-
-
-@asynccontextmanager
-async def serving(handler: Any) -> AsyncGenerator[Path]:
-    """Serve every request with the handler, on a Unix socket."""
-    with tempfile.TemporaryDirectory(prefix="ab-") as folder:
-        path = Path(folder, "worker.sock")
-        runner = web.ServerRunner(web.Server(handler))
-        await runner.setup()
-        await web.UnixSite(runner, path).start()
-        try:
-            yield path
-        finally:
-            await runner.cleanup()
 
 
 async def link_to(path: Path) -> None:

@@ -171,17 +171,14 @@ class Engine:
             # Through the courier too: some loops come to a pipe ahead of what was posted before.
             self._post_output(self._current)
 
-    def _tell_pieces(self, job: Job | None, pieces: list[tuple[StreamName, str]]) -> None:
+    def _tell_output(self, job: Job | None, pieces: list[tuple[StreamName, str]]) -> None:
         for stream, text in pieces:
-            self._tell_output(job, stream, text)
-
-    def _tell_output(self, job: Job | None, stream: StreamName, text: str) -> None:
-        if job is not None:
-            self._tell(job, Output(id=job.command.id, stream=stream, text=text))
-            return
-        output = Output(id=None, stream=stream, text=text)
-        self._log.append(output)
-        self._broadcast(output)
+            output = Output(id=None if job is None else job.command.id, stream=stream, text=text)
+            if job is not None:
+                self._tell(job, output)
+                continue
+            self._log.append(output)
+            self._broadcast(output)
 
     def _tell(self, job: Job, message: Message) -> None:
         """Tell something of a command that has begun."""
@@ -390,7 +387,7 @@ class Engine:
         """Post what waits in the pipes; under the lock, so that it is told in its order."""
         pieces = [] if self._output is None else self._output.drain()
         if pieces:
-            self._post(lambda: self._tell_pieces(job, pieces))
+            self._post(lambda: self._tell_output(job, pieces))
 
 
 def decode_bindings(value: Payload) -> dict[str, Any]:

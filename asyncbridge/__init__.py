@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from asyncbridge.errors import Detached as Detached
     from asyncbridge.errors import IdConflict as IdConflict
     from asyncbridge.errors import IdentifierError as IdentifierError
+    from asyncbridge.errors import InUse as InUse
     from asyncbridge.errors import LocalProtocolError as LocalProtocolError
+    from asyncbridge.errors import NameTaken as NameTaken
     from asyncbridge.errors import ProtocolError as ProtocolError
     from asyncbridge.errors import ProtocolVersionError as ProtocolVersionError
     from asyncbridge.errors import QueueFull as QueueFull
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from asyncbridge.errors import SessionTaken as SessionTaken
     from asyncbridge.errors import SocketPermissionError as SocketPermissionError
     from asyncbridge.errors import SourceError as SourceError
+    from asyncbridge.errors import StaleReference as StaleReference
     from asyncbridge.errors import StateLost as StateLost
     from asyncbridge.errors import TooLarge as TooLarge
     from asyncbridge.errors import TransferError as TransferError
@@ -94,12 +97,12 @@ _HOMES = {
     "asyncbridge.errors": (
         "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
         "CommandDropped", "ConnectError", "DeadlockError", "DecisionError", "DecodeError",
-        "DependencyError", "Detached", "IdConflict", "IdentifierError", "LocalProtocolError",
-        "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
-        "RemoteProtocolError", "ResultExpired", "SentCommand", "SerializationError",
-        "SessionTaken", "SocketPermissionError", "SourceError", "StateLost", "TooLarge",
-        "TransferError", "UnknownCommand", "WorkerError", "WorkerLost", "WorkerStartError",
-        "WrongLoopError",
+        "DependencyError", "Detached", "IdConflict", "IdentifierError", "InUse",
+        "LocalProtocolError", "NameTaken", "ProtocolError", "ProtocolVersionError", "QueueFull",
+        "RemoteError", "RemoteProtocolError", "ResultExpired", "SentCommand",
+        "SerializationError", "SessionTaken", "SocketPermissionError", "SourceError",
+        "StaleReference", "StateLost", "TooLarge", "TransferError", "UnknownCommand",
+        "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
     ),
     "asyncbridge.lifetime": ("Binding",),
     "asyncbridge.models.mirrors.events": (
@@ -133,12 +136,12 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     # data that flows
     "Stream", "stream",
     # errors
-    "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError",
-    "CommandDropped", "ConnectError", "DeadlockError", "DecisionError", "DecodeError",
-    "DependencyError", "Detached", "IdConflict", "IdentifierError", "LocalProtocolError",
-    "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError",
-    "RemoteProtocolError", "ResultExpired", "SentCommand", "SerializationError",
-    "SessionTaken", "SocketPermissionError", "SourceError", "StateLost", "TooLarge",
+    "AsyncBridgeError", "AuthenticationError", "BridgeClosed", "CodegenError", "CommandDropped",
+    "ConnectError", "DeadlockError", "DecisionError", "DecodeError", "DependencyError",
+    "Detached", "IdConflict", "IdentifierError", "InUse", "LocalProtocolError", "NameTaken",
+    "ProtocolError", "ProtocolVersionError", "QueueFull", "RemoteError", "RemoteProtocolError",
+    "ResultExpired", "SentCommand", "SerializationError", "SessionTaken",
+    "SocketPermissionError", "SourceError", "StaleReference", "StateLost", "TooLarge",
     "TransferError", "UnknownCommand", "WorkerError", "WorkerLost", "WorkerStartError",
     "WrongLoopError",
 ]

@@ -31,6 +31,7 @@ PUBLIC = {
     "SourceError", "StateLost", "TooLarge", "TransferError", "WorkerError", "WorkerLost",
     "WorkerStartError", "WrongLoopError",
     "Detached", "IdConflict", "ResultExpired", "SessionTaken", "UnknownCommand",
+    "InUse", "NameTaken", "StaleReference",
 }  # fmt: skip
 
 
@@ -56,7 +57,7 @@ def test_every_public_name_is_there_and_is_listed() -> None:
 
 
 def test_every_error_is_public() -> None:
-    """Whatever errors.py lists can be caught by its public name."""
+    """Whatever ``asyncbridge.errors`` lists can be caught by its public name."""
     from asyncbridge import errors  # noqa: PLC0415 - beside the package, as a user has it
 
     assert set(errors.__all__) <= set(asyncbridge.__all__)

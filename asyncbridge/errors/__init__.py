@@ -21,6 +21,9 @@ peer's, ``Worker…`` is the process at the other end.
     ├── ResultExpired             an outcome that cannot be had any more
     ├── UnknownCommand            an id that no command of the session had   (LookupError)
     ├── IdConflict                an id that is another command's
+    ├── StaleReference            an object in the worker that is gone       (ReferenceError)
+    ├── NameTaken                 a name in the worker that is another's     (ValueError)
+    ├── InUse                     not deleted, since somebody holds it       (RuntimeError)
     ├── ProtocolError
     │   ├── LocalProtocolError    this side broke the protocol
     │   ├── RemoteProtocolError   the peer broke the protocol
@@ -34,8 +37,9 @@ peer's, ``Worker…`` is the process at the other end.
     │   └── WorkerLost            the worker's process ended
     │       └── StateLost         not run: it needs what was lost with that
     └── RemoteError               code raised in the worker
-        ├── RemoteValueError …    one for each built-in exception, which it is too:
-        │                         ``except ValueError`` catches it (``remote_errors.py``)
+        ├── RemoteValueError …    one for each built-in exception, and for the three of names
+        │                         and objects above, which it is too: ``except ValueError``
+        │                         catches it (``remote_errors.py``)
         └── DependencyError       not run: a command it depends on had failed
 """
 
@@ -75,6 +79,7 @@ from asyncbridge.errors.protocol import (
     ProtocolVersionError,
     RemoteProtocolError,
 )
+from asyncbridge.errors.references import InUse, NameTaken, StaleReference
 from asyncbridge.errors.remote import DependencyError, RemoteError
 from asyncbridge.errors.workers import Phase as Phase
 from asyncbridge.errors.workers import StateLost, WorkerError, WorkerLost, WorkerStartError
@@ -101,6 +106,10 @@ __all__ = [  # noqa: RUF022 - grouped by what they are about
     "ResultExpired",
     "UnknownCommand",
     "IdConflict",
+    # names and objects in the worker
+    "StaleReference",
+    "NameTaken",
+    "InUse",
     # the protocol
     "ProtocolError",
     "LocalProtocolError",

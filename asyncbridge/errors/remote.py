@@ -21,7 +21,8 @@ class RemoteError(AsyncBridgeError):
     """Code raised in the worker; the text reads as one traceback.
 
     Where the remote exception is one of Python's own, or of a class that is derived from one,
-    this is one of that type too: ``except ValueError`` catches it.
+    this is one of that type too: ``except ValueError`` catches it. So it is with ``StaleReference``,
+    ``NameTaken`` and ``InUse``.
 
     Attributes:
         type: The remote exception's qualified type name, such as ``"ValueError"``.
@@ -69,8 +70,8 @@ class RemoteError(AsyncBridgeError):
         self.__cause__ = cause
         self._put({})
 
-    def _put(self, details: Mapping[str, str | int]) -> None:
-        """Set attributes of the built-in's own, such as ``errno``; copies have them too."""
+    def _put(self, details: Mapping[str, object]) -> None:
+        """Set attributes of the other base's own, such as ``errno``; copies have them too."""
         self._details = dict(details)
         for name, value in details.items():
             setattr(self, name, value)

@@ -47,8 +47,8 @@ class Fault:
         cause: Its cause, or its context where that is not suppressed.
         subjects: Names of the namespace's objects that it was raised in, innermost first.
         text: The whole remote traceback as Python prints it, cut to a bounded size.
-        base: The built-in type that its class is derived from; empty if it is one itself.
-        details: Attributes of a built-in's own by name, such as ``("errno", "2")``.
+        base: The listed type that its class is derived from; empty if it is one itself.
+        details: Attributes of a listed type's own by name, such as ``("errno", "2")``.
         folds: Lines of the text that a short one leaves out: the first, how many, what they are.
         locals: For each frame its variables by name, in short, if they were asked for.
     """

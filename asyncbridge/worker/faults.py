@@ -12,10 +12,11 @@ import linecache
 import traceback
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Final
 
 from asyncbridge.protocol.messages import Fault
-from asyncbridge.remote_errors import DETAILS, known_base
+from asyncbridge.remote_errors import DETAILS, detail_text, known_base
 from asyncbridge.worker.folding import Piece, indented, joined
 from asyncbridge.worker.frames import (
     frame_row,
@@ -234,16 +235,23 @@ def _locals(
 
 
 def _details(exc: BaseException) -> tuple[tuple[str, str], ...]:
-    """Return what a built-in exception knows beside its message, as far as it is plain."""
-    for kind, names in DETAILS.items():
+    """Return what a listed exception knows beside its message, as far as it is plain."""
+    for kind, types in DETAILS.items():
         if issubclass(type(exc), kind):
-            values = [(name, kind.__dict__[name].__get__(exc)) for name in names]
-            return tuple(
-                (name, cut(str(value), LINE_LIMIT))
-                for name, value in values
-                if type(value) is names[name]
-            )
+            told = [
+                (name, detail_text(_attribute(exc, kind, name), form))
+                for name, form in types.items()
+            ]
+            return tuple((name, cut(text, LINE_LIMIT)) for name, text in told if text is not None)
     return ()
+
+
+def _attribute(exc: BaseException, kind: type, name: str) -> object:
+    """Return an attribute of this class's own, past whatever a class of the user's says."""
+    place = kind.__dict__[name]
+    if isinstance(place, MemberDescriptorType):
+        return place.__get__(exc)
+    return dict.get(slot(exc, "__dict__"), name)  # those of our own have it there
 
 
 def _message(exc: BaseException, wish: _Wish) -> str:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+import asyncbridge
 from asyncbridge.client.faults import dependency_error, dropped_error, lost_error, remote_error
 from asyncbridge.client.pending import Pending
 from asyncbridge.client.rejections import Rejections
@@ -120,13 +121,51 @@ def test_an_error_is_of_the_built_in_type_too(fault: Fault, kind: type[Exception
     assert error.type == fault.type
 
 
-@pytest.mark.parametrize("name", ["KeyboardInterrupt", "StopIteration", "os.system", "Exception"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "KeyboardInterrupt",
+        "StopIteration",
+        "os.system",
+        "Exception",
+        "asyncbridge.errors.WorkerLost",
+    ],
+)
 def test_a_type_that_is_not_in_the_table_is_text(name: str) -> None:
     """Nothing that the worker says becomes a class, by its type or its base."""
     for fault in Fault(type=name, message=""), Fault(type="x", message="", base=name):
         error = remote_error(Failed(id=1, fault=fault), COMMAND)
         assert type(error) is RemoteError
         assert str(error) == f"{fault.type}: "
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault(type="asyncbridge.errors.NameTaken", message=""), asyncbridge.NameTaken),
+        (Fault(type="asyncbridge.errors.InUse", message=""), RuntimeError),
+        (
+            Fault(type="mine.Own", message="", base="asyncbridge.errors.StaleReference"),
+            asyncbridge.StaleReference,
+        ),
+    ],
+)
+def test_an_error_of_our_own_is_caught_by_its_name(fault: Fault, kind: type[Exception]) -> None:
+    """If the table has it; it is a remote error, too, with its command."""
+    with pytest.raises(kind) as caught:
+        raise remote_error(Failed(id=1, fault=fault), COMMAND)
+    assert isinstance(caught.value, RemoteError)
+    assert caught.value.command is COMMAND
+
+
+def test_an_error_of_our_own_has_what_the_worker_told() -> None:
+    """What its class has no attribute for is left out."""
+    details = (("name", "model"), ("holders", "a\nb"), ("args", "x"), ("__class__", "x"))
+    fault = Fault(type="asyncbridge.errors.InUse", message="held", details=details)
+    error = remote_error(Failed(id=1, fault=fault), COMMAND)
+    assert isinstance(error, asyncbridge.InUse)
+    assert (error.name, error.holders) == ("model", ("a", "b"))
+    assert str(error) == "asyncbridge.errors.InUse: held"
 
 
 def test_an_os_error_has_its_number() -> None:

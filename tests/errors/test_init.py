@@ -13,9 +13,12 @@ from asyncbridge.errors import (
     AsyncBridgeError,
     ConnectError,
     Detached,
+    InUse,
+    NameTaken,
     ResultExpired,
     SentCommand,
     SerializationError,
+    StaleReference,
     StateLost,
     WorkerLost,
 )
@@ -52,6 +55,9 @@ def test_the_tree_is_drawn_as_it_is() -> None:
         Detached("left", command=3),
         SerializationError("no form", path="x"),
         ConnectError("nobody there"),
+        StaleReference("gone", number=7, incarnation="ab", died_at=1.5, reason="it ended"),
+        NameTaken("taken", name="model", owner="night"),
+        InUse("held", name="model", holders=("a", "b")),
     ],
     ids=lambda error: type(error).__name__,
 )

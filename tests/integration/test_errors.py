@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from asyncbridge.client import connect
-from asyncbridge.errors import DependencyError, RemoteError, WorkerLost
+from asyncbridge.errors import DependencyError, NameTaken, RemoteError, WorkerLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +44,26 @@ async def test_errors_are_caught_as_python_s_own(connected: Callable[[], Bridge]
             await bridge.send(r"b'\xff'.decode()")
         with pytest.raises(SyntaxError, match="was never closed"):
             await bridge.send("compile('(', 'x', 'exec')")
+
+
+async def test_errors_of_our_own_are_caught_by_their_names(
+    connected: Callable[[], Bridge],
+) -> None:
+    """With what they tell; what depends on their command is none of them."""
+    async with connected() as bridge:
+        code = (
+            "from asyncbridge.errors import NameTaken\nraise NameTaken('no', name='m', owner='a')"
+        )
+        failed = bridge.send(code)
+        second = bridge.send("1", after=[failed])
+        with pytest.raises(NameTaken) as caught:
+            await failed
+        assert isinstance(caught.value, RemoteError)
+        assert (caught.value.name, caught.value.owner) == ("m", "a")
+        with pytest.raises(DependencyError) as dependent:
+            await second
+        assert not isinstance(dependent.value, NameTaken)
+        assert isinstance(dependent.value.cause, NameTaken)
 
 
 async def test_an_error_has_its_command(connected: Callable[[], Bridge]) -> None:

@@ -9,12 +9,14 @@ import weakref
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import ANY
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncbridge.errors import InUse, NameTaken, StaleReference
 from asyncbridge.outcome import Error, capture
 from asyncbridge.worker import faults, frames, guards
 from asyncbridge.worker.faults import describe, release
@@ -160,6 +162,44 @@ def test_worker_s_own_error(namespace: Namespace) -> None:
 
     assert fault.type == "asyncbridge.errors.IdentifierError"
     assert [frame[2] for frame in fault.frames] == ["_check_name"]
+
+
+@pytest.mark.parametrize(
+    ("error", "details"),
+    [
+        (NameTaken("no", name="m", owner="night"), {"name": "m", "owner": "night"}),
+        (InUse("no", name="m", holders=("a", "b")), {"name": "m", "holders": "a\nb"}),
+        (
+            StaleReference("no", number=7, incarnation="ab", died_at=1.5, reason="r"),
+            {"number": "7", "incarnation": "ab", "died_at": "1.5", "reason": "r"},
+        ),
+        (StaleReference("no"), {"number": "0", "incarnation": "", "reason": ""}),
+        (NameTaken.__new__(NameTaken, "no"), {}),
+        (NameTaken("no", name=["m"], owner="x" * 4000), {"owner": ANY}),  # type: ignore[arg-type]
+    ],
+)
+def test_what_our_own_errors_tell(error: Exception, details: dict[str, str]) -> None:
+    """Their attributes, as texts of a bounded size, as far as they are of the right types."""
+    fault = describe(error)
+
+    assert (fault.type, fault.base) == (f"asyncbridge.errors.{type(error).__name__}", "")
+    assert fault.message == "no"
+    assert dict(fault.details) == details
+    assert all(len(text.encode()) <= guards.LINE_LIMIT for _, text in fault.details)
+
+
+def test_an_error_derived_from_our_own() -> None:
+    """It has that one's name as its base; its own properties are not asked."""
+
+    class Mine(NameTaken):
+        @property
+        def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+            raise SystemExit
+
+    fault = describe(Mine("no", name="m", owner="night"))
+
+    assert fault.base == "asyncbridge.errors.NameTaken"
+    assert dict(fault.details) == {"name": "m", "owner": "night"}
 
 
 def test_frames_inside_the_worker_stay(namespace: Namespace) -> None:

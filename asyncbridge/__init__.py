@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from asyncbridge.errors import WorkerLost as WorkerLost
     from asyncbridge.errors import WorkerStartError as WorkerStartError
     from asyncbridge.errors import WrongLoopError as WrongLoopError
-    from asyncbridge.lifetime import Binding as Binding
+    from asyncbridge.references import Binding as Binding
     from asyncbridge.models.mirrors.events import AnyTrainingEvent as AnyTrainingEvent
     from asyncbridge.models.mirrors.events import BatchEnd as BatchEnd
     from asyncbridge.models.mirrors.events import EpochBegin as EpochBegin
@@ -104,7 +104,7 @@ _HOMES = {
         "StaleReference", "StateLost", "TooLarge", "TransferError", "UnknownCommand",
         "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
     ),
-    "asyncbridge.lifetime": ("Binding",),
+    "asyncbridge.references": ("Binding",),
     "asyncbridge.models.mirrors.events": (
         "AnyTrainingEvent", "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd",
         "TrainingEvent", "ValidationEnd",

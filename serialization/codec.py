@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from asyncbridge.protocol.messages import Buffer
     from asyncbridge.serialization.deferred import Outgoing
     from asyncbridge.serialization.files import FileArray
-    from asyncbridge.serialization.walk import Side
+    from asyncbridge.serialization.walk import Handles, Side
 
 __all__ = ["MAX_DEPTH", "decode", "draft", "encode"]
 
@@ -46,7 +46,12 @@ _EMPTY: Final = Payload(header=orjson.Fragment(b"{}"), size=2)
 
 
 def encode(
-    value: object, *, path: str = "value", one_hot: bool = True, files: bool = True
+    value: object,
+    *,
+    path: str = "value",
+    one_hot: bool = True,
+    files: bool = True,
+    handles: Handles | None = None,
 ) -> Payload:
     """Return a value in wire form; arrays and read-only views in it are not copied.
 
@@ -56,6 +61,7 @@ def encode(
         path: What errors call the value.
         one_hot: Send large one-hot matrices as the columns of their ones; all come back dense.
         files: Let arrays that stand for files go by their paths: the reader must see the same.
+        handles: As of ``draft``.
 
     Raises:
         SerializationError: A part of it has no wire form; the text says where it stands.
@@ -64,7 +70,11 @@ def encode(
         return _NONE
     if type(value) is dict and not value:
         return _EMPTY
-    header, buffers = _write(value, path, _sink(one_hot=one_hot, files=files))
+    sink = _sink(one_hot=one_hot, files=files)
+    if handles is not None:
+        handles.begin()
+        sink.handles = handles
+    header, buffers = _write(value, path, sink)
     if buffers.sliced:
         header, parts = pack(header, buffers)
         buffers[:] = [whole(part) for part in parts if not isinstance(part, Undecided)]
@@ -80,6 +90,7 @@ def draft(
     decided: bool = False,
     quickly: bool = False,
     largest: int = 0,
+    handles: Handles | None = None,
 ) -> Payload | Draft:
     """Return a value in wire form, but for what takes long: what is large is made later.
 
@@ -96,6 +107,7 @@ def draft(
         quickly: Break off where the value has many parts: for a thread with a loop.
         largest: Bytes of the largest value that the reader takes, 0 for any: one-hot matrices
             that would be larger over there go as they are, for their size to be seen.
+        handles: Writes what stands for values on the other side, and what has no form.
 
     Raises:
         SerializationError: A part of it has no wire form; the text says where it stands.
@@ -105,6 +117,9 @@ def draft(
     sink.defers, sink.drafts = True, not decided
     if 0 < largest < sink.most:
         sink.most = sink.room = largest
+    if handles is not None:
+        handles.begin()
+        sink.handles = handles
     header, buffers = _write(value, path, sink, quickly=quickly)
     if buffers.later is None and not buffers.sliced:
         return _payload(header, buffers)
@@ -117,7 +132,9 @@ def draft(
     size = len(header) + sum(map(size_of, parts))
     explain = None
     if any(isinstance(part, Undecided) for part in later.values()):
-        again = partial(draft, value, path=path, one_hot=one_hot, files=files, decided=True)
+        again = partial(
+            draft, value, path=path, one_hot=one_hot, files=files, decided=True, handles=handles
+        )
         explain = partial(_explain, again, path)
     return Draft(header=header, buffers=tuple(parts), size=size, explain=explain)
 
@@ -157,6 +174,7 @@ def decode(
     files: Callable[[FileArray], object] | None = None,
     quickly: bool = False,
     largest: int = 0,
+    handles: Callable[[dict[str, object]], object] | None = None,
 ) -> object:
     """Return the value that a payload stands for; the payload is left as it was.
 
@@ -169,6 +187,7 @@ def decode(
         files: Maps an array that came by the path of its file; without it, such a one is refused.
         quickly: Break off where a few bytes stand for much work: for a thread with a loop.
         largest: Bytes of the largest value that is taken, 0 for any.
+        handles: Finds what a handle stands for; without it, one is refused.
 
     Raises:
         DecodeError: The tree or a buffer stands for no value.
@@ -182,6 +201,8 @@ def decode(
         sources.files = files
     if quickly:
         sources.quickly = True
+    if handles is not None:
+        sources.handles = handles
     if 0 < largest < sources.room:
         sources.room = largest
     try:

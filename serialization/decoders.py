@@ -10,6 +10,7 @@ from asyncbridge.serialization import (
     arrays,
     extras,
     files,
+    handles,
     masked,
     numbers,
     paths,
@@ -187,6 +188,12 @@ def _read_slice(tree: dict[str, object], sources: Sources, depth: int) -> object
     return slice(*items)
 
 
+def _read_handle(tree: dict[str, object], sources: Sources, depth: int) -> object:
+    if sources.handles is None:
+        raise DecodeError("a reference stands where none may come")
+    return sources.handles(tree)
+
+
 for _entry in masked.ENTRIES:
     registry.add_own(_entry)
 
@@ -207,4 +214,5 @@ _FORMS: Final[Mapping[str, Form]] = {
     "slices": (_SLICES, _read_slices),
     "packed": (frozenset((TAG, "b", "v")), _read_packed),
     "registered": (frozenset((TAG, "n", "e", "v")), _read_registered),
+    **dict.fromkeys(handles.TAGS, (handles.KEYS, _read_handle)),
 }

@@ -57,7 +57,7 @@ class _Encoders(dict[type, Encoder]):
             return _encode_composite
         if extras.is_scalar(kind):
             return arrays.encode_scalar
-        return _refuse if registry.converter(kind) is None else _encode_converted
+        return _encode_handle if registry.converter(kind) is None else _encode_converted
 
 
 def has_own_form(kind: type) -> bool:
@@ -65,8 +65,16 @@ def has_own_form(kind: type) -> bool:
     return kind in ENCODERS or kind.__module__.partition(".")[0] in extras.PACKAGES
 
 
-def _refuse(value: object, buffers: Sink, depth: int) -> object:
-    raise Refused(value, advice.refusal(type(value), ENCODERS), depth)
+def _encode_handle(value: object, buffers: Sink, depth: int) -> object:
+    """Write what stands for an object of a type that has no form."""
+    if buffers.handles is None:
+        raise no_form(value, depth)
+    return buffers.handles.write(value, buffers, depth)
+
+
+def no_form(value: object, depth: int) -> Refused:
+    """Return the refusal of an object of a type that has no form."""
+    return Refused(value, advice.refusal(type(value), ENCODERS), depth)
 
 
 def explain(refused: Refused, root: object, path: str) -> SerializationError:

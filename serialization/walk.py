@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, Never
+from typing import TYPE_CHECKING, Any, Final, Literal, Never, Protocol
 
 from asyncbridge.errors import DecodeError
 from asyncbridge.protocol.messages import Buffer, BulkRef
@@ -31,6 +31,22 @@ LONG: Final = 8192
 """What a value may weigh that is written in one go: about a plain scalar each, a millisecond all."""
 
 
+class Handles(Protocol):
+    """Writes handles: what stands here for a value there, or there for a value that stays here."""
+
+    def begin(self) -> None:
+        """Forget what was written: the value is walked again."""
+        ...
+
+    def write(self, value: Any, buffers: Sink, depth: int) -> object:
+        """Return the tree that stands for a value.
+
+        Raises:
+            Refused: None does.
+        """
+        ...
+
+
 class TakesLong(Exception):
     """A value is not to be read or written here: an event loop would be held up."""
 
@@ -54,6 +70,8 @@ class Sink(list[Buffer]):
         weight: What has been written and not yet dumped, as ``LONG`` counts.
         sliced: Whether long containers are written in slices; else they are not written at all.
         spool: Keeps what is written until it leaves; None before the first of it.
+        handles: Writes what stands for values on the other side, and what has no wire form; None
+            where neither may stand.
     """
 
     # Of the class until they are set: most values hold no array at all.
@@ -71,6 +89,7 @@ class Sink(list[Buffer]):
     weight: int = 0
     sliced: bool = False
     spool: Spool | None = None
+    handles: Handles | None = None
 
     def anew(self, *, careful: bool = False, sliced: bool = False) -> Sink:
         """Return an empty one for the same value.
@@ -86,6 +105,9 @@ class Sink(list[Buffer]):
         if self.most != ONE_HOT_TOTAL:
             sink.most = sink.room = self.most
         sink.careful, sink.sliced = self.careful or careful, self.sliced or sliced
+        if self.handles is not None:
+            self.handles.begin()
+            sink.handles = self.handles
         return sink
 
     def charge(self, weight: int) -> None:
@@ -145,8 +167,10 @@ class Sources(list[Buffer | BulkRef | None]):
         files: Maps what came by the path of its file; None where nothing may come so.
         quickly: Whether what takes long is left to another thread.
         side: Where it is read, for errors that tell one side of the bridge from the other.
+        handles: Finds what a handle stands for; None where none may come.
     """
 
+    handles: Callable[[dict[str, object]], object] | None = None
     quickly: bool = False
     objects: list[object] | None = None
     files: Callable[[Any], object] | None = None

@@ -8,44 +8,17 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
 from asyncbridge.errors import SerializationError, TooLarge
-from asyncbridge.lifetime import Binding
-from asyncbridge.promise import Promise
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["by_its_label", "check_arguments", "check_bindings", "labels_now", "named_as"]
+__all__ = ["by_its_label", "check_bindings", "labels_now", "named_as"]
 
 
 def check_bindings(bindings: object) -> None:
-    """Raise ``TypeError`` for bindings that are none, or that are in the worker or yet to come."""
-    if bindings is None:
-        return
-    if not isinstance(bindings, Mapping):
+    """Raise ``TypeError`` for bindings that are none."""
+    if bindings is not None and not isinstance(bindings, Mapping):
         raise TypeError(f"bindings= is a dict of values by name, not {bindings!r:.80}")
-    for key, value in bindings.items():
-        if isinstance(value, Promise):
-            raise TypeError(f"{key}: a promise, whose value may not be there yet: await it first")
-        if isinstance(value, Binding):
-            raise TypeError(
-                f"{key}: a binding is in the worker already: write its name, {value}, into the code"
-            )
-
-
-def check_arguments(arguments: Mapping[str, object]) -> None:
-    """Raise ``TypeError`` for arguments of ``run`` that are in the worker, or yet to come.
-
-    Args:
-        arguments: Each by what an error calls it.
-    """
-    for label, value in arguments.items():
-        if isinstance(value, Promise):
-            raise TypeError(f"{label}: a promise, whose value may not be there yet: await it first")
-        if isinstance(value, Binding):
-            raise TypeError(
-                f"{label}: a binding stands for a value in the worker, which run() does not pass "
-                f"on: send code that uses it by its name, {value}, with bridge.send()"
-            )
 
 
 Refusal = TypeVar("Refusal", SerializationError, TooLarge, SerializationError | TooLarge)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asyncbridge.client.arguments import check_arguments, check_bindings, named_as
+from asyncbridge.client.arguments import check_bindings, named_as
 from asyncbridge.client.checks import (
     check_code,
     check_flags,
@@ -16,17 +16,20 @@ from asyncbridge.client.checks import (
 from asyncbridge.client.deciding import Deciding
 from asyncbridge.client.info import WorkerInfo
 from asyncbridge.client.life import in_thread_of
-from asyncbridge.client.queueing import Queueing
+from asyncbridge.client.keeping import Keeping
+from asyncbridge.client.scopes import current_scope
 from asyncbridge.client.scripting import Scripting
 from asyncbridge.client.sessions import Sessions
 from asyncbridge.client.sources import take_streams
-from asyncbridge.lifetime import Binding, check_lifetime
+from asyncbridge.lifetime import policy_of
 from asyncbridge.promise import Promise
+from asyncbridge.protocol.keeping import STAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from asyncbridge.client.drafts import Bindings
+    from asyncbridge.client.handing import Handing
     from asyncbridge.client.output import OutputReader
     from asyncbridge.client.pending import Pending
     from asyncbridge.client.rejections import UnhandledRejection
@@ -39,7 +42,7 @@ __all__ = ["Bridge"]
 T = TypeVar("T")
 
 
-class Bridge(Queueing, Deciding, Sessions, Scripting):
+class Bridge(Keeping, Deciding, Sessions, Scripting):
     """A worker's namespace, seen from the client.
 
     Enter it with ``async with`` in a coroutine, or with ``with`` in a script that has no event
@@ -54,6 +57,7 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
         *,
         transform: Callable[[Any], Any] | None = None,
         lifetime: Lifetime = "command",
+        keep: bool = False,
         name: str | None = None,
         timeout: float | None = None,
         run_timeout: float | None = None,
@@ -66,10 +70,14 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
         requeue: bool = True,
         priority: int = 0,
         _aside: bool = False,
+        _begun: bool = False,
+        _keep: int = 0,
+        _sets: tuple[str, ...] = (),
     ) -> Promise[Any]:
         """Send a command; its promise gets the value of the code's last expression.
 
-        Commands of one bridge run one after another, in the order of ``send`` where they have
+        A value that has no wire form stays in the worker, and so do parts of it that have none: a
+        ``Ref`` stands for each. Commands of one bridge run one after another, in the order of ``send`` where they have
         the same priority.
 
         Args:
@@ -77,10 +85,14 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
             bindings: Values by name, set in the worker's namespace before the code runs. What
                 comes of an array from 64 KiB up that is changed before its command has started
                 is undefined; smaller ones are copied by this call. An ``asyncbridge.stream(...)`` is an iterable
-                there, whose items come meanwhile.
+                there, whose items come meanwhile. A promise, a reference, a binding or an expression
+                of such stands for its value, also inside lists, tuples and dicts: where that is in
+                the worker, it stays there, and nothing waits. If one fails, this fails with its
+                cause, unrun.
             transform: Makes a domain object of the raw value.
-            lifetime: Of the bindings: ``"command"``, they go when the command has finished, or
-                ``"eternal"``. Names that the code assigns stay in any case.
+            lifetime: Of the bindings: ``"command"``, they go when the command has finished,
+                ``"eternal"``, or a policy. Names that the code assigns stay in any case.
+            keep: Whether the value stays in the worker whatever it is; the promise's is a ``Ref``.
             name: What a person would call the command, for errors and ``info``.
             timeout: Seconds until the promise is rejected with ``TimeoutError``; a command
                 that has not started by then is taken out of the queue, and of one that is halted
@@ -113,20 +125,19 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
             SyntaxError: The code is no Python.
             TooLarge: The bindings are over the limit of this side, or of the worker.
             TypeError: ``name`` is no text, ``timeout`` no number, or a choice no bool.
+            StaleReference: A reference among the bindings is to what is gone.
             ValueError: ``after`` names a promise with no command of this bridge behind it;
-                ``timeout`` is not positive; the lifetime is none of the two.
+                ``timeout`` is not positive; the lifetime is none; a reference is another bridge's.
             WrongLoopError: Called on another loop, or from another thread, than the bridge's.
         """
         loop = self._usable_loop()
-        check_lifetime(lifetime)
-        if lifetime == "collected":
-            raise ValueError("collected bindings need an object here to be tied to: use put()")
+        policy = policy_of(lifetime)
         check_name(name)
         if timeout is not None:
             check_timeout(timeout)
         if run_timeout is not None:
             check_timeout(run_timeout, "run_timeout")
-        check_flags(writable=writable, copy=copy, one_hot=one_hot, requeue=requeue)
+        check_flags(writable=writable, copy=copy, one_hot=one_hot, requeue=requeue, keep=keep)
         if type(priority) is not int or priority:
             check_priority(priority)
         tools = self._tools()
@@ -137,9 +148,13 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
             check_code(code)
             source = tools.render(code)
         check_bindings(bindings)
-        bindings, streams = take_streams(bindings, lifetime)
+        bindings, streams = take_streams(bindings, policy.terms.ends)
         for key in bindings or ():
             tools.check_identifier(key)
+        if bindings and not _begun and policy.terms.ends != "command":
+            for key in bindings:
+                self._begin(policy, key, None)
+        handing = tools.Handing(self) if bindings else None
         promise = promise_factory(loop=loop)
         if one_hot is None:
             one_hot = self._options.one_hot
@@ -149,11 +164,14 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
             promise,
             code=source,
             bindings=self._encoded(
-                bindings, copy=self._options.copy if copy is None else copy, one_hot=one_hot
+                bindings,
+                copy=self._options.copy if copy is None else copy,
+                one_hot=one_hot,
+                handing=handing,
             )
             if bindings
             else None,
-            lifetime=lifetime,
+            lifetime=policy.terms.wire,
             label=name or "",
             after=tools.dependencies(after, self._rejections) if after != () else (),
             home=self._rejections,
@@ -167,7 +185,12 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
             run_timeout=run_timeout,
             priority=priority,
         )
-        if bindings and lifetime == "eternal":
+        item.keep = STAY if keep else _keep
+        item.sets = _sets
+        item.scope = current_scope(self)
+        if handing is not None and not handing.is_empty:
+            self._took(item, handing)
+        if bindings and policy.terms.ends in ("never", "lease"):
             self._named(bindings)
             self._eternal |= bindings.keys() - self._finalizers.names
         promise._attach(item)
@@ -182,7 +205,7 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
         Raises:
             CodegenError: The function's source cannot be had, or cannot stand by itself.
             SerializationError: An argument has no wire form; the text says which.
-            TypeError: An argument is a binding or a promise.
+            StaleReference: An argument is a reference to what is gone.
         """
         tools = self._tools()
         # A function that uses the mirrors uses Keras itself over there.
@@ -191,7 +214,6 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
             **{f"argument {place}": value for place, value in enumerate(args)},
             **{f"argument {key!r}": value for key, value in kwargs.items()},
         }
-        check_arguments(given)
         labels = {tools.random_name(): label for label in given}
         names = list(labels)
         named = dict(zip(kwargs, names[len(args) :], strict=True))
@@ -199,69 +221,6 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
         bindings = {**shipped.bindings, **dict(zip(names, given.values(), strict=True))}
         with named_as(labels):
             return self.send(node, bindings, name=getattr(function, "__qualname__", repr(function)))
-
-    def put(
-        self,
-        value: object,
-        *,
-        name: str | None = None,
-        lifetime: Lifetime = "collected",
-        copy: bool | None = None,
-        one_hot: bool | None = None,
-    ) -> Promise[Binding]:
-        """Set a name in the worker's namespace.
-
-        Args:
-            value: What it stands for.
-            name: The name, a random one by default.
-            lifetime: ``"collected"`` drops it when the returned binding is garbage,
-                ``"eternal"`` never.
-            copy: As for ``send``.
-            one_hot: As of ``send``.
-
-        Raises:
-            ValueError: The lifetime is ``"command"``: there is no command to outlive.
-        """
-        if lifetime == "command":
-            raise ValueError("a binding of its own outlives its command: collected or eternal")
-        check_lifetime(lifetime)
-        tools = self._tools()
-        key = tools.random_name() if name is None else tools.check_identifier(name)
-        binding = Binding(key, lifetime, self)
-        self._finalizers.forget(key)  # the name stands for a new value from here on
-        if lifetime == "collected":
-            place = tools.origin() if name is None else ""
-            self.collect(binding, key, (lambda: f"what was put at {place}") if place else None)
-        return self.send(
-            "None",
-            {key: value},
-            lifetime="eternal",
-            name=f"put {key}",
-            copy=copy,
-            transform=lambda _: binding,
-            one_hot=one_hot,
-            # Nobody knows a random name yet: the commands behind need not wait for the value.
-            _aside=name is None,
-        )
-
-    def binding(self, name: str) -> Binding:
-        """Name a value that is in the worker, as an argument for a mirror; nothing is sent.
-
-        Raises:
-            IdentifierError: Python, or the bridge, refuses the name.
-        """
-        return Binding(self._tools().check_identifier(name), "eternal", self)
-
-    def collect(self, owner: object, name: str, about: Callable[[], str] | None = None) -> None:
-        """Tie a name in the worker to an object here: it goes when the object is garbage.
-
-        Args:
-            owner: The object.
-            name: The name.
-            about: Says in errors what a person would call it; it must not keep the owner alive.
-        """
-        self._named([name])
-        self._finalizers.tie(owner, name, about)
 
     def drain(self) -> Promise[None]:
         """Return a promise that is fulfilled when the backlog is empty: the back-pressure."""
@@ -306,13 +265,20 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
 
     # --- inner steps ---
 
-    def _encoded(self, bindings: Mapping[str, object], *, copy: bool, one_hot: bool) -> Bindings:
+    def _encoded(
+        self,
+        bindings: Mapping[str, object],
+        *,
+        copy: bool,
+        one_hot: bool,
+        handing: Handing | None = None,
+    ) -> Bindings:
         tools, transfers = self._tools(), self._opened()._transfers
         assert self._worker is not None
         here = self._worker.kind != "attached" or transfers.shares_memory
         written: Bindings = tools.write_bindings(
             bindings, copy=copy, one_hot=one_hot, files=here, limit=transfers.largest,
-            quickly=self._is_on_loop(),
+            quickly=self._is_on_loop(), handles=handing,
         )  # fmt: skip
         return written
 
@@ -340,6 +306,23 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
         self._backlog.wait_and_take(size)
         self._loop_thread.soon(self._enqueue_or_reject, item, timeout)
 
+    def _send_now(self, item: Pending) -> None:
+        """Send a command that has waited for what it uses."""
+        self._enqueue_or_reject(item, None)
+
+    def _pass_on_value(self, value: object, user: Pending) -> Pending:
+        """Send a value ahead of the command that uses it; return the command that does so."""
+        handing = self._tools().Handing(self)
+        bindings = self._encoded(
+            {"value": value}, copy=False, one_hot=self._options.one_hot, handing=handing
+        )
+        item: Pending = self._tools().passing_on(self._loop, bindings, user)
+        if not handing.is_empty:
+            self._took(item, handing)
+        self._backlog.count(item.size)
+        self._enqueue_or_reject(item, None)
+        return item
+
     def _enqueue_or_reject(self, item: Pending, timeout: float | None) -> None:
         size = item.size
         try:
@@ -349,7 +332,9 @@ class Bridge(Queueing, Deciding, Sessions, Scripting):
 
     def _enqueue(self, item: Pending, timeout: float | None) -> None:
         promise = None if timeout is None else item.promise
-        if self._held is not None:
+        if not self._awaiting.admits(item):
+            pass
+        elif self._held is not None:
             self._held.add(item)
         elif (error := self._missing(item)) is not None:
             self._reject(item, item.size, error)

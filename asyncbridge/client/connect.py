@@ -39,6 +39,7 @@ def connect(
     halt_on_error: bool = False,
     halt_timeout: float | None = None,
     transport: str | None = None,
+    debug: bool | None = None,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -95,6 +96,9 @@ def connect(
             (``ASYNCBRIDGE_HALT_TIMEOUT``)
         transport: ``"websocket"``, the default, or ``"http"``: then both sides post JSON to each
             other, and this process listens on a loopback port. (``ASYNCBRIDGE_TRANSPORT``)
+        debug: Whether the log ``asyncbridge.lifetime`` says who keeps the values of a command's
+            bindings alive when it is over. It takes some milliseconds a command.
+            (``ASYNCBRIDGE_DEBUG=1``)
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
@@ -128,5 +132,6 @@ def connect(
             halt_on_error=halt_on_error,
             halt_timeout=halt_timeout,
             transport=transport,
+            debug=debug,
         )
     )

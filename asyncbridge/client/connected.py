@@ -8,7 +8,7 @@ import logging
 import os
 import warnings
 import weakref
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from types import ModuleType
 
+    from asyncbridge.client.awaiting import Awaiting
     from asyncbridge.client.connectors import Worker
     from asyncbridge.client.held import Held
     from asyncbridge.client.options import Options
     from asyncbridge.client.pending import Pending
+    from asyncbridge.client.references import References
     from asyncbridge.client.session import Session
     from asyncbridge.promise import Promise
+    from asyncbridge.protocol.messages import Kept
     from asyncbridge.transport.arena import Arena
 
 __all__ = ["UNOPENED", "Connected", "import_off_loop"]
@@ -75,6 +78,9 @@ class Connected:
         self._rejections = Rejections()
         self._halts = Halts(always=options.halt_on_error, timeout=options.halt_timeout)
         self._finalizers = Finalizers(self._wake_finalizers)
+        # What is open, and to be closed by whoever has opened it.
+        self._scopes: set[Any] = set()
+        self._contexts: set[Any] = set()
         self._backlog = Backlog(options.backlog)
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._restarts = Restarts(options.restart)
@@ -116,6 +122,7 @@ class Connected:
             worker.kill()
             await worker.close()
             raise
+        self._references.begin(self, incarnation_of(self._session))
         self._finalizer = weakref.finalize(self, abandon, worker, repr(self), self._process)
 
     async def _greet(self, worker: Worker) -> Session:
@@ -143,6 +150,9 @@ class Connected:
             locals=self._options.locals,
             shared_name=self._options.session,
             halts=self._halts,
+            references=self._references,
+            answered=self._kept,
+            debug=self._options.debug,
         )
         try:
             await session.open()
@@ -210,6 +220,7 @@ class Connected:
 
     def _ended(self, error: AsyncBridgeError) -> Held | None:
         """Take a session's end; return what takes the commands that the next one may have."""
+        self._references.end(str(error).partition("\n")[0])
         if self._goes_on(error):
             self._held = self._tools().Held(self._backlog)
             self._successor = asyncio.get_running_loop().create_future()
@@ -376,10 +387,31 @@ class Connected:
         if self._states.now != "new":
             raise BridgeClosed(f"a bridge is entered once; this one is {self._states.now}")
 
+    @cached_property
+    def _references(self) -> References:
+        """To what stays in the worker."""
+        made: References = self._tools().References(self._wake_finalizers)
+        return made
+
+    @cached_property
+    def _awaiting(self) -> Awaiting:
+        """The commands that wait for what they use."""
+        made: Awaiting = self._tools().Awaiting(self)
+        return made
+
+    def _kept(self, message: Kept) -> None:
+        self._awaiting.answered(message.id, kept=message.kept)
+
     def _wake_finalizers(self) -> None:
         loop, session = self._loop, self._session
         if loop is not None and session is not None and not loop.is_closed():
             loop.call_soon_threadsafe(session.release_collected)
+
+
+def incarnation_of(session: Session) -> str:
+    """Return the worker's own name that a session is to."""
+    welcome = session.protocol.welcome
+    return "" if welcome is None else welcome.incarnation
 
 
 async def import_off_loop(name: str) -> ModuleType:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from asyncbridge.client.arguments import by_its_label, labels_now
+from asyncbridge.client.handing import holds_handle
 from asyncbridge.client.snapshots import snapshot
 from asyncbridge.client.weights import check_weight
 from asyncbridge.errors import AsyncBridgeError, SerializationError, TooLarge
@@ -22,6 +23,7 @@ from asyncbridge.serialization.walk import TakesLong
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from asyncbridge.client.handing import Handing
     from asyncbridge.client.pending import Pending
 
 __all__ = [
@@ -82,6 +84,7 @@ def write_bindings(
     files: bool,
     limit: int,
     quickly: bool,
+    handles: Handing | None = None,
 ) -> Bindings:
     """Return bindings in wire form.
 
@@ -92,17 +95,22 @@ def write_bindings(
         files: As of ``encode``.
         limit: Bytes that they may have; 0 for any.
         quickly: Leave what takes long to another thread: this one has a loop.
+        handles: Writes what stands for values in the worker.
 
     Raises:
         SerializationError: A part of them has no wire form.
         TooLarge: They are over a limit.
     """
-    write = partial(write_now, one_hot=one_hot, files=files, limit=limit)
+    write = partial(write_now, one_hot=one_hot, files=files, limit=limit, handles=handles)
     if copy:
         return write(dict(bindings), copy=True)
     try:
         return write(dict(bindings), quickly=quickly)
     except TakesLong:
+        if handles is not None:
+            if holds_handle(bindings.values()):  # they are this thread's
+                return write(dict(bindings))
+            handles.begin()
         # What is filled anew for each command is quite usual: it is to be as it is now.
         memo: dict[int, Any] = {}
         own = {name: as_it_is(value, memo) for name, value in bindings.items()}
@@ -118,9 +126,12 @@ def write_now(
     copy: bool = False,
     quickly: bool = False,
     decided: bool = False,
+    handles: Handing | None = None,
 ) -> Payload | Draft:
     """Write bindings to their end, with small arrays that are their own."""
-    form: dict[str, Any] = {"path": "bindings", "one_hot": one_hot, "files": files}
+    form: dict[str, Any] = {
+        "path": "bindings", "one_hot": one_hot, "files": files, "handles": handles
+    }  # fmt: skip
     value: Payload | Draft
     if copy:
         value = encode(bindings, **form)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from copy import copy
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.client.tracebacks import plain, whole_wanted, written
 from asyncbridge.errors import (
@@ -29,9 +29,11 @@ from asyncbridge.remote_errors import known_details, remote_class
 if TYPE_CHECKING:
     from asyncbridge.client.pending import Pending
     from asyncbridge.errors import Phase
+    from asyncbridge.promise import Promise
     from asyncbridge.protocol.messages import Dropped, Failed, Fault, Withheld
 
 __all__ = [
+    "argument_error",
     "broken_by",
     "closed_error",
     "dependency_error",
@@ -105,6 +107,31 @@ def dependency_error(item: Pending, failed: Pending) -> DependencyError:
         cause=cause,
         command=command,
         text=f"{command.title} was not run, because {other.title}, which it depends on, {why}",
+    )
+    error.__cause__ = reason
+    return error
+
+
+def argument_error(
+    item: Pending, promise: Promise[Any], reason: BaseException | None
+) -> DependencyError:
+    """Build the exception for a command one of whose arguments will never have a value.
+
+    Args:
+        item: The command.
+        promise: The argument.
+        reason: What it was rejected with; None if it was cancelled.
+    """
+    why = "was cancelled" if reason is None else f"was rejected: {type(reason).__name__}: {reason}"
+    source = promise._source
+    called = f"{source.label or 'a command'}, number {source.id}" if source else "no command's"
+    command = item.sent()
+    error = DependencyError(
+        "CancelledError" if reason is None else type(reason).__name__,
+        "" if reason is None else str(reason),
+        cause=reason if isinstance(reason, RemoteError) else None,
+        command=command,
+        text=f"{command.title} was not run, because an argument, a promise ({called}), {why}",
     )
     error.__cause__ = reason
     return error

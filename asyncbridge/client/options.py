@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from asyncbridge.client.checks import check_flag, check_timeout
+from asyncbridge.client.checks import check_flag, check_flags, check_timeout
 from asyncbridge.client.restarts import Restart, restart_of
 from asyncbridge.errors import AuthenticationError, ConnectError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound, TransferLimits
@@ -75,6 +75,7 @@ class Options:
         halt_on_error: Whether commands halt at one that fails, without a handler, too.
         halt_timeout: How long a halt lasts at most.
         transport: What carries the messages.
+        debug: Whether it is told who keeps the values of bindings alive after their commands.
     """
 
     url: str | None = None
@@ -107,6 +108,7 @@ class Options:
     halt_on_error: bool = False
     halt_timeout: float = HALT_SECONDS
     transport: Transport = "websocket"
+    debug: bool = False
 
 
 def resolve(
@@ -132,6 +134,7 @@ def resolve(
     halt_on_error: bool = False,
     halt_timeout: float | None = None,
     transport: str | None = None,
+    debug: bool | None = None,
 ) -> Options:
     """Fill in what was not given.
 
@@ -149,6 +152,7 @@ def resolve(
     check_flag("copy", copy)
     check_flag("locals", locals)
     check_flag("halt_on_error", halt_on_error)
+    check_flags(debug=debug)
     environ = os.environ
     url = url or environ.get("ASYNCBRIDGE_URL") or None
     if isinstance(backend, Auto):
@@ -178,6 +182,7 @@ def resolve(
         halt_on_error=halt_on_error,
         halt_timeout=seconds(halt_timeout, "ASYNCBRIDGE_HALT_TIMEOUT", HALT_SECONDS),
         transport=transport_of(transport),
+        debug=environ.get("ASYNCBRIDGE_DEBUG", "") not in ("", "0") if debug is None else debug,
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.client.tracebacks import plain
 from asyncbridge.client.transfers import decoded_quickly, has_bulk
 from asyncbridge.errors import AsyncBridgeError, DecodeError, TooLarge
 from asyncbridge.outcome import Error
@@ -17,16 +19,18 @@ if TYPE_CHECKING:
 
     from asyncbridge.client.output import OutputRouter
     from asyncbridge.client.pending import Pending
+    from asyncbridge.client.references import References
     from asyncbridge.client.streams import Streams
     from asyncbridge.client.transfers import Transfers
     from asyncbridge.outcome import Outcome
     from asyncbridge.promise import Promise
     from asyncbridge.protocol.client import ClientProtocol
-    from asyncbridge.protocol.messages import Completed, Payload
+    from asyncbridge.protocol.messages import Completed
 
 __all__ = ["Outcomes"]
 
 log = logging.getLogger(__name__)
+lifetimes = logging.getLogger("asyncbridge.lifetime")
 
 
 class Outcomes:
@@ -38,6 +42,7 @@ class Outcomes:
         streams: What flows while a command runs; ended with it.
         output: Takes the captured output.
         broken: Called with what a value could not be fetched by: the session is of no use.
+        references: To what stays in the worker.
 
     Attributes:
         pending: The commands, by their ids.
@@ -50,6 +55,7 @@ class Outcomes:
         streams: Streams,
         output: OutputRouter,
         broken: Callable[[BaseException], None],
+        references: References,
     ) -> None:
         self.pending: dict[int, Pending] = {}
         self._protocol = protocol
@@ -57,22 +63,27 @@ class Outcomes:
         self._streams = streams
         self._output = output
         self._broken = broken
+        self._references = references
 
     def completed(self, message: Completed) -> None:
         """Take a value, which may have to be fetched first."""
         item = self.pending.get(message.id)
         if item is None:  # rejected already: a part of it could not be sent, or nothing can run
             self._transfers.decline(message.value)
+            self._give_back(message.objects)
             if has_bulk(message.value):
                 self._protocol.fetched(message.id)
             return
         if not item.times.has_started:  # it was too short for that to be told by itself
             item.has_begun()
         item.stopped = message.stopped
-        if (outcome := decoded_quickly(message.value)) is not None:
-            self._fulfil(item, outcome)
+        if message.holders:
+            tell_holders(item, message.holders)
+        outcome = decoded_quickly(message.value, handles=self._references.told)
+        if outcome is not None:
+            self._fulfil(item, outcome, message.objects)
         else:
-            spawn(self._fetch(item, message.value), name=f"asyncbridge-fetch-{message.id}")
+            spawn(self._fetch(item, message), name=f"asyncbridge-fetch-{message.id}")
 
     def cancelled(self, item: Pending) -> None:
         """End a command's promise as cancelled."""
@@ -84,7 +95,8 @@ class Outcomes:
         if not promise.done():
             promise.set_exception(error)
 
-    async def _fetch(self, item: Pending, value: Payload) -> None:
+    async def _fetch(self, item: Pending, message: Completed) -> None:
+        value = message.value
         try:
             whole = await self._transfers.fetch(value, writable=item.writable)
         except (ChannelClosed, DecodeError) as error:
@@ -92,21 +104,36 @@ class Outcomes:
                 self._broken(error)
             return
         except Exception as error:  # noqa: BLE001 - nobody awaits this task: the promise must end
+            self._give_back(message.objects)
             if item.id in self.pending:
                 self.reject(item, unreadable(error))
             return
         finally:
             if has_bulk(value):
                 self._protocol.fetched(item.id)
-        outcome = await self._transfers.decode(whole)
+        outcome = await self._transfers.decode(whole, handles=self._references.told)
         if item.id in self.pending:
-            self._fulfil(item, outcome)
-
-    def _fulfil(self, item: Pending, outcome: Outcome[object]) -> None:
-        if isinstance(outcome, Error):
-            self.reject(item, unreadable(outcome.error))
+            self._fulfil(item, outcome, message.objects)
         else:
-            self._forget(item)._settle(outcome.value)
+            self._give_back(message.objects)
+
+    def _fulfil(self, item: Pending, outcome: Outcome[object], objects: tuple[int, ...]) -> None:
+        if isinstance(outcome, Error):
+            self._give_back(objects)
+            self.reject(item, unreadable(outcome.error))
+            return
+        if objects:
+            self._references.count(objects)
+            if item.scope is not None:
+                item.scope.add_references(self._references.living_of(objects))
+        if item.keep:  # those that use it have left, or stand ahead of this
+            self._protocol.release(commands=(item.id,))
+        self._forget(item)._settle(outcome.value)
+
+    def _give_back(self, objects: tuple[int, ...]) -> None:
+        """Let go of what a value that nobody has seen refers to."""
+        if objects:
+            self._protocol.release(objects=tuple(Counter(objects).items()))
 
     def _forget(
         self, item: Pending, *, failed: bool = False, reason: AsyncBridgeError | None = None
@@ -117,6 +144,12 @@ class Outcomes:
         self._output.flush(item)
         item.settled(failed=failed, reason=reason)
         return promise
+
+
+def tell_holders(item: Pending, holders: tuple[str, ...]) -> None:
+    """Say who keeps the values of a command's bindings alive, for somebody who debugs."""
+    for told in holders:
+        lifetimes.warning("%s: %s (%s)", item.sent().title, plain(told), item.origin)
 
 
 def unreadable(error: BaseException) -> AsyncBridgeError:

@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping, Sequence
 
+    from asyncbridge.client.awaiting import Awaiting
     from asyncbridge.client.drafts import Bindings
+    from asyncbridge.client.handing import Use
     from asyncbridge.client.held import Held
     from asyncbridge.client.parts import Parts
     from asyncbridge.client.rejections import Rejections
+    from asyncbridge.client.scopes import Scope
     from asyncbridge.client.sources import Source
     from asyncbridge.client.submitting import Submitting
     from asyncbridge.promise import OutputLine, Promise
+    from asyncbridge.references import Ref
     from asyncbridge.protocol.messages import Progress, StopMode
     from asyncbridge.serialization.deferred import Outgoing
 
@@ -71,6 +75,7 @@ class Pending:
         "annotate",
         "aside",
         "began",
+        "binding",
         "bindings",
         "bulk",
         "cancelled_phase",
@@ -82,21 +87,27 @@ class Pending:
         "home",
         "id",
         "interrupted_at",
+        "keep",
         "label",
         "lifetime",
         "message",
         "names",
         "origin",
         "original",
+        "passes_on",
         "priority",
         "reason",
+        "references",
         "requeue",
         "run_timeout",
+        "scope",
         "session",
+        "sets",
         "stopped",
         "streams",
         "timer",
         "times",
+        "uses",
         "writable",
     )
 
@@ -131,7 +142,7 @@ class Pending:
         self.names = names
         self.requeue = requeue
         self.run_timeout = run_timeout
-        self.holder: Held | None = None
+        self.holder: Held | Awaiting | None = None
         self.lifetime = lifetime
         self.label = label
         self.after = after
@@ -144,6 +155,16 @@ class Pending:
         self.writable = writable
         self.streams = streams
         self.priority = priority
+        # What stands among the bindings for values that are in the worker, or will be.
+        self.uses: Sequence[Use] = ()
+        self.references: Sequence[Ref] = ()
+        self.keep = 0
+        self.sets: tuple[str, ...] = ()
+        self.binding: str | None = None
+        """The name that it sets, when it is a ``put``."""
+        self.passes_on = False
+        """Whether it only brings a value to the worker that another command uses."""
+        self.scope: Scope | None = None
         self.id = 0
         self.cancelling = False
         self.message: object = None
@@ -164,6 +185,11 @@ class Pending:
         """The promise, until it is settled."""
         assert self._promise is not None
         return self._promise
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether its promise has an end."""
+        return self._promise is None
 
     @property
     def size(self) -> int:
@@ -339,6 +365,7 @@ class Pending:
         self.bindings = self.original = None
         self.bulk = _NONE
         self.streams = ()
+        self.uses = self.references = ()
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -366,6 +393,9 @@ class Pending:
             streams=tuple([source.name for source in self.streams]) if self.streams else (),
             run_ms=0 if self.run_timeout is None else milliseconds(self.run_timeout),
             priority=self.priority,
+            uses=tuple([use.item.id for use in self.uses if use.item]) if self.uses else (),
+            keep=self.keep,
+            sets=self.sets,
         )
 
 

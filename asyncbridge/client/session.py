@@ -146,6 +146,13 @@ class Session(TakingOver):
         told: Mapping[str, Any] = await self._ask(lambda number: m.InfoRequest(id=number))
         return {**told, "transfers": self._transfers.info(told)}
 
+    async def ask_about(self, what: m.Question) -> Mapping[str, Any]:
+        """Ask the worker for something else of its state."""
+        told: Mapping[str, Any] = await self._ask(
+            lambda number: m.InfoRequest(id=number, about=what)
+        )
+        return told
+
     async def queue(self) -> list[CommandInfo]:
         """Ask the worker for the queue; tell this session's commands in it, and those here."""
         report: m.QueueReport = await self._ask(lambda number: m.QueueRequest(id=number))
@@ -173,9 +180,9 @@ class Session(TakingOver):
 
     def release_collected(self) -> None:
         """Tell the worker of collected bindings whose owners are garbage."""
-        names = self._finalizers.take()
-        if names and self.protocol.state is ConnectionState.OPEN:
-            self.protocol.release(names)
+        names, objects = self._finalizers.take(), self.references.take()
+        if (names or objects) and self.protocol.state is ConnectionState.OPEN:
+            self.protocol.release(names, objects=objects)
             self._writer.wake()
 
     # --- writing ---
@@ -310,6 +317,8 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     m.Info: lambda self, message: self._questions.answer(message.id, message.info),
     m.QueueReport: lambda self, message: self._questions.answer(message.id, message),
     m.Output: lambda self, message: self._output.feed(message, self._pending.get(message.id)),
+    m.Kept: lambda self, message: self._answered(message),
+    m.Advice: lambda self, message: self._advised(message),
     m.Digest: lambda self, message: self._transfers.told(message),
     m.Placed: lambda self, message: self._transfers.placed(message),
     m.Returned: lambda self, message: self._transfers.returned(message),

@@ -43,9 +43,13 @@ class Source:
 
 
 def take_streams(
-    bindings: Mapping[str, object] | None, lifetime: str
+    bindings: Mapping[str, object] | None, ends: str
 ) -> tuple[Mapping[str, object] | None, Sequence[Source]]:
     """Take the streams out of bindings; their descriptions stand in their places.
+
+    Args:
+        bindings: By name.
+        ends: What ends them, as of ``Terms``.
 
     Raises:
         ValueError: The bindings outlive their command.
@@ -55,7 +59,7 @@ def take_streams(
     names = [key for key, value in bindings.items() if type(value) is Stream]
     if not names:
         return bindings, ()
-    if lifetime != "command":
+    if ends != "command":
         raise ValueError(f"{names[0]}: a stream ends with the command that it is sent with")
     sources: list[Source] = []
     described = dict(bindings)

@@ -15,6 +15,7 @@ from asyncbridge.client.halts import Halts
 from asyncbridge.client.heartbeat import Heartbeat
 from asyncbridge.client.info import Questions
 from asyncbridge.client.outcomes import Outcomes
+from asyncbridge.client.references import References
 from asyncbridge.client.standstill import Handling
 from asyncbridge.client.streams import Streams
 from asyncbridge.client.transfers import Transfers
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from asyncbridge.decisions import Decision
     from asyncbridge.lifetime import Finalizers
     from asyncbridge.protocol.limits import Bound
-    from asyncbridge.protocol.messages import Buffer, Decide, Message, StopMode
+    from asyncbridge.protocol.messages import Buffer, Decide, Kept, Message, StopMode
     from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Link
 
@@ -77,6 +78,9 @@ class Submitting(ABC):
         locals: Whether errors tell the variables of their frames.
         shared_name: Under which other clients may take over the commands; empty for none.
         halts: The bridge's; decides about commands that fail.
+        references: The bridge's, to objects in the worker.
+        answered: Told whether the worker keeps a value that it was asked to.
+        debug: Whether the worker tells who keeps the values of bindings alive.
     """
 
     def __init__(
@@ -100,6 +104,9 @@ class Submitting(ABC):
         locals: bool = False,  # noqa: A002 - as ``connect`` has it
         shared_name: str = "",
         halts: Halts | None = None,
+        references: References | None = None,
+        answered: Callable[[Kept], None] = lambda message: None,
+        debug: bool = False,
     ) -> None:
         self.shared_name = shared_name
         self._transfers = Transfers(
@@ -116,11 +123,16 @@ class Submitting(ABC):
             arena=self._transfers.arena_name,
             largest=limits.largest,
             locals=locals,
+            debug=debug,
             backlog=backlog,
         )
         self.closed: asyncio.Future[AsyncBridgeError] = asyncio.get_running_loop().create_future()
         self.streams = Streams(self.protocol, self._transfers, self._post)
-        self.outcomes = Outcomes(self.protocol, self._transfers, self.streams, output, self._broken)
+        self.references = References(lambda: None) if references is None else references
+        self._answered = answered
+        self.outcomes = Outcomes(
+            self.protocol, self._transfers, self.streams, output, self._broken, self.references
+        )
         self._pending = self.outcomes.pending
         self._link = link
         self._output = output
@@ -183,8 +195,9 @@ class Submitting(ABC):
             item.id = self._newest + 1
         undecided = split_off(item, item.bindings)
         self.protocol.submit(item.command(), ready=undecided is None, again=again)
-        if item.names and item.lifetime == "eternal":
+        if item.names and item.lifetime != "command":
             self.protocol.keep(item.names)
+        item.references = ()  # what is released from here on goes behind it
         self._newest = max(self._newest, item.id)
         if item.after:
             item.depend()

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from asyncbridge.transport.arena import Arena, Segment
     from asyncbridge.transport.contract import Bulk
 
+    Told = Callable[[dict[str, object]], object]
+
 __all__ = ["Transfers", "decoded_quickly", "has_bulk"]
 
 T = TypeVar("T")
@@ -199,11 +201,13 @@ class Transfers:
         bulk = {ref.id: as_told(await self._receive(ref), writable=writable) for ref in refs}
         return join(value, bulk)
 
-    async def decode(self, value: Payload, *, path: str = "result") -> Outcome[object]:
+    async def decode(
+        self, value: Payload, *, path: str = "result", handles: Told | None = None
+    ) -> Outcome[object]:
         """Decode a value, off the loop where that takes long: some arrays are looked through."""
-        quickly = decoded_quickly(value, path=path)
+        quickly = decoded_quickly(value, path=path, handles=handles)
         return quickly or await self.apart(
-            partial(decode, path=path, side=SIDE, largest=self._largest), value
+            partial(decode, path=path, side=SIDE, largest=self._largest, handles=handles), value
         )
 
     async def apart(self, function: Callable[[T], R], argument: T) -> Outcome[R]:
@@ -291,16 +295,19 @@ class Transfers:
             return await self._lane.receive(ref.id, ref.size)
 
 
-def decoded_quickly(value: Payload, *, path: str = "result") -> Outcome[object] | None:
+def decoded_quickly(
+    value: Payload, *, path: str = "result", handles: Told | None = None
+) -> Outcome[object] | None:
     """Decode a value, unless it is one for another thread.
 
     Args:
         value: As the worker has sent it.
         path: What errors call it.
+        handles: Makes references of what the worker tells of its objects; None where it may not.
     """
     if value.buffers and (value.size > COPY_INLINE or has_bulk(value)):
         return None
-    outcome = capture(decode, value, path=path, side=SIDE, quickly=True)
+    outcome = capture(decode, value, path=path, side=SIDE, quickly=True, handles=handles)
     took_long = isinstance(outcome, Error) and isinstance(outcome.error, TakesLong)
     return None if took_long else outcome
 

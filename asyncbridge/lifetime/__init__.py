@@ -1,17 +1,35 @@
-"""How long a binding lives in the worker."""
+"""How long what is sent to the worker lives there."""
 
 from __future__ import annotations
 
-from asyncbridge.lifetime.binding import Binding
 from asyncbridge.lifetime.finalizers import Finalizers
-from asyncbridge.lifetime.policies import LIFETIMES, Lifetime, check_lifetime
+from asyncbridge.lifetime.holds import Hold
+from asyncbridge.lifetime.policies import (
+    LIFETIMES,
+    Collected,
+    Eternal,
+    Leased,
+    Lifetime,
+    PerCommand,
+    Policy,
+    Terms,
+    policy_of,
+)
 
 __all__ = [  # noqa: RUF022 - grouped by what they are
     # policies
+    "Collected",
+    "Eternal",
+    "Leased",
+    "PerCommand",
+    # what makes one
+    "Hold",
+    "Policy",
+    "Terms",
+    # what ``lifetime=`` takes
     "LIFETIMES",
     "Lifetime",
-    "check_lifetime",
-    # what they are applied to
-    "Binding",
+    "policy_of",
+    # how they are kept to
     "Finalizers",
 ]

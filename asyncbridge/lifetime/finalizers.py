@@ -56,6 +56,12 @@ class Finalizers:
         """Let a name stand, whatever becomes of its present owner."""
         self._tied.pop(name, None)
 
+    def release(self, name: str) -> None:
+        """Enqueue a name now, whatever lives; from any thread."""
+        self._tied.pop(name, None)
+        self._dead.append(name)
+        self._rouse()
+
     def told(self, name: str) -> str:
         """Say what a name stands for: what a person would call it, or the name itself."""
         tie = self._tied.get(name)
@@ -79,6 +85,9 @@ class Finalizers:
             return
         del self._tied[name]
         self._dead.append(name)
+        self._rouse()
+
+    def _rouse(self) -> None:
         if not self._woken:
             self._woken = True
             self._wake()

@@ -17,6 +17,7 @@ from asyncbridge.errors import (
 from asyncbridge.protocol import messages as m
 from asyncbridge.protocol.claims import Claims
 from asyncbridge.protocol.journal import session_digest
+from asyncbridge.protocol.keeping import HOLD
 from asyncbridge.protocol.levels import Levels
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, REASON_CHARS, Bound, Gauge, size_of
 from asyncbridge.protocol.phases import phase_of
@@ -59,6 +60,7 @@ class ClientProtocol(Claims):
         arena: str = "",
         largest: int = 0,
         locals: bool = False,  # noqa: A002 - the message's field
+        debug: bool = False,
         backlog: Bound = DEFAULT_BACKLOG,
     ) -> None:
         super().__init__(backlog)
@@ -67,12 +69,13 @@ class ClientProtocol(Claims):
         self.arena = arena
         self.largest = largest
         self.locals = locals
+        self.debug = debug
         self.state = ConnectionState.IDLE
         self.worker_state: m.WorkerState = "importing"
         # One at once where another process would be told again what this one has seen.
         self.acknowledge_count = ACKNOWLEDGE_COUNT
         self.welcome: m.Welcome | None = None
-        self._releases: deque[tuple[int, tuple[str, ...]]] = deque()
+        self._releases: deque[tuple[int, m.Release]] = deque()
 
     # --- what the caller asks for ---
 
@@ -88,6 +91,8 @@ class ClientProtocol(Claims):
                 arena=self.arena,
                 largest=self.largest,
                 locals=self.locals,
+                references=True,
+                debug=self.debug,
             )
         )
 
@@ -159,17 +164,33 @@ class ClientProtocol(Claims):
         """Note that a value's bulk buffers are here, or will never be."""
         self._seen.append(command_id)
 
-    def release(self, names: tuple[str, ...]) -> None:
-        """Queue the release of bindings, behind every command submitted by now."""
-        self._releases.append((self._newest, names))
+    def want_kept(self, command_id: int) -> bool:
+        """Have a command's value kept for another one; return False when it has left already."""
+        entry = self._entries.get(command_id)
+        if entry is None or entry.state is not CommandState.BACKLOG:
+            return False
+        if not entry.command.keep:
+            entry.command = replace(entry.command, keep=HOLD)
+        return True
+
+    def release(
+        self,
+        names: tuple[str, ...] = (),
+        *,
+        objects: tuple[tuple[int, int], ...] = (),
+        commands: tuple[int, ...] = (),
+    ) -> None:
+        """Queue the release of bindings, and of what was kept, behind every command submitted by now."""
+        release = m.Release(names=names, objects=objects, commands=commands)
+        self._releases.append((self._newest, release))
 
     def keep(self, names: Iterable[str]) -> None:
         """Let names stand that a command sets anew: no release sent before it drops them."""
         if self._releases:
             kept = set(names)
             self._releases = deque(
-                (newest, tuple(name for name in released if name not in kept))
-                for newest, released in self._releases
+                (newest, replace(each, names=tuple(name for name in each.names if name not in kept)))
+                for newest, each in self._releases
             )
 
     def control(self, message: m.Message) -> None:
@@ -279,8 +300,9 @@ class ClientProtocol(Claims):
             return due
         waiting = self._backlog.lowest() or self._newest + 1
         while self._releases and self._releases[0][0] < waiting:
-            if names := self._releases.popleft()[1]:
-                due.append(m.Release(names=names))
+            release = self._releases.popleft()[1]
+            if release.names or release.objects or release.commands:
+                due.append(release)
         return due
 
     def _refused(self, message: m.Refused) -> None:
@@ -379,7 +401,7 @@ _STATES = {
 """Where a command stands then that nobody here has asked for."""
 _PASSED = (
     m.Output, m.Info, m.Pong, m.Progress, m.Digest, m.Placed, m.Returned, m.StreamItem,
-    m.StreamTaken, m.Decided, m.QueueReport,
+    m.StreamTaken, m.Decided, m.QueueReport, m.Kept, m.Advice,
 )  # fmt: skip
 """What the caller handles."""
 _HANDLERS: dict[type, Callable[[ClientProtocol, Any], m.Message | None]] = {

@@ -94,6 +94,7 @@ class Outcome:
         stored: Where it lies that has no place in memory.
         claimed: Whether the client that is there now waits for it.
         lent: Bytes of its large buffers that lie in shared memory, and do not count here.
+        objects: The kept objects that its value refers to.
     """
 
     message: Ending | None
@@ -106,6 +107,7 @@ class Outcome:
     bulk: Mapping[str, Buffer] | None = None
     stored: Stored | None = None
     lent: int = 0
+    objects: tuple[int, ...] = ()
 
     def told(self) -> Ending:
         """Return what tells it, wherever it lies."""
@@ -158,6 +160,7 @@ class Ledger:
             state=state,
             size=counted,
             claimed=entry.claimed,
+            objects=getattr(message, "objects", ()),
         )
         self.memory += counted
         return entry
@@ -297,7 +300,7 @@ def digest_of(command: Command | None) -> int:
     refs = [(part.id, part.size) for part in parts if isinstance(part, BulkRef)]
     rest = (
         command.code, command.lifetime, command.after, command.label, command.aside,
-        command.streams, None if bindings is None else bindings.header, refs,
+        command.streams, command.uses, None if bindings is None else bindings.header, refs,
     )  # fmt: skip
     # The format of version 0 shares nothing, and so depends on what is equal alone.
     whole = [bytes(part) for part in parts if not isinstance(part, BulkRef)]

@@ -10,7 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asyncbridge.protocol import decisions, flowing, holding, joining, payloads, queueing
+from asyncbridge.protocol import (
+    decisions,
+    flowing,
+    holding,
+    joining,
+    keeping,
+    payloads,
+    queueing,
+)
 from asyncbridge.protocol.records import record
 
 Buffer = payloads.Buffer
@@ -22,6 +30,11 @@ Joined = joining.Joined
 Prioritize = queueing.Prioritize
 QueueReport = queueing.QueueReport
 QueueRequest = queueing.QueueRequest
+Keep = keeping.Keep
+Kept = keeping.Kept
+Release = keeping.Release
+Tie = keeping.Tie
+Question = keeping.Question
 Claim = holding.Claim
 Detach = holding.Detach
 Holding = holding.Holding
@@ -58,6 +71,8 @@ class Hello:
         arena: The name of its folder of shared memory; empty when it has none.
         largest: Bytes of the largest value that it takes; 0 for any.
         locals: Whether it wants errors to tell the variables of their frames.
+        references: Whether it takes references to what has no wire form.
+        debug: Whether it wants to be told who keeps a binding's value alive after its command.
     """
 
     oldest: int
@@ -67,6 +82,8 @@ class Hello:
     arena: str = ""
     largest: int = 0
     locals: bool = False
+    references: bool = False
+    debug: bool = False
 
 
 @record
@@ -77,7 +94,8 @@ class Command:
         id: Unique in its session, and rising as they are sent.
         code: Python source; the value of its last expression is the command's value.
         bindings: A dict of names to values, in wire form.
-        lifetime: How long the bindings stay: ``"command"`` or ``"eternal"``.
+        lifetime: How long the bindings stay: ``"command"``, ``"eternal"``, ``"collected"``, or
+            ``"leased "`` and seconds.
         after: Ids of commands whose failure fails this one, unrun.
         label: What a person would call it, for ``info`` and errors.
         aside: Whether others may be run before it while its buffers are on the way.
@@ -86,6 +104,9 @@ class Command:
         run_ms: Milliseconds that it may run; 0 for any.
         priority: Higher ones of the session are run first; equal ones, in the order of ids.
         overtakes: The lowest id that may still come, though this one is higher; else 0.
+        uses: Ids of commands whose values stand among the bindings, by their places here.
+        keep: Whether its value stays in the worker: 0 for not, or as ``keeping`` has it.
+        sets: Names that its code sets, and that are collected.
     """
 
     id: int
@@ -100,6 +121,9 @@ class Command:
     run_ms: int = 0
     priority: int = 0
     overtakes: int = 0
+    uses: tuple[int, ...] = ()
+    keep: int = 0
+    sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,17 +150,15 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """Nothing in the client refers to these bindings any more."""
-
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class InfoRequest:
-    """Ask for the worker's present state; answered while the GPU thread works."""
+    """Ask for the worker's present state; answered while the GPU thread works.
+
+    Attributes:
+        about: What of it: the worker itself, what lives there, or the memory that this takes.
+    """
 
     id: int
+    about: Question = "worker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,11 +285,15 @@ class Completed:
 
     Attributes:
         stopped: Whether its code was told to stop meanwhile, by a ``Cancel``, and saw it.
+        objects: The kept objects that the value refers to, once for each place.
+        holders: Who keeps the values of its bindings alive, in words, for a client that debugs.
     """
 
     id: int
     value: Payload
     stopped: bool = False
+    objects: tuple[int, ...] = ()
+    holders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +327,20 @@ class Info:
 
     id: int
     info: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What the worker has to say of itself, once: a warning for the client's log.
+
+    Attributes:
+        kind: ``"memory"``: it holds much of the machine's. ``"recycle"``: by the policy that it
+            was started with, it is to be replaced, and takes up no command until then.
+        text: For a person.
+    """
+
+    kind: Literal["memory", "recycle"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,12 +401,12 @@ class Goodbye:
 ClientMessage = (
     Join | Hello | Command | Cancel | Acknowledge | Release | InfoRequest | Ping | Recall | Reuse
     | Placed | Returned | StreamTaken | StreamItem | StreamEnd | Goodbye | Claim | Detach
-    | QueueRequest | Prioritize | Halting | Decide
+    | QueueRequest | Prioritize | Halting | Decide | Keep | Tie
 )  # fmt: skip
 WorkerMessage = (
     Joined | Welcome | Refused | StateChanged | Accepted | Started | Output | Progress
     | Completed | Failed | Cancelled | Info | Pong | Digest | Placed | Returned | StreamTaken
     | StreamItem | Goodbye | Withheld | Holding | QueueReport | Halted | Resumed | Decided
-    | Dropped
+    | Dropped | Kept | Advice
 )  # fmt: skip
 Message = ClientMessage | WorkerMessage

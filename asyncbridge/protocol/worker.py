@@ -24,6 +24,7 @@ from asyncbridge.protocol.messages import (
     Halting,
     Hello,
     InfoRequest,
+    Keep,
     Message,
     Ping,
     Placed,
@@ -40,6 +41,7 @@ from asyncbridge.protocol.messages import (
     StreamEnd,
     StreamItem,
     StreamTaken,
+    Tie,
     Welcome,
     WorkerState,
 )
@@ -64,7 +66,7 @@ __all__ = ["WorkerProtocol"]
 
 _PASSED = (
     Cancel, InfoRequest, Release, Placed, Returned, Recall, Reuse, StreamTaken,
-    StreamItem, StreamEnd, QueueRequest, Prioritize, Halting, Decide,
+    StreamItem, StreamEnd, QueueRequest, Prioritize, Halting, Decide, Keep, Tie,
 )  # fmt: skip
 """What the client sends and the caller handles."""
 HELD_ROWS = 2000
@@ -189,9 +191,19 @@ class WorkerProtocol(Notices):
         self._move(command_id, CommandEvent.START)
         self.notify(Started(id=command_id))
 
-    def completed(self, command_id: int, value: Payload, *, stopped: bool = False) -> None:
-        """Note the command's value, and whether its code was told to stop meanwhile."""
-        message = Completed(id=command_id, value=value, stopped=stopped)
+    def completed(
+        self,
+        command_id: int,
+        value: Payload,
+        *,
+        stopped: bool = False,
+        objects: tuple[int, ...] = (),
+        holders: tuple[str, ...] = (),
+    ) -> None:
+        """Note the command's value, and what is told with it."""
+        message = Completed(
+            id=command_id, value=value, stopped=stopped, objects=objects, holders=holders
+        )
         self._finish(message, "completed", value.size)
 
     def failed(self, command_id: int, fault: Fault, *, because: int | None = None) -> None:

@@ -8,7 +8,7 @@ reach the command's code. What had to be interrupted is left out, and that is sa
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from asyncbridge.worker.faults import describe, last_resort, release
 from asyncbridge.worker.guards import attempt
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from asyncbridge.worker.stopping import Stopper
 
     NameOf = Callable[[object], str | None]
+
+T = TypeVar("T")
 
 __all__ = ["Aftermath"]
 
@@ -63,9 +65,9 @@ class Aftermath:
         """Call what may be the user's; tell whether it came to its end."""
         return self._stopper.guard(stop, lambda: (call(),)) is not None
 
-    def drop(self, drop: Callable[[tuple[str, ...]], None], names: tuple[str, ...]) -> None:
-        """Drop bindings, with what destroys their values, behind the commands that used them."""
-        rest = list(names)
+    def drop(self, drop: Callable[[T], None], items: tuple[T, ...]) -> None:
+        """Drop each of these, with what destroys their values, behind the commands that used them."""
+        rest = list(items)
         while rest:
             self._stopper.guard(Stop(), lambda: _drop(rest, drop))
 
@@ -85,7 +87,7 @@ def _let_go(errors: list[BaseException], left: dict[str, object] | None) -> None
         release(errors.pop())
 
 
-def _drop(names: list[str], drop: Callable[[tuple[str, ...]], None]) -> None:
+def _drop(items: list[T], drop: Callable[[T], None]) -> None:
     # One by one: where one is interrupted, the others are still there.
-    while names:
-        drop((names.pop(),))
+    while items:
+        drop(items.pop())

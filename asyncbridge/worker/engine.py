@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from asyncbridge.errors import TooLarge
 from asyncbridge.outcome import Error, capture
 from asyncbridge.protocol.messages import Fault, Output, Payload, Progress, StateChanged
-from asyncbridge.serialization.codec import decode, draft
 from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.aftermath import Aftermath
 from asyncbridge.worker.executor import Courier
 from asyncbridge.worker.faults import describe
-from asyncbridge.worker.files import open_array
 from asyncbridge.worker.halting import Halts
+from asyncbridge.worker.inventory import inventory
 from asyncbridge.worker.journal import Journal
+from asyncbridge.worker.lodgers import Present
 from asyncbridge.worker.lines import Dropping
+from asyncbridge.worker.lodging import Lodging
 from asyncbridge.worker.memory import resident_bytes
 from asyncbridge.worker.namespace import Namespace
 from asyncbridge.worker.overtime import Overtime, overdue_text
@@ -40,12 +41,19 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from asyncbridge.protocol.messages import Message, StreamName, WorkerState
+    from asyncbridge.protocol.messages import (
+        Message,
+        Question,
+        Release,
+        StreamName,
+        WorkerState,
+    )
     from asyncbridge.serialization.drafts import Draft
     from asyncbridge.worker.backend import Backend
     from asyncbridge.worker.executor import Executor
     from asyncbridge.worker.holding import Hold
     from asyncbridge.worker.lines import Line
+    from asyncbridge.worker.objects import Claimant
     from asyncbridge.worker.output import Capture
     from asyncbridge.worker.peer import Peer
     from asyncbridge.worker.results import Held
@@ -100,6 +108,14 @@ class Engine:
         self._post = self._courier.send
         self.stopper = Stopper(loop.call_later, self._post)
         self._aftermath = Aftermath(self.stopper, self.namespace.name_of, backend.note)
+        self.lodging = Lodging(
+            self.namespace,
+            clock=clock,
+            submit=executor.submit,
+            post=self._post,
+            later=loop.call_later,
+            guard=self._aftermath.drop,
+        )
         self.halts = Halts(
             self.queue, incarnation=self.incarnation, later=loop.call_later, clock=clock
         )
@@ -128,10 +144,13 @@ class Engine:
         """Import the backend in the GPU thread, ahead of every command."""
         self._executor.submit(self._import_backend)
 
-    def release(self, names: tuple[str, ...], line: Line, behind: int, hold: Hold) -> None:
-        """Drop bindings, after the commands of a session up to this one."""
-        drop = partial(self._aftermath.drop, self.namespace.release)
-        self.queue.release(line, hold, Dropping(names=names, behind=behind, drop=drop))
+    def release(
+        self, release: Release, claimant: Claimant, line: Line, behind: int, hold: Hold
+    ) -> None:
+        """Drop what a client has let go of, after the commands of its session up to this one."""
+        drop = partial(self.lodging.drop, claimant, line)
+        due = Dropping(names=release.names, release=release, behind=behind, drop=drop)
+        self.queue.release(line, hold, due)
 
     def join(self, peer: Peer) -> None:
         """Add a session, and tell it what the worker has logged so far."""
@@ -161,6 +180,10 @@ class Engine:
             "halted": self.halts.info(),
             **self.backend.info(),
         }
+
+    def inventory(self, about: Question) -> dict[str, Any]:
+        """Describe what lives here, in plain JSON data; in any thread."""
+        return inventory(self.lodging, about)
 
     def ran_for(self, job: Job) -> float:
         """Return the seconds since a job was taken up, if it ever was."""
@@ -209,9 +232,11 @@ class Engine:
         self.state = "ready" if fault is None else "failed"
         self._broadcast(StateChanged(state=self.state, fault=fault))
 
-    def _succeeded(self, job: Job, value: Payload, bulk: dict[str, Held]) -> None:
+    def _succeeded(
+        self, job: Job, value: Payload, bulk: dict[str, Held], objects: tuple[int, ...]
+    ) -> None:
         self.queue.finished(job)
-        job.peer.completed(job.command.id, value, bulk, stopped=job.stop.told)
+        job.peer.completed(job.command.id, value, bulk, stopped=job.stop.told, objects=objects)
 
     def _halted(self, job: Job, fault: Fault) -> None:
         self.starts.tell(job)
@@ -263,10 +288,15 @@ class Engine:
         if isinstance(told, Error):
             self._current = None
             self._raised(job, describe(told.error))
+        self.lodging.disown(job)
 
     def _run_and_tell(self, job: Job) -> None:
         # The limit holds for whatever may run code of the user's; copies are made after it.
-        with Reporting(partial(self._report, job)), self._overtime.limiting(job):
+        with (
+            Reporting(partial(self._report, job)),
+            Present(self.lodging, job.peer.claimant),
+            self._overtime.limiting(job),
+        ):
             ended = self._ended(job)
         if ended is None:
             job.failures.add(job.command.id, CANCELLED)
@@ -284,7 +314,7 @@ class Engine:
         )
         if job.halts:  # else it has nothing any more
             job.let_go()
-        self._post(partial(self._succeeded, job, value, bulk))
+        self._post(partial(self._succeeded, job, value, bulk, self.lodging.claim(job)))
 
     def _ended(self, job: Job) -> Ended:
         """Run a command's code, and what it leaves behind; return what it came to."""
@@ -339,14 +369,16 @@ class Engine:
             raise ImportError(
                 f"the worker could not import {self.backend.name}: {self._backend_fault.message}"
             )
-        bindings = {} if job.bindings is None else decode_bindings(job.bindings)
+        lodging = self.lodging
+        bindings = {} if job.bindings is None else lodging.read(job, job.bindings)
         for edit in job.edits:
-            bindings |= decode_bindings(edit)
+            bindings |= lodging.read(job, edit)
+        lodging.check(job, bindings)
         # What lies in shared memory goes back with its last array, ahead of the outcome; of one
         # that may run again, once it has an outcome.
         if not job.halts:
             job.let_go()
-        if job.lifetime == "eternal":
+        if job.lifetime != "command":
             job.line.keep(bindings, job.command.id)
         try:
             if job.flows is None:
@@ -357,11 +389,13 @@ class Engine:
         except Exception as error:
             capture(self.backend.clean, error, job.code, bindings)
             raise
-        return draft(result, path="result", decided=True, files=False, largest=job.peer.largest)
+        lodging.note(job, bindings)
+        return lodging.write(job, result)
 
     def _run_code(self, job: Job, bindings: dict[str, Any]) -> object:
         left = self._left if job.peer.locals else None
-        return self.namespace.run(job.code, bindings, lifetime=job.lifetime, left=left)
+        lifetime = "command" if job.lifetime == "command" else "eternal"
+        return self.namespace.run(job.code, bindings, lifetime=lifetime, left=left)
 
     def _report(self, job: Job, value: object, *, transient: bool) -> None:
         """Send what a command's code reports; from any thread of it."""
@@ -388,11 +422,3 @@ class Engine:
         pieces = [] if self._output is None else self._output.drain()
         if pieces:
             self._post(lambda: self._tell_output(job, pieces))
-
-
-def decode_bindings(value: Payload) -> dict[str, Any]:
-    """Read a command's bindings; what is wrong with them is told by its place."""
-    bindings = decode(value, path="bindings", side="in the worker", files=open_array)
-    if not isinstance(bindings, dict):
-        raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
-    return bindings

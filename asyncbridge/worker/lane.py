@@ -65,13 +65,13 @@ class Lane(Legacy):
     def _release(self, release: Release, behind: int, tasks: asyncio.TaskGroup) -> None:
         """Drop bindings, behind the commands that may still set them."""
         if not self._asides:
-            self._engine.release(release.names, self._line, behind, self._hold)
+            self._engine.release(release, self.claimant, self._line, behind, self._hold)
             return
         ahead = tuple(self._asides.values())
 
         async def later() -> None:
             await asyncio.wait(ahead)
-            self._engine.release(release.names, self._line, behind, self._hold)
+            self._engine.release(release, self.claimant, self._line, behind, self._hold)
 
         # Negative, and so no command's: a later release waits for this one, too.
         self._put_aside(min(0, *self._asides) - 1, later(), tasks)

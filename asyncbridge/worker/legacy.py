@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from asyncbridge.protocol.messages import Refused
+from asyncbridge.protocol.messages import Refused, Release
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
+from asyncbridge.worker.lines import Dropping
 from asyncbridge.worker.succession import LACKING, Estate, lacks_buffers, unqueued
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from asyncbridge.worker.flows import Flows
     from asyncbridge.worker.holding import Hold
     from asyncbridge.worker.lines import LaneItem, Line
+    from asyncbridge.worker.objects import Claimant
     from asyncbridge.worker.peer import Peer
     from asyncbridge.worker.queue import FailureLog, Job
     from asyncbridge.worker.results import Held
@@ -42,10 +44,12 @@ class Legacy(ABC):
 
     Attributes:
         name: Under which others may take over its commands and outcomes; empty for none.
+        claimant: Whose handles are counted for its client.
     """
 
     name: str
     buffers: Buffers
+    claimant: Claimant
     _engine: Engine
     _channel: Channel
     _protocol: WorkerProtocol
@@ -81,6 +85,7 @@ class Legacy(ABC):
             lane=list(self._lane),
             line=self._line,
             hold=self._hold,
+            claimant=self.claimant,
         )
         self._shelf.remove(self._protocol)
         self._jobs = {}
@@ -94,6 +99,8 @@ class Legacy(ABC):
         self._protocol.inherit(estate.ledger, self._look)
         self._failures = estate.failures
         self._line, self._hold = estate.line, estate.hold
+        self._engine.lodging.leave(self.claimant)
+        self.claimant = estate.claimant
         self._jobs = estate.jobs
         for job in estate.jobs.values():
             job.peer = self._peer()
@@ -120,6 +127,8 @@ class Legacy(ABC):
     def _keep(self) -> None:
         """Make what is left independent of the client: its memory, its streams, its buffers."""
         self._protocol.ledger.disclaim()
+        if self.name:
+            self._part_handles()
         for flows in self._flows.values():
             flows.close(lost=True)
         self._flows.clear()
@@ -130,6 +139,20 @@ class Legacy(ABC):
         self.buffers.close()
         self._protocol.ledger.unlend()
         self._shelf.look(self._protocol)
+
+    def _part_handles(self) -> None:
+        """Let go of the client's handles, behind its commands; what it was not told stays."""
+        lodging = self._engine.lodging
+        before, self.claimant = self.claimant, lodging.enter(self.name)
+        outcomes = self._protocol.ledger.outcomes.values()
+        lodging.move(before, self.claimant, tuple(n for each in outcomes for n in each.objects))
+        due = Dropping(
+            names=(),
+            release=Release(),
+            behind=max(self._jobs, default=0),
+            drop=lambda _: lodging.leave(before),
+        )
+        self._engine.queue.release(self._line, self._hold, due)
 
     def _line_up(self) -> None:
         """Put back what was being brought into the queue."""
@@ -142,17 +165,15 @@ class Legacy(ABC):
 
     # --- outcomes that nobody waits for now ---
 
-    def _shelve(
-        self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
-    ) -> None:
+    def _shelve(self, command_id: int, value: Payload, bulk: dict[str, Held], **more: Any) -> None:
         """Keep a value until somebody asks for it."""
         if self._heir is not None:
-            self._heir._shelve(command_id, value, bulk, stopped=stopped)
+            self._heir._shelve(command_id, value, bulk, **more)
             return
         owned = self.buffers.owned(bulk)
         if owned and self._protocol.is_waited_for(command_id):
             self.buffers.store.offer(command_id, owned)
-        self._protocol.completed(command_id, value, stopped=stopped)
+        self._protocol.completed(command_id, value, **more)
         if owned:
             self._protocol.ledger.hold(command_id, owned)
         self._shelf.look(self._protocol)

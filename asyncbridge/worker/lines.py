@@ -22,16 +22,19 @@ LaneItem: TypeAlias = "Job | tuple[Release, int]"
 
 @dataclass(slots=True, kw_only=True)
 class Dropping:
-    """Bindings that nothing in a client refers to any more.
+    """What nothing in a client refers to any more.
 
     Attributes:
-        behind: The newest command that had come by then: those up to it may still use them.
-        drop: Drops them, in the GPU thread.
+        names: The bindings among it, but for those that were set anew.
+        release: All of it.
+        behind: The newest command that had come by then: those up to it may still use it.
+        drop: Drops it, in the GPU thread.
     """
 
     names: tuple[str, ...]
+    release: Release
     behind: int
-    drop: Callable[[tuple[str, ...]], None]
+    drop: Callable[[Dropping], None]
 
 
 class Line:
@@ -41,14 +44,16 @@ class Line:
         waiting: Its jobs, in their order; used under the queue's lock.
         ordered_id: The newest job taken up of those that run in the order of their ids.
         droppings: What the loop adds and the GPU thread takes, each in one step of a deque.
+        values: The values of commands that later ones use; the GPU thread's.
     """
 
-    __slots__ = ("droppings", "ordered_id", "waiting")
+    __slots__ = ("droppings", "ordered_id", "values", "waiting")
 
     def __init__(self) -> None:
         self.waiting: Levels[Job] = Levels()
         self.ordered_id = 0
         self.droppings: deque[Dropping] = deque()
+        self.values: dict[int, object] = {}
 
     def take_up(self) -> Job:
         """Take out the job that is to be run now, of those that wait."""
@@ -75,4 +80,4 @@ class Line:
         droppings = self.droppings
         while droppings and (lowest is None or droppings[0].behind < lowest):
             due = droppings.popleft()
-            due.drop(due.names)
+            due.drop(due)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.errors import DecodeError, RemoteProtocolError
 from asyncbridge.protocol.messages import (
@@ -20,6 +20,8 @@ from asyncbridge.protocol.messages import (
     Hello,
     Info,
     InfoRequest,
+    Keep,
+    Kept,
     Placed,
     Prioritize,
     QueueReport,
@@ -31,6 +33,7 @@ from asyncbridge.protocol.messages import (
     StreamEnd,
     StreamItem,
     StreamTaken,
+    Tie,
 )
 from asyncbridge.protocol.states import ConnectionState
 from asyncbridge.protocol.worker import WorkerProtocol
@@ -81,6 +84,9 @@ class Peer(Deciding, Lane):
     Attributes:
         largest: Bytes of the largest value that the client takes, 0 for any.
         locals: Whether the client wants errors to tell the variables of their frames.
+        references: Whether it takes references to what has no wire form.
+        debug: Whether it wants to know who keeps its bindings' values alive.
+        claimant: Whose handles are counted for it.
     """
 
     def __init__(
@@ -98,7 +104,8 @@ class Peer(Deciding, Lane):
         super().__init__()
         self.name = name
         self.largest = 0
-        self.locals = False
+        self.locals = self.references = self.debug = False
+        self.claimant = engine.lodging.enter(name)
         self.buffers = Buffers(self.notify, arena=arena, room=room, largest=largest)
         self._engine = engine
         self._channel = channel
@@ -142,6 +149,8 @@ class Peer(Deciding, Lane):
             self._close()
             await self._channel.close()
         await self._outlive()
+        if self._heir is None:
+            self._engine.lodging.leave(self.claimant)
 
     async def goodbye(self, reason: str) -> None:
         """Tell the client why its session ends now, if it still listens."""
@@ -174,36 +183,38 @@ class Peer(Deciding, Lane):
         """Let go of a part's buffers: the client has them."""
         self.buffers.store.acknowledged(number)
 
-    def completed(
-        self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
-    ) -> None:
-        """Tell the client a command's value, whose large buffers wait to be fetched."""
+    def completed(self, command_id: int, value: Payload, bulk: dict[str, Held], **more: Any) -> None:
+        """Tell the client a command's value, whose large buffers wait to be fetched.
+
+        What more there is to tell goes with it: see ``WorkerProtocol.completed``.
+        """
         if not self._forget(command_id):
             self.buffers.give_up(bulk)
+            self._engine.lodging.give_back(self.claimant, more.get("objects", ()))
         elif not self._protocol.is_waited_for(command_id):
-            self._shelve(command_id, value, bulk, stopped=stopped)
+            self._shelve(command_id, value, bulk, **more)
         elif bulk and self.buffers.are_shared:
-            telling = self._complete(command_id, value, bulk, stopped=stopped)
+            telling = self._complete(command_id, value, bulk, **more)
             spawn(telling, name=f"asyncbridge-result-{command_id}")
         else:
-            self._tell_value(command_id, value, bulk, stopped=stopped)
+            self._tell_value(command_id, value, bulk, **more)
 
     async def _complete(
-        self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
+        self, command_id: int, value: Payload, bulk: dict[str, Held], **more: Any
     ) -> None:
         """Tell a value once its buffers lie in shared memory, as far as there is room."""
         offers, spent = await self.buffers.lend(bulk)
-        self._tell_value(command_id, value, offers, stopped=stopped)
+        self._tell_value(command_id, value, offers, **more)
         await self.buffers.let_go(spent)
 
     def _tell_value(
-        self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
+        self, command_id: int, value: Payload, bulk: dict[str, Held], **more: Any
     ) -> None:
         if self._heir is not None or self._protocol.state is not ConnectionState.OPEN:
-            self._shelve(command_id, value, bulk, stopped=stopped)
+            self._shelve(command_id, value, bulk, **more)
             return
         offers, lent = self.buffers.offer(command_id, bulk)
-        self._protocol.completed(command_id, value, stopped=stopped)
+        self._protocol.completed(command_id, value, **more)
         if offers:
             self._protocol.ledger.hold(command_id, offers, lent=lent)
         self._shelf.look(self._protocol)
@@ -262,9 +273,11 @@ class Peer(Deciding, Lane):
                 for command_id in message.ids:
                     self.buffers.store.acknowledged(command_id)
             case InfoRequest():
-                self._engine.starts.look()
-                figures = {"transfers": self.buffers.figures()}
-                self.notify(Info(id=message.id, info={**self._engine.info(), **figures}))
+                spawn(self._inform(message), name="asyncbridge-info")
+            case Keep():
+                self._keep_value(message.id)
+            case Tie():
+                self._engine.lodging.tie(self.claimant, message)
             case Release():
                 self._into_lane((message, max(self._jobs, default=0)))
             case QueueRequest():
@@ -296,6 +309,19 @@ class Peer(Deciding, Lane):
                 self._shelf.add(self._protocol, self.buffers.store)
                 self._engine.join(self)
 
+    async def _inform(self, message: InfoRequest) -> None:
+        if message.about == "worker":
+            self._engine.starts.look()
+            info = {**self._engine.info(), "transfers": self.buffers.figures()}
+        else:  # in a thread: it looks at many objects, and some are of the user's classes
+            info = await asyncio.to_thread(self._engine.inventory, message.about)
+        self.notify(Info(id=message.id, info=info))
+
+    def _keep_value(self, command_id: int) -> None:
+        job = self._jobs.get(command_id)
+        kept = job is not None and self._engine.lodging.keep(job, self._line)
+        self.notify(Kept(id=command_id, kept=kept))
+
     def _flow(self, message: StreamTaken | StreamItem | StreamEnd) -> None:
         """Let a command have it; what comes for one that has ended is let go of."""
         flows = self._flows.get(message.id)
@@ -321,7 +347,9 @@ class Peer(Deciding, Lane):
     def _meet(self, hello: Hello) -> None:
         """Take what the client says of itself; share memory with it, if this process can."""
         self.largest = hello.largest
-        self.locals = hello.locals
+        self.locals, self.references = hello.locals, hello.references
+        self.debug = hello.debug
+        self.claimant.owner = self.claimant.owner or hello.session
         met = self.buffers.meet(hello.arena)
         if met is not None:
             self._protocol.arena, self._protocol.proof = met

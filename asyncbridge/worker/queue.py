@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asyncbridge.worker.executor import Executor
     from asyncbridge.worker.flows import Flows
     from asyncbridge.worker.halting import Halt
+    from asyncbridge.worker.keeper import Keeper
     from asyncbridge.worker.lines import Dropping
     from asyncbridge.worker.peer import Peer
 
@@ -82,8 +83,8 @@ class Job:
 
     __slots__ = (
         "again", "bindings", "code", "command", "edits", "failures", "flows", "halt", "halts",
-        "hold", "lifetime", "line", "moved", "peer", "place", "size", "started_at", "state", "stop",
-        "untold",
+        "hold", "keep", "lifetime", "line", "moved", "packed", "peer", "place", "size",
+        "started_at", "state", "stop", "told", "untold",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +116,10 @@ class Job:
         # What a decision about its error may change.
         self.code = command.code
         self.lifetime = command.lifetime
+        self.keep = command.keep
+        # Whether its value is there, and it is decided what stays of it.
+        self.packed = False
+        self.told: Keeper | None = None
         self.edits: tuple[Payload, ...] = ()
         # Whether it halts if it fails; known when it is taken up, for its bindings must be kept.
         self.halts = False
@@ -282,6 +287,7 @@ class CommandQueue:
             return
         with self._lock:
             job.state, job.stop, job.flows, job.again = JobState.QUEUED, Stop(), None, True
+            job.packed = False
         job.hold.lift(self._executor, (self._take_up_again, job))
 
     def _take_up_again(self, job: Job) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from asyncbridge.worker.engine import Engine
     from asyncbridge.worker.holding import Hold
     from asyncbridge.worker.lines import LaneItem, Line
+    from asyncbridge.worker.objects import Claimant
     from asyncbridge.worker.peer import Peer
     from asyncbridge.worker.queue import FailureLog, Job
 
@@ -42,6 +43,7 @@ class Estate:
         lane: What is not in the worker's queue yet, in order.
         line: What is in it.
         hold: What keeps that back while one of them is halted.
+        claimant: Whose handles are counted for the session, whoever is its client.
     """
 
     ledger: Ledger
@@ -50,6 +52,7 @@ class Estate:
     lane: list[LaneItem]
     line: Line
     hold: Hold
+    claimant: Claimant
 
 
 class Names:

@@ -22,7 +22,7 @@ from asyncbridge.codegen import (
     as_expression,
     random_name,
 )
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.wire import (
     is_data,
     is_keras_own,

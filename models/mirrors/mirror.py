@@ -22,7 +22,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.arguments import (
     Arguments,
     Parameter,

@@ -10,7 +10,7 @@ from asyncbridge.codegen import Expression
 from asyncbridge.models.mirrors.arguments import Arguments, show
 
 if TYPE_CHECKING:
-    from asyncbridge.lifetime.binding import Binding
+    from asyncbridge.references.binding import Binding
     from asyncbridge.models.mirrors.expressions import Code
 
 __all__ = [

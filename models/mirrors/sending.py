@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbridge.codegen import Assign, Name, as_expression, random_name
 from asyncbridge.errors import BridgeClosed
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.arguments import show
 from asyncbridge.models.mirrors.calls import Call, blocking
 from asyncbridge.models.mirrors.described import Described, name_in_worker, reach
@@ -172,8 +172,8 @@ def _create(mirror: Described, bridge: Bridge) -> None:
     # What those are made of in turn is in their own creations' hands.
     call.causes = tuple(blocking(one._ledger for one in near))
     transform = partial(_take_facts, watched) if watched else None
-    _send(bridge, code.program(*body), code, call, mirror._recipe.label, transform)
-    bridge.collect(mirror, name, mirror._origin.title)
+    _send(bridge, code.program(*body), code, call, mirror._recipe.label, transform, sets=(name,))
+    bridge.tie(mirror, name, mirror._origin.title)
     # atexit stays on: failures are reported once at the interpreter's end, too.
     weakref.finalize(mirror, mirror._ledger.close)
     mirror._bridge, mirror._name, mirror._ledger.creation = bridge, name, call
@@ -187,6 +187,7 @@ def _send(
     label: str,
     transform: Callable[[Any], Any] | None,
     promise_factory: Callable[..., Promise[Any]] = Promise,
+    sets: tuple[str, ...] = (),
 ) -> Promise[Any]:
     promise = bridge.send(
         program,
@@ -196,6 +197,7 @@ def _send(
         after=[cause.promise for cause in call.wanted() if cause.promise is not None],
         annotate=call.annotate,
         promise_factory=promise_factory,
+        _sets=sets,
     )
     call.started(promise)
     return promise

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import DependencyError, RemoteError
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.bodies import nothing
 from asyncbridge.models.mirrors.layer import Layer
 from asyncbridge.models.mirrors.mirror import Mirror

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from types import FunctionType
 
 from asyncbridge.errors import SerializationError
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.streams import Stream
 
 __all__ = [

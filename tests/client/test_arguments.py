@@ -6,7 +6,7 @@ import pytest
 
 from asyncbridge.client.arguments import check_arguments, check_bindings, named_as
 from asyncbridge.errors import SerializationError, TooLarge
-from asyncbridge.lifetime import Binding
+from asyncbridge.references import Binding
 from asyncbridge.testing import FakeWorker
 
 

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.lifetime.finalizers import Finalizers
 from tests.limits import HANG_S
 

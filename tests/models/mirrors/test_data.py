@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.models import layers
 from asyncbridge.models.mirrors.data import as_data, as_data_tuple, column_names
 from asyncbridge.promise import Promise

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from asyncbridge.codegen import Assign, Name, render
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.models.layers import Dense
 from asyncbridge.models.mirrors.arguments import Arguments
 from asyncbridge.models.mirrors.expressions import MAX_ITEMS, MAX_TEXT, Code

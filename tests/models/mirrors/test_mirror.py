@@ -17,7 +17,7 @@ import pytest
 import asyncbridge.models.mirrors
 from asyncbridge import models as keras
 from asyncbridge.errors import BridgeClosed, DependencyError, RemoteError
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.arguments import parameters_of
 from asyncbridge.models.mirrors.mirror import Attribute, Mirror, take_call
 from asyncbridge.promise import Promise

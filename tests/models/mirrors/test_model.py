@@ -9,7 +9,7 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.errors import RemoteError
-from asyncbridge.lifetime import Binding
+from asyncbridge.references import Binding
 from asyncbridge.models.mirrors.tensor import KerasTensor
 
 if TYPE_CHECKING:

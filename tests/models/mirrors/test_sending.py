@@ -11,7 +11,7 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.errors import BridgeClosed, RemoteError
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.arguments import Arguments
 from asyncbridge.models.mirrors.bodies import as_it_is, nothing, plain
 from asyncbridge.models.mirrors.recipes import called, sent_to

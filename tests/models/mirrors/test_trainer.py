@@ -13,7 +13,7 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.errors import BridgeClosed, DependencyError, RemoteError
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.checks import KerasDataWarning
 
 if TYPE_CHECKING:

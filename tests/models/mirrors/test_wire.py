@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 from asyncbridge.models import layers, utils
 from asyncbridge.models.mirrors.wire import (
     carry,

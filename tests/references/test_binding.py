@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from asyncbridge.lifetime.binding import Binding
+from asyncbridge.references.binding import Binding
 
 
 def test_text() -> None:

@@ -1,0 +1,201 @@
+"""Commands that cannot be sent yet: the value of an argument is still to come from elsewhere.
+
+Most promises that stand as arguments go by their command's id, and nothing waits. Some do not: those
+of another bridge, those that ``then`` returns, those with a transform block, and such whose command
+has told its value already. Their values come through here; each is sent by a command of its own,
+ahead of those that use it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from asyncbridge.client.faults import argument_error
+from asyncbridge.client.pending import Pending
+from asyncbridge.promise import Promise
+from asyncbridge.protocol.keeping import ALONE, HOLD
+from asyncbridge.protocol.messages import Keep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncbridge.client.bridge import Bridge
+    from asyncbridge.client.handing import Use
+    from asyncbridge.client.session import Session
+
+__all__ = ["Awaiting"]
+
+
+class Awaiting:
+    """Those of one bridge, in the order of ``send``; everything here runs on its loop.
+
+    Args:
+        bridge: It.
+    """
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._items: dict[Pending, None] = {}
+        self._asked: dict[int, bool | None] = {}
+
+    @property
+    def items(self) -> tuple[Pending, ...]:
+        """Those that wait."""
+        return tuple(self._items)
+
+    def admits(self, item: Pending) -> bool:
+        """Tell whether a command may be sent now; else it is, once it may."""
+        if not item.uses and not self._items:
+            return True
+        if self._is_ready(item):
+            return True
+        if item not in self._items:
+            item.holder = self
+            self._items[item] = None
+        return False
+
+    def cancel(self, item: Pending) -> bool:
+        """Take a command back; tells whether it was here."""
+        if item not in self._items:
+            return False
+        promise, message = item.promise, item.message
+        self._drop(item, None)
+        promise._settle_cancelled(message)
+        self._look_again()
+        return True
+
+    def reject_all(self, error: Callable[[Pending], Exception]) -> None:
+        """End all of them, each with an error of its own."""
+        for item in self.items:
+            self._reject(item, error(item))
+
+    def answered(self, command_id: int, *, kept: bool) -> None:
+        """Take the worker's word whether it keeps a value that it was asked to."""
+        self._asked[command_id] = kept
+        self._look_again()
+
+    def ended(self, command_id: int) -> None:
+        """Note that a command has an outcome: its value is told, and kept no longer."""
+        self._asked.pop(command_id, None)
+
+    # --- inner steps ---
+
+    def _look_again(self) -> None:
+        for item in self.items:
+            if item in self._items and self._is_ready(item):
+                self._let_go(item)
+                self._bridge._send_now(item)
+
+    def _is_ready(self, item: Pending) -> bool:
+        """Tell whether all that a command uses is there, or goes ahead of it; have it brought."""
+        for other in item.after:
+            if other in self._items:
+                return False
+            if other.failed and other.session is None:
+                return True  # it fails when it is sent
+        return all([self._brings(item, use) for use in item.uses])
+
+    def _brings(self, item: Pending, use: Use) -> bool:
+        held, session = self._bridge._held, self._bridge._session
+        source = use.item
+        if source is not None and source.passes_on:
+            return True
+        if source is not None and not use.promise.done():
+            if held is not None and source in held.items:
+                source.keep = source.keep or HOLD
+                return True
+            if session is not None and session.pending(source.id) is source:
+                return self._is_kept(session, source) or self._awaits(item, use)
+        if not use.promise.done():
+            return self._awaits(item, use)
+        return self._passes_on(item, use)
+
+    def _is_kept(self, session: Session, source: Pending) -> bool:
+        """Have the worker keep a command's value; tell whether it will."""
+        if source.keep:
+            return True
+        if session.protocol.want_kept(source.id):
+            source.keep = HOLD
+            return True
+        if source.id not in self._asked:
+            self._asked[source.id] = None
+            session.tell(Keep(id=source.id))
+        if self._asked[source.id]:
+            source.keep = HOLD
+            return True
+        return False
+
+    def _awaits(self, item: Pending, use: Use) -> bool:
+        """Have a look when a promise is settled; it is not yet."""
+        if not use.settled:
+            use.settled = True
+            loop = self._bridge._loop
+            assert loop is not None
+
+            def look(_: object) -> None:
+                with suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(self._look_again)
+
+            use.promise._add_own_callback(look)
+        return False
+
+    def _passes_on(self, item: Pending, use: Use) -> bool:
+        """Send a value that has come here ahead of the command that uses it."""
+        promise = use.promise
+        if promise.state != "fulfilled":
+            reason = None if promise.cancelled() else promise.exception()
+            self._reject(item, argument_error(item, promise, reason))
+            return False
+        try:
+            use.item = self._bridge._pass_on_value(promise.result(), item)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the promise must end
+            self._reject(item, error)
+            return False
+        item.after = (*item.after, use.item)
+        return True
+
+    def _let_go(self, item: Pending) -> None:
+        del self._items[item]
+        item.holder = None
+
+    def _drop(self, item: Pending, reason: Exception | None) -> None:
+        self._let_go(item)
+        self._bridge._backlog.give(item.size)
+        item.settled(failed=True, reason=reason)
+
+    def _reject(self, item: Pending, error: Exception) -> None:
+        """End a command, whether or not it waits yet."""
+        if item.is_settled:
+            return
+        promise = item.promise
+        self._items.pop(item, None)
+        item.holder = None
+        self._bridge._backlog.give(item.size)
+        item.settled(failed=True, reason=error)
+        if not promise.done():
+            promise.set_exception(error)
+
+
+def passing_on(loop: Any, bindings: Any, user: Pending) -> Pending:
+    """Return the command that brings one value to the worker, for another one that uses it."""
+    promise: Promise[Any] = Promise(loop=loop)
+    item = Pending(
+        promise,
+        code="value",
+        bindings=bindings,
+        lifetime="command",
+        label=f"an argument of {user.label or 'a command'}",
+        after=(),
+        home=user.home,
+        annotate=None,
+        origin=user.origin,
+        names=("value",),
+        priority=user.priority,
+    )
+    item.keep, item.passes_on = ALONE, True
+    promise._attach(item)
+    promise._log_traceback = False
+    return item
+
+

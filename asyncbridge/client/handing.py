@@ -1,0 +1,182 @@
+"""What stands, among a command's bindings, for values that are in the worker or not there yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asyncbridge.client.pending import Pending
+from asyncbridge.errors import BridgeClosed, StaleReference
+from asyncbridge.promise import Promise
+from asyncbridge.references import Binding, Ref, Remote, RemoteExpression, RemoteModule
+from asyncbridge.serialization.encoders import ENCODERS, no_form
+from asyncbridge.serialization.handles import there
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from asyncbridge.client.bridge import Bridge
+    from asyncbridge.serialization.walk import Sink
+
+__all__ = ["Handing", "Use", "holds_handle"]
+
+
+class Use:
+    """A promise among a command's bindings, whose value the worker puts there.
+
+    Attributes:
+        promise: It.
+        item: Its command; or that which passes the value on. None until there is one.
+        settled: Whether a callback waits for its end.
+    """
+
+    __slots__ = ("item", "promise", "settled")
+
+    def __init__(self, promise: Promise[Any], item: Pending | None) -> None:
+        self.promise = promise
+        self.item = item
+        self.settled = False
+
+
+class Handing:
+    """Writes handles among the bindings of one command.
+
+    Args:
+        bridge: Where that goes.
+
+    Attributes:
+        uses: The promises whose values it uses, by their places.
+        after: Commands that have to have succeeded before it.
+        references: What must live until it is sent.
+    """
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._sent: dict[int, tuple[object, Promise[Any]]] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was written: the bindings are walked again."""
+        self.uses: list[Use] = []
+        self.after: list[Pending] = []
+        self.references: list[Ref] = []
+        self._places: dict[int, int] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no handle among the bindings."""
+        return not (self.uses or self.after or self.references)
+
+    def write(self, value: Any, buffers: Sink, depth: int) -> object:
+        """Return the tree of a handle; of what has come meanwhile, that of the value.
+
+        Raises:
+            BridgeClosed: It is behind a bridge that is closed.
+            Refused: It is no handle.
+            StaleReference: Its object is gone.
+            ValueError: It is behind another bridge.
+        """
+        if isinstance(value, Remote):
+            return self._remote(value)
+        if isinstance(value, Promise):
+            return self._promise(value, buffers, depth)
+        hand_over = getattr(type(value), "_hand_over", None)
+        if hand_over is None:
+            raise no_form(value, depth)
+        return self.write(hand_over(value, self._bridge), buffers, depth)
+
+    def _remote(self, value: Remote) -> object:
+        if isinstance(value, RemoteModule):
+            return there("module", value._name)
+        if isinstance(value, Binding):
+            value._check_released()
+            if not value.is_at(self._bridge):
+                raise foreign(value)
+            return there("name", value.name)
+        if isinstance(value, Ref):
+            self._check_ref(value)
+            self.references.append(value)
+            return there("object", value._number)
+        assert isinstance(value, RemoteExpression)
+        return there("command", self._place(self._evaluated(value)))
+
+    def _check_ref(self, value: Ref) -> None:
+        home = value._home()
+        if home is not self._bridge:
+            raise foreign(value)
+        if value._residence is not self._bridge._references.residence:
+            raise StaleReference(f"{value!r} is of another worker", number=value._number)
+
+    def _evaluated(self, value: RemoteExpression) -> Promise[Any]:
+        """Have an expression evaluated ahead of the command, in the worker alone."""
+        known = self._sent.get(id(value))
+        if known is None:
+            if value._home() is not self._bridge:
+                raise foreign(value)
+            known = self._sent[id(value)] = (value, value._sent_ahead())
+        return known[1]
+
+    def _promise(self, promise: Promise[Any], buffers: Sink, depth: int) -> object:
+        source = promise._source
+        item = source if isinstance(source, Pending) and self._is_ours(source) else None
+        if not promise.done():
+            if item is not None and item.binding is not None:
+                self.after.append(item)  # the name is known, and will be set by then
+                return there("name", item.binding)
+            return there("command", self._place(promise))
+        if promise.state == "fulfilled":
+            kept = promise.result()
+            return ENCODERS[type(kept)](kept, buffers, depth)
+        if item is not None:
+            self.after.append(item)
+        return there("command", self._place(promise))
+
+    def _place(self, promise: Promise[Any]) -> int:
+        place = self._places.get(id(promise))
+        if place is None:
+            source = promise._source
+            item = source if isinstance(source, Pending) and self._is_raw(promise, source) else None
+            place = self._places[id(promise)] = len(self.uses)
+            self.uses.append(Use(promise, item))
+            if item is not None:
+                self.after.append(item)
+        return place
+
+    def _is_ours(self, source: Pending) -> bool:
+        return source.home is self._bridge._rejections
+
+    def _is_raw(self, promise: Promise[Any], source: Pending) -> bool:
+        """Tell whether the worker has the promise's value, and nothing here makes another of it."""
+        return self._is_ours(source) and not promise._transforms and not promise.done()
+
+
+def foreign(value: Remote) -> Exception:
+    """Return the refusal of what is behind another bridge."""
+    try:
+        home = value._home()
+    except (BridgeClosed, StaleReference) as error:
+        return error
+    return ValueError(
+        f"{value!r} is in the worker of another bridge, {home!r}: await its value() and pass that, "
+        "or pass the promise, whose value then comes through here"
+    )
+
+
+def holds_handle(values: Iterable[object]) -> bool:
+    """Tell whether a handle stands in the values, inside any containers."""
+    todo, seen = [list(values)], set[int]()
+    while todo:
+        items = todo.pop()
+        for kind in set(map(type, items)):
+            if issubclass(kind, Remote | Promise) or hasattr(kind, "_hand_over"):
+                return True
+        for item in items:
+            if type(item) in _CONTAINERS and id(item) not in seen:
+                seen.add(id(item))
+                todo.append(list(item))  # type: ignore[call-overload]  # a container
+                if type(item) is dict:
+                    todo.append(list(item.values()))
+    return False
+
+
+_CONTAINERS = frozenset[type]((list, tuple, dict, set, frozenset))
+

@@ -1,0 +1,304 @@
+"""What lives in the worker: bindings and references, what keeps them, and what they weigh."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from asyncbridge.client.inventory import BindingInfo, MemoryInfo
+from asyncbridge.client.queueing import Queueing
+from asyncbridge.client.scopes import Scope, current_scope
+from asyncbridge.codegen.names import check_module
+from asyncbridge.errors import BridgeClosed, StaleReference
+from asyncbridge.lifetime import Collected, Hold, policy_of
+from asyncbridge.protocol.keeping import Tie, Told
+from asyncbridge.references import Binding, Ref, RemoteModule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from asyncbridge.client.handing import Handing
+    from asyncbridge.client.pending import Pending
+    from asyncbridge.lifetime import Lifetime, Policy
+    from asyncbridge.promise import Promise
+
+__all__ = ["Keeping", "adopt_binding", "adopt_ref"]
+
+log = logging.getLogger(__name__)
+
+PICKLED_LEASE_S = 300.0
+"""For how long the object of a pickled handle stays, whoever lets go of it meanwhile."""
+
+
+class Keeping(Queueing):
+    """Adds to a bridge what concerns the objects that stay in its worker."""
+
+    @abstractmethod
+    def send(self, code: Any, bindings: Any = None, **options: Any) -> Promise[Any]:
+        """Send a command."""
+
+    def put(
+        self,
+        value: object,
+        *,
+        name: str | None = None,
+        lifetime: Lifetime = "collected",
+        copy: bool | None = None,
+        one_hot: bool | None = None,
+    ) -> Promise[Binding]:
+        """Set a name in the worker's namespace.
+
+        Args:
+            value: What it stands for.
+            name: The name, a random one by default.
+            lifetime: ``"collected"`` drops it when the returned binding is garbage,
+                ``"eternal"`` never; any other policy of ``asyncbridge.lifetime``, or your own.
+            copy: As for ``send``.
+            one_hot: As of ``send``.
+
+        Raises:
+            ValueError: The lifetime is ``"command"``: there is no command to outlive.
+
+        The promise is rejected with ``NameTaken`` if the name is another session's binding.
+        """
+        policy = policy_of(lifetime)
+        if policy.terms.ends == "command":
+            raise ValueError("a binding of its own outlives its command: collected or eternal")
+        tools = self._tools()
+        key = tools.random_name() if name is None else tools.check_identifier(name)
+        binding = Binding(key, policy.name, self)
+        self._finalizers.forget(key)  # the name stands for a new value from here on
+        place = tools.origin() if name is None else ""
+        self._begin(policy, key, binding, (lambda: f"what was put at {place}") if place else None)
+        promise = self.send(
+            "None",
+            {key: value},
+            lifetime=policy,
+            name=f"put {key}",
+            copy=copy,
+            transform=lambda _: binding,
+            one_hot=one_hot,
+            # Nobody knows a random name yet: the commands behind need not wait for the value.
+            _aside=name is None,
+            _begun=True,
+        )
+        source: Any = promise._source
+        source.binding = key
+        return promise
+
+    def binding(self, name: str) -> Binding:
+        """Name a value that is in the worker, as an argument for a mirror; nothing is sent.
+
+        Raises:
+            IdentifierError: Python, or the bridge, refuses the name.
+        """
+        return Binding(self._tools().check_identifier(name), "eternal", self)
+
+    def module(self, name: str) -> RemoteModule:
+        """Return a module of the worker's Python, to be used as if it were here; nothing is sent.
+
+        ``np = bridge.module("numpy")``, then ``await np.arange(10).sum()``. It is imported there
+        when something of it is used: one that is not installed rejects that with
+        ``RemoteModuleNotFoundError``.
+
+        Raises:
+            IdentifierError: It is no module's name.
+        """
+        self._usable_loop()
+        return RemoteModule(check_module(name), self)
+
+    def tie(self, owner: object, name: str, about: Callable[[], str] | None = None) -> None:
+        """Tie a name in the worker to an object here: it goes when the object is garbage.
+
+        Args:
+            owner: The object.
+            name: The name.
+            about: Says in errors what a person would call it; it must not keep the owner alive.
+        """
+        self._begin(Collected(), name, owner, about)
+
+    def delete(self, *which: str | Binding) -> Promise[None]:
+        """Delete bindings, or names that code has set, behind the commands sent by now.
+
+        The promise is rejected with ``InUse`` if somebody else has a handle on one of them, with
+        ``NameTaken`` if it is another session's, and with a ``NameError`` if there is none.
+
+        Args:
+            which: Names, or bindings.
+
+        Raises:
+            IdentifierError: Python, or the bridge, refuses a name.
+            TypeError: It is neither.
+        """
+        names = [self._tools().check_identifier(name_of(each)) for each in which]
+        for each in which:
+            if isinstance(each, Binding):
+                each._released = "by delete()"
+        for name in names:
+            self._finalizers.forget(name)
+            self._eternal.discard(name)
+        return self.send(
+            "from asyncbridge.worker import lodgers as worker_lodgers\nworker_lodgers.delete(names)",
+            {"names": names},
+            name=f"delete {', '.join(names)}",
+        )
+
+    def scope(self) -> Scope:
+        """Return a context manager, for ``with`` or ``async with``, that ends a group together.
+
+        What is bound within it by ``put``, the references that come of what is sent there, and the
+        mirrors that are made there, are let go of at its end, whoever still has them: behind the
+        commands sent by then. It is for the task, or the thread, that has entered it.
+        """
+        self._usable_loop()
+        return Scope(self)
+
+    def bindings(self) -> Promise[list[BindingInfo]]:
+        """Return a promise of what lives in the worker: bindings, kept objects, and code's own names.
+
+        It answers while a command runs.
+        """
+        self._usable_loop()
+        return self._promise_of(self._bindings, "asyncbridge-bindings")
+
+    def memory(self) -> Promise[MemoryInfo]:
+        """Return a promise of the memory that the worker takes, and what in it takes how much.
+
+        It answers while a command runs.
+        """
+        self._usable_loop()
+        return self._promise_of(self._memory, "asyncbridge-memory")
+
+    def collect(self) -> Promise[int]:
+        """Collect garbage in the worker, and give free memory back to the system.
+
+        What TensorFlow has leaked does not come back: ``connect(recycle=...)`` is for that.
+
+        Returns:
+            A promise of the bytes by which the worker has become smaller.
+        """
+        before_and_after = self.send(
+            "from asyncbridge.worker import footprint as worker_footprint\nworker_footprint.trim()",
+            name="collect",
+        )
+        return before_and_after.transform(lambda sizes: sizes[0] - sizes[1])
+
+    # --- inner steps ---
+
+    def _begin(
+        self, policy: Policy, name: str, handle: object, about: Callable[[], str] | None = None
+    ) -> None:
+        """Let a policy have a new binding."""
+        self._named([name])
+        hold = Hold(name, self._finalizers, handle, about)
+        policy.begin(hold)
+        if policy.terms.ends == "session" and (scope := current_scope(self)) is not None:
+            scope.add_name(hold, handle if isinstance(handle, Binding) else None)
+
+    async def _bindings(self) -> list[BindingInfo]:
+        told = await self._asked(lambda session: session.ask_about("bindings"))
+        return [BindingInfo.parse(row) for row in told.get("bindings", ())]
+
+    async def _memory(self) -> MemoryInfo:
+        return MemoryInfo.parse(await self._asked(lambda session: session.ask_about("memory")))
+
+    def _tell_soon(self, message: Tie) -> None:
+        """Tell the worker something, from any thread."""
+        session = self._opened()
+        if self._is_on_loop():
+            session.tell(message)
+        elif self._loop is not None:
+            self._loop.call_soon_threadsafe(session.tell, message)
+
+    @abstractmethod
+    def _is_on_loop(self) -> bool:
+        """Tell whether the caller's thread is the one of the event loop."""
+
+    def _took(self, item: Pending, handing: Handing) -> None:
+        """Note what stands among a command's bindings for what is in the worker."""
+        item.uses = tuple(handing.uses)
+        item.references = tuple(handing.references)
+        if handing.after:
+            item.after = (*item.after, *handing.after)
+
+    # --- handles that travel ---
+
+    def _pickled_ref(self, reference: Ref) -> tuple[Any, ...]:
+        number = reference.about.number
+        self._tell_soon(Tie(object=number, lease_ms=round(PICKLED_LEASE_S * 1000)))
+        return adopt_ref, (self.incarnation, tuple(reference.about))
+
+    def _pickled_binding(self, binding: Binding) -> tuple[Any, ...]:
+        self._tell_soon(Tie(name=binding.name, lease_ms=round(PICKLED_LEASE_S * 1000)))
+        return adopt_binding, (self.incarnation, binding.name, binding.lifetime)
+
+    def _adopt_ref(self, told: Told) -> Ref:
+        self._tell_soon(Tie(object=told.number))
+        return self._references.claim(told)
+
+    def _adopt_binding(self, name: str, lifetime: str) -> Binding:
+        binding = Binding(name, lifetime, self)
+        if lifetime == "collected":
+            self._tell_soon(Tie(name=name))
+            Collected().begin(Hold(name, self._finalizers, binding))
+        return binding
+
+
+def name_of(which: object) -> str:
+    """Return the name of a binding, or the name itself.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if isinstance(which, Binding):
+        return which.name
+    if isinstance(which, Ref):
+        raise TypeError(f"{which!r} has no name to be deleted: release() lets go of it")
+    if type(which) is not str:
+        raise TypeError(f"delete() takes names and bindings, not {which!r:.80}")
+    return which
+
+
+def adopt_ref(incarnation: str, told: Iterable[Any]) -> Ref:
+    """Return the reference that was pickled, in the process, or by the bridge, that it has come to.
+
+    Raises:
+        BridgeClosed: There is no open bridge here.
+        StaleReference: The bridge is to another worker, or another life of it.
+    """
+    about = Told(*told)
+    bridge = bridge_to(incarnation, f"the reference {about.number} to {about.text}", about.number)
+    return bridge._adopt_ref(about)
+
+
+def adopt_binding(incarnation: str, name: str, lifetime: str) -> Binding:
+    """Return the binding that was pickled.
+
+    Raises:
+        As ``adopt_ref``.
+    """
+    return bridge_to(incarnation, f"the binding {name}")._adopt_binding(name, lifetime)
+
+
+def bridge_to(incarnation: str, what: str, number: int = 0) -> Keeping:
+    """Return the current bridge, if it is to this worker."""
+    from asyncbridge.client.current import current_bridge  # noqa: PLC0415 - a cycle
+
+    bridge = current_bridge()
+    if bridge is None:
+        raise BridgeClosed(
+            f"{what} was pickled: unpickle it where a bridge to its worker is open"
+        )
+    assert isinstance(bridge, Keeping)
+    if bridge.incarnation != incarnation:
+        raise StaleReference(
+            f"{what} is of worker {incarnation}, and {bridge!r} is to another one, "
+            f"{bridge.incarnation}: connect to that worker by its URL, while it lives",
+            number=number,
+            incarnation=incarnation,
+            reason="it is of another worker",
+        )
+    return bridge
+
+

@@ -1,0 +1,156 @@
+"""A bridge's references: one for each object, and how often the worker has told of it.
+
+The garbage collector only enqueues: a finalizer may run at any allocation, in any thread, in the
+middle of anything. It appends to a deque and asks the loop to have a look, nothing more.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import Lock
+from typing import TYPE_CHECKING
+from weakref import ref
+
+from asyncbridge.references.ref import Ref, Residence
+from asyncbridge.serialization.handles import ref_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from asyncbridge.protocol.keeping import Told
+
+__all__ = ["References"]
+
+
+class _Tie(ref[Ref]):
+    """To one reference: which object it is of, and how often that was told."""
+
+    __slots__ = ("count", "number", "residence")
+
+    count: int
+    number: int
+    residence: Residence
+
+
+class References:
+    """Those of one bridge.
+
+    Args:
+        wake: Asks the loop to call ``take`` soon; called from any thread, and from within the
+            garbage collector. It must not block, nor raise.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._woken = False
+        self._home: object = None
+        self._residence = Residence("")
+        self._ties: dict[int, _Tie] = {}
+        self._dead: deque[_Tie] = deque()
+        # Values are read in several threads. Finalizers do not take it.
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._ties)
+
+    @property
+    def residence(self) -> Residence:
+        """The worker that objects come from now."""
+        return self._residence
+
+    def begin(self, home: object, incarnation: str) -> None:
+        """Take references from another worker from here on."""
+        self._home = ref(home)
+        self._residence = Residence(incarnation)
+
+    def end(self, reason: str) -> None:
+        """Note that the worker is gone, with all that it kept."""
+        self._residence.end(reason)
+        self._ties.clear()
+
+    def told(self, tree: dict[str, object]) -> Ref:
+        """Return the reference that a worker has told of; in any thread.
+
+        Raises:
+            DecodeError: It is none.
+        """
+        return self.of(ref_of(tree))
+
+    def of(self, told: Told) -> Ref:
+        """Return the reference to an object: the one that lives, or a new one."""
+        with self._lock:
+            tie = self._ties.get(told.number)
+            known = None if tie is None else tie()
+            if known is not None and not known._released:
+                known._told = told
+                return known
+            made = Ref(told, self._home(), self._residence)  # type: ignore[operator]  # since begin
+            self._tie(made, told.number, 0)
+            return made
+
+    def count(self, numbers: Iterable[int]) -> None:
+        """Count what a value has told of, which holds the references."""
+        for number in numbers:
+            tie = self._ties.get(number)
+            if tie is not None:
+                tie.count += 1
+
+    def claim(self, told: Told) -> Ref:
+        """Return the reference to an object that the worker was asked for."""
+        made = self.of(told)
+        self.count([told.number])
+        return made
+
+    def release(self, reference: Ref, how: str) -> None:
+        """Let go of an object before its reference is garbage; from any thread."""
+        reference._released = how
+        with self._lock:
+            tie = self._ties.get(reference._number)
+            if tie is None or tie() is not reference:
+                return
+            del self._ties[reference._number]
+        again = _Tie(reference)
+        again.number, again.count, again.residence = tie.number, tie.count, tie.residence
+        tie.count = 0
+        self._enqueue(again)
+
+    def take(self) -> tuple[tuple[int, int], ...]:
+        """Return the objects to be released now, each with its count."""
+        self._woken = False
+        due: list[tuple[int, int]] = []
+        while self._dead:
+            tie = self._dead.popleft()
+            with self._lock:
+                if self._ties.get(tie.number) is tie:
+                    del self._ties[tie.number]
+            if tie.count and tie.residence is self._residence:
+                due.append((tie.number, tie.count))
+        return tuple(due)
+
+    def living_of(self, numbers: Iterable[int]) -> list[Ref]:
+        """Return the references to these objects, each once."""
+        found = [self._ties[number]() for number in dict.fromkeys(numbers) if number in self._ties]
+        return [each for each in found if each is not None]
+
+    def living(self) -> list[Ref]:
+        """Return the references that there are."""
+        found = [tie() for tie in list(self._ties.values())]
+        return [each for each in found if each is not None]
+
+    def settle(self, moved: Iterable[Ref], residence: Residence) -> None:
+        """Let references be to objects that have moved to another worker, with their numbers."""
+        self._residence = residence
+        for reference in moved:
+            reference._residence = residence
+            self._tie(reference, reference._number, 1)
+
+    def _tie(self, reference: Ref, number: int, count: int) -> None:
+        tie = _Tie(reference, self._enqueue)
+        tie.number, tie.count, tie.residence = number, count, self._residence
+        self._ties[number] = tie
+
+    def _enqueue(self, tie: _Tie) -> None:
+        self._dead.append(tie)
+        if not self._woken:
+            self._woken = True
+            self._wake()

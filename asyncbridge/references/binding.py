@@ -1,0 +1,74 @@
+"""A name in the worker's namespace, and what it stands for there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import ref
+
+from asyncbridge.codegen import Name
+from asyncbridge.errors import BridgeClosed, StaleReference
+from asyncbridge.references.remote import Remote
+
+if TYPE_CHECKING:
+    from asyncbridge.codegen import Expression
+    from asyncbridge.references.code import RemoteCode
+    from asyncbridge.references.remote import Home
+
+__all__ = ["Binding"]
+
+
+class Binding(Remote):
+    """A name in the worker's namespace; ``str()`` gives the name, to be used in code.
+
+    Attributes:
+        name: The name.
+        lifetime: How long it stays, in a word.
+    """
+
+    __slots__ = ("_at", "_lifetime", "_name", "_released")
+
+    # Said by the codec, which does not know this class.
+    _wire_advice: ClassVar[str] = "a binding is in the worker already: write its name into the code"
+
+    def __init__(self, name: str, lifetime: str, home: object = None) -> None:
+        self._name = name
+        self._lifetime = lifetime
+        self._at = None if home is None else ref(home)
+        self._released = ""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self._name
+
+    @property
+    def lifetime(self) -> str:
+        """How long it stays: ``"eternal"``, ``"collected"``, or a policy's name."""
+        return self._lifetime
+
+    def is_at(self, bridge: object) -> bool:
+        """Tell whether it may be a name in the worker of this bridge."""
+        return self._at is None or self._at() is bridge
+
+    def _home(self) -> Home:
+        self._check_released()
+        home: Any = None if self._at is None else self._at()
+        if home is None:
+            raise BridgeClosed(f"{self!r}: its bridge is gone, or it was made without one")
+        return home  # type: ignore[no-any-return]
+
+    def _check_released(self) -> None:
+        if self._released:
+            raise StaleReference(f"{self!r} was released: {self._released}", reason=self._released)
+
+    def _code(self, code: RemoteCode) -> Expression:
+        return Name(self._name)
+
+    def _said(self) -> str:
+        return self._name
+
+    def __str__(self) -> str:
+        return self._name
+
+    def __repr__(self) -> str:
+        return f"<Binding {self._name} {self._lifetime}>"

@@ -1,0 +1,71 @@
+"""Code that is made of objects in the worker, and has not been sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asyncbridge.promise import Promise
+from asyncbridge.references.remote import Remote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from asyncbridge.codegen import Expression
+    from asyncbridge.references.code import RemoteCode
+    from asyncbridge.references.ref import Ref
+    from asyncbridge.references.remote import Home
+
+__all__ = ["RemoteExpression"]
+
+
+class RemoteExpression(Remote):
+    """What an attribute, an item, a call or an operator of something in the worker gives.
+
+    It is code: nothing is sent until it is awaited, or stands as an argument of what is sent, and
+    then it runs, each time anew; its arguments are as they are by then. Awaiting gives the value,
+    or a ``Ref`` where that has no wire form; ``keep()`` gives a ``Ref`` in any case.
+    """
+
+    __slots__ = ("_build", "_owner", "_say")
+
+    def __init__(
+        self, owner: Remote, say: Callable[[], str], build: Callable[[RemoteCode], Expression]
+    ) -> None:
+        self._owner = owner
+        self._say = say
+        self._build = build
+
+    def promise(self) -> Promise[Any]:
+        """Send it, and return a promise of what it gives."""
+        return self._sent()
+
+    def keep(self) -> Promise[Ref]:
+        """Send it, and return a promise of a reference to what it gives, which stays in the worker."""
+        return self._sent(keep=True)
+
+    def then(
+        self,
+        on_fulfilled: Callable[[Any], Any] | None = None,
+        on_rejected: Callable[[BaseException], Any] | None = None,
+    ) -> Promise[Any]:
+        """Send it, and chain; see ``Promise.then``."""
+        return self._sent().then(on_fulfilled, on_rejected)
+
+    def wait_for_value(self, timeout: float | None = None) -> Any:
+        """Send it, and block for what it gives; see ``Promise.wait_for_value``."""
+        return self._sent().wait_for_value(timeout)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._sent().__await__()
+
+    def _home(self) -> Home:
+        return self._owner._home()
+
+    def _code(self, code: RemoteCode) -> Expression:
+        return self._build(code)
+
+    def _said(self) -> str:
+        return self._say()
+
+    def __repr__(self) -> str:
+        return f"<RemoteExpression {self._said()}: await it>"

@@ -1,0 +1,228 @@
+"""What stands, here, for an object in the worker: all that is done with it builds code."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from asyncbridge.codegen import Assign, Attribute, BinaryOperation, Block, Comparison, Delete
+from asyncbridge.codegen import Literal as Constant
+from asyncbridge.codegen import UnaryOperation
+from asyncbridge.references.code import RemoteCode, show
+from asyncbridge.references.operators import RemoteOperators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from asyncbridge.codegen import Expression, Node
+    from asyncbridge.promise import Promise
+    from asyncbridge.references.expression import RemoteExpression
+    from asyncbridge.references.iteration import RemoteIterator
+
+    T = TypeVar("T")
+
+__all__ = ["Home", "Remote"]
+
+_COMPARES = frozenset(("<", "<=", ">", ">=", "==", "!="))
+
+
+class Home(Protocol):
+    """What commands are sent by: a bridge."""
+
+    def send(
+        self,
+        code: str | Node,
+        bindings: dict[str, object] | None = None,
+        *,
+        transform: Callable[[Any], Any] | None = None,
+        name: str | None = None,
+        keep: bool = False,
+    ) -> Promise[Any]:
+        """Send a command."""
+        ...
+
+
+class Remote(RemoteOperators):
+    """An object in the worker, or code that gives one.
+
+    Attributes, items, calls, operators and comparisons give a ``RemoteExpression``: code, of which
+    nothing is sent until it is awaited, or used. To assign to an attribute or an item, or to delete
+    one, queues a command, as ``bridge.send`` does.
+
+    Its own names are few, so that those of the object are free; ``attr`` reaches any.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    # --- what kinds of it give ---
+
+    @abstractmethod
+    def _home(self) -> Home:
+        """Return the bridge that it is behind.
+
+        Raises:
+            BridgeClosed: That is gone.
+            StaleReference: The object is.
+        """
+
+    @abstractmethod
+    def _code(self, code: RemoteCode) -> Expression:
+        """Return the code that gives the object."""
+
+    # --- its value ---
+
+    def value(self) -> Promise[Any]:
+        """Return a promise of the object's value, which travels here.
+
+        It is rejected with ``SerializationError`` where that has no wire form.
+        """
+        return self._sent(transform=self._checked)
+
+    # --- what builds code ---
+
+    def attr(self, name: str) -> RemoteExpression:
+        """Build ``self.name``, whatever the name is."""
+        return self._derived(
+            lambda: f"{self._said()}.{name}",
+            lambda code: Attribute(self._code(code), name, dunder=True),
+        )
+
+    def __call__(self, *args: Any, **keywords: Any) -> RemoteExpression:
+        """Build ``self(*args, **keywords)``."""
+
+        def said() -> str:
+            given = [*map(show, args), *(f"{name}={show(each)}" for name, each in keywords.items())]
+            return f"{self._said()}({', '.join(given)})"
+
+        return self._derived(said, lambda code: code.call(self._code(code), args, keywords))
+
+    def __getitem__(self, key: Any) -> RemoteExpression:
+        return self._derived(
+            lambda: f"{self._said()}[{show(key)}]", lambda code: self._item(code, key)
+        )
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._do(
+            f"{self._said()}[{show(key)}] = {show(value)}",
+            lambda code: Assign(self._item(code, key), code.value(value)),
+        )
+
+    def __delitem__(self, key: Any) -> None:
+        self._do(f"del {self._said()}[{show(key)}]", lambda code: Delete(self._item(code, key)))
+
+    if not TYPE_CHECKING:
+        # Hidden from type checkers for a moment: they know of it by the declaration below.
+        def __getattr__(self, name: str) -> RemoteExpression:
+            if name.startswith("_"):
+                raise AttributeError(
+                    f"{self!r}: names with an underscore in front are not asked of the worker; "
+                    f".attr({name!r}) does so",
+                    name=name,
+                    obj=self,
+                )
+            return self.attr(name)
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name.startswith("_"):
+                object.__setattr__(self, name, value)
+                return
+            self._refuse_own(name)
+            self._do(
+                f"{self._said()}.{name} = {show(value)}",
+                lambda code: Assign(self._code(code).attr(name), code.value(value)),
+            )
+
+        def __delattr__(self, name: str) -> None:
+            self._refuse_own(name)
+            self._do(f"del {self._said()}.{name}", lambda code: Delete(self._code(code).attr(name)))
+
+    else:
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+    def __aiter__(self) -> RemoteIterator:
+        from asyncbridge.references.iteration import RemoteIterator  # noqa: PLC0415 - a cycle
+
+        return RemoteIterator(self)
+
+    async def __aenter__(self) -> Any:
+        """Enter it as a context manager, in the worker; give what that gives."""
+        from asyncbridge.references.contexts import enter  # noqa: PLC0415 - a cycle
+
+        return await enter(self)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        from asyncbridge.references.contexts import leave  # noqa: PLC0415 - a cycle
+
+        return await leave(self, error)
+
+    def __copy__(self) -> Remote:
+        # The object is one: another reference to it here would be the same.
+        return self
+
+    def __deepcopy__(self, memo: object) -> Remote:
+        return self
+
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if not name.startswith("__array")]
+
+    # --- inner steps ---
+
+    def _sent(
+        self, *, transform: Callable[[Any], Any] | None = None, keep: bool = False
+    ) -> Promise[Any]:
+        code = RemoteCode()
+        node = self._code(code)
+        return self._home().send(
+            node, code.bindings or None, transform=transform, name=self._said(), keep=keep
+        )
+
+    def _checked(self, value: object) -> object:
+        """Return a value that has come here; refuse one that has not."""
+        from asyncbridge.references.ref import refuse_ref  # noqa: PLC0415 - a cycle
+
+        return refuse_ref(value, self._said())
+
+    def _do(self, said: str, build: Callable[[RemoteCode], Node]) -> None:
+        code = RemoteCode()
+        statement: Any = build(code)
+        self._home().send(
+            Block((statement, Constant(None))), code.bindings or None, name=said
+        )
+
+    def _item(self, code: RemoteCode, key: object) -> Expression:
+        return self._code(code)[code.index(key)]
+
+    def _operated(self, symbol: Any, left: object, right: object) -> RemoteExpression:
+        kind: Any = Comparison if symbol in _COMPARES else BinaryOperation
+        return self._derived(
+            lambda: f"({show(left)} {symbol} {show(right)})",
+            lambda code: kind(code.value(left), symbol, code.value(right)),
+        )
+
+    def _prefixed(self, symbol: Any) -> RemoteExpression:
+        return self._derived(
+            lambda: f"({symbol}{self._said()})",
+            lambda code: UnaryOperation(symbol, self._code(code)),
+        )
+
+    def _derived(
+        self, said: Callable[[], str], build: Callable[[RemoteCode], Expression]
+    ) -> RemoteExpression:
+        from asyncbridge.references.expression import RemoteExpression  # noqa: PLC0415 - a cycle
+
+        return RemoteExpression(self, said, build)
+
+    def _refuse_own(self, name: str) -> None:
+        if hasattr(type(self), name):
+            raise AttributeError(
+                f"{name!r} is a name of {type(self).__name__}'s own; "
+                f'bridge.send("setattr(x, name, value)", ...) sets it in the worker'
+            )

@@ -1,0 +1,265 @@
+"""What lives in the worker beyond its command: kept objects, bindings, and values for later commands.
+
+``Lodging`` is what the engine knows of all this; ``objects`` and ``bindings`` have the accounts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncbridge.errors import DecodeError, SerializationError, StaleReference, WorkerError
+from asyncbridge.protocol.keeping import ALONE, STAY
+from asyncbridge.serialization.codec import decode, draft, encode
+from asyncbridge.serialization.handles import there_of
+from asyncbridge.worker.bindings import Bindings, seconds_of
+from asyncbridge.worker.files import open_array
+from asyncbridge.worker.keeper import Keeper, TooMany
+from asyncbridge.worker.objects import Claimant, Objects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncbridge.protocol.messages import Payload, Release, Tie
+    from asyncbridge.serialization.drafts import Draft
+    from asyncbridge.worker.lines import Dropping, Line
+    from asyncbridge.worker.namespace import Namespace
+    from asyncbridge.worker.queue import Job
+
+__all__ = ["Lodging"]
+
+NOTHING: Final = encode(None)
+
+
+class Lodging:
+    """One worker's.
+
+    Args:
+        namespace: The scope that commands share.
+        clock: Seconds.
+        submit: Has something done in the GPU thread, behind what is queued there.
+        post: Has something done on the loop.
+        later: Calls back on the loop after some seconds.
+        guard: Does something for each of some items in the GPU thread, whatever destructors do.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        *,
+        clock: Callable[[], float],
+        submit: Callable[[Callable[[], None]], None],
+        post: Callable[[Callable[[], None]], None],
+        later: Callable[[float, Callable[[], None]], object],
+        guard: Callable[[Callable[[Any], None], tuple[Any, ...]], None],
+    ) -> None:
+        self.namespace = namespace
+        self.clock = clock
+        self._executor_submit = submit
+        self._post = post
+        self._later = later
+        self._guard = guard
+        self.claimants: dict[Claimant, None] = {}
+        self.objects = Objects()
+        self.bindings = Bindings(self._drop_name, self.is_alive)
+
+    # --- clients; on the loop ---
+
+    def enter(self, owner: str) -> Claimant:
+        """Return whoever has handles for an owner from now on."""
+        claimant = Claimant(owner)
+        self.claimants[claimant] = None
+        return claimant
+
+    def leave(self, claimant: Claimant) -> None:
+        """Let go of all that a client had; behind what it has in the queue."""
+
+        def drop() -> None:
+            claimant.has_left = True
+            self._guard(partial(self._let_go, claimant), tuple(claimant.counts.items()))
+            self._guard(lambda name: self.bindings.release(name, claimant), tuple(claimant.names))
+            self.claimants.pop(claimant, None)
+
+        self._submit(drop)
+
+    def move(self, before: Claimant, after: Claimant, numbers: tuple[int, ...]) -> None:
+        """Make handles, that nobody has been told of yet, the next client's."""
+
+        def move() -> None:
+            for number in numbers:
+                self.objects.move(before, after, number)
+
+        if numbers:
+            self._submit(move)
+
+    def give_back(self, claimant: Claimant, numbers: tuple[int, ...]) -> None:
+        """Take handles back that were told to nobody."""
+        if numbers:
+            handles = tuple((number, 1) for number in numbers)
+            self._submit(lambda: self._guard(partial(self._let_go, claimant), handles))
+
+    def is_alive(self, owner: str) -> bool:
+        """Tell whether an owner is there, or waited for."""
+        return any(claimant.owner == owner for claimant in list(self.claimants))
+
+    def tie(self, claimant: Claimant, message: Tie) -> None:
+        """Take a claim that no outcome has told."""
+        seconds = message.lease_ms / 1000
+        if message.name:
+            act = partial(self._tie_name, claimant, message.name, seconds)
+        else:
+            act = partial(self._tie_object, claimant, message.object, seconds)
+        self._submit(act)
+
+    def keep(self, job: Job, line: Line) -> bool:
+        """Keep a command's value for others; tell whether it is in time."""
+        if not job.keep:
+            job.keep = 1
+        if not job.packed:
+            return True
+        self._submit(lambda: line.values.pop(job.command.id, None))
+        return False
+
+    # --- one command; in the GPU thread ---
+
+    def read(self, job: Job, value: Payload) -> dict[str, Any]:
+        """Read bindings in wire form; what is wrong with them is told by its place.
+
+        Raises:
+            DecodeError: They cannot be read.
+            StaleReference: One stands for what is here no longer.
+        """
+        bindings = decode(
+            value,
+            path="bindings",
+            side="in the worker",
+            files=open_array,
+            handles=partial(self._stands_for, job),
+        )
+        if not isinstance(bindings, dict):
+            raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
+        return bindings
+
+    def check(self, job: Job, bindings: dict[str, Any]) -> None:
+        """Refuse names that are another's.
+
+        Raises:
+            NameTaken: One is.
+            ValueError: The lifetime is none.
+        """
+        if job.lifetime != "command":
+            seconds_of(job.lifetime)
+            self.bindings.check(bindings, job.peer.claimant.owner)
+
+    def note(self, job: Job, bindings: dict[str, Any]) -> None:
+        """Note what a command has set that outlives it."""
+        claimant, now = job.peer.claimant, self.clock()
+        if job.command.sets:
+            self.bindings.note(job.command.sets, "collected", claimant, now)
+        if job.lifetime == "command" or not bindings:
+            return
+        self.bindings.note(bindings, job.lifetime, claimant, now)
+        if (seconds := seconds_of(job.lifetime)) is not None:
+            for record in filter(None, map(self.bindings.get, bindings)):
+                self._end_later(seconds, partial(self.bindings.end_lease, record))
+
+    def write(self, job: Job, result: object) -> Payload | Draft:
+        """Return a command's value in wire form; what has none is kept, and told by a reference.
+
+        Raises:
+            SerializationError: It has no wire form, and the client takes no references.
+        """
+        job.packed = True
+        if job.keep:  # read after that: see ``keep``
+            job.line.values[job.command.id] = result
+        if job.keep == ALONE:
+            return NOTHING
+        largest = job.peer.largest
+        if not job.peer.references:
+            return draft(result, path="result", decided=True, files=False, largest=largest)
+        keeper = job.told = Keeper(self.objects, self.clock())
+        if job.keep == STAY:
+            return keeper.whole(result)
+        try:
+            return draft(
+                result, path="result", decided=True, files=False, largest=largest, handles=keeper
+            )
+        except (SerializationError, TooMany):
+            return keeper.whole(result)
+
+    def claim(self, job: Job) -> tuple[int, ...]:
+        """Count the handles that a command's value tells; return their objects."""
+        keeper, job.told = job.told, None
+        if keeper is None:
+            return ()
+        for number in keeper.numbers:
+            self.objects.claim(job.peer.claimant, number)
+        keeper.tidy()
+        return tuple(keeper.numbers)
+
+    def disown(self, job: Job) -> None:
+        """Let go of what was kept for a value that will not be told."""
+        keeper, job.told = job.told, None
+        if keeper is not None:
+            keeper.tidy()
+
+    def drop(self, claimant: Claimant, line: Line, due: Dropping) -> None:
+        """Let go of what nothing in a client refers to any more."""
+        release = due.release
+        for command_id in release.commands:
+            self._guard(lambda number: line.values.pop(number, None), (command_id,))
+        if release.objects:
+            self._guard(partial(self._let_go, claimant), release.objects)
+        if due.names:
+            self._guard(lambda name: self.bindings.release(name, claimant), due.names)
+
+    # --- inner steps ---
+
+    def _submit(self, work: Callable[[], None]) -> None:
+        with contextlib.suppress(WorkerError):  # the worker ends, and all that it keeps with it
+            self._executor_submit(work)
+
+    def _stands_for(self, job: Job, tree: dict[str, object]) -> object:
+        kind, what = there_of(tree)
+        if isinstance(what, str):
+            return importlib.import_module(what) if kind == "module" else self.namespace.value_of(what)
+        if kind == "object":
+            return self.objects.value_of(what)
+        uses = job.command.uses
+        if what >= len(uses):
+            raise DecodeError(f"a binding uses value {what} of {len(uses)}")
+        if uses[what] not in job.line.values:
+            raise StaleReference(
+                f"the value of command {uses[what]} is in the worker no longer: await its promise, "
+                "or send it with keep=True"
+            )
+        return job.line.values[uses[what]]
+
+    def _tie_object(self, claimant: Claimant, number: int, seconds: float) -> None:
+        if not seconds:
+            if number in self.objects:
+                self.objects.claim(claimant, number)
+        elif self.objects.lease(number):
+            self._end_later(seconds, partial(self.objects.end_lease, number))
+
+    def _tie_name(self, claimant: Claimant, name: str, seconds: float) -> None:
+        if not seconds:
+            self.bindings.hold(name, claimant)
+        elif (record := self.bindings.lease(name)) is not None:
+            self._end_later(seconds, partial(self.bindings.end_lease, record))
+
+    def _end_later(self, seconds: float, end: Callable[[], None]) -> None:
+        """Do something in the GPU thread after some seconds."""
+
+        def due() -> None:
+            self._submit(lambda: self._guard(lambda call: call(), (end,)))
+
+        self._post(lambda: self._later(seconds, due) and None)
+
+    def _let_go(self, claimant: Claimant, handle: tuple[int, int]) -> None:
+        self.objects.give_back(claimant, *handle)
+
+    def _drop_name(self, name: str) -> None:
+        self.namespace.release((name,))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import inspect
 import itertools
-import reprlib
 import threading
 import time
 from functools import partial
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.worker.folding import room_of
 from asyncbridge.worker.guards import LINE_LIMIT, attempt, cut
+from asyncbridge.worker.reprs import Short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,12 +29,11 @@ VARIABLE_LIMIT: Final = 16
 """Variables of one frame."""
 FRAMES_READ: Final = 12
 """Frames of one traceback, the innermost, whose variables are told."""
-REPR_LIMIT: Final = 160
-"""Bytes of one ``repr``."""
 SECONDS: Final = 1.0
 """How long all variables of one error may take."""
 TOO_LATE: Final = "<repr() took too long>"
-FAILED: Final = "<repr() failed>"
+
+_SHORT: Final = Short()
 
 
 class Variables:
@@ -114,46 +113,10 @@ def _is_told(name: str, value: object) -> bool:
 
 def _write(values: Sequence[object], done: list[str], late: threading.Event) -> None:
     for value in values:
-        text = attempt(partial(_short, value), FAILED)
+        text = _SHORT.line(value)
         if late.is_set():
             return
         done.append(text)
-
-
-def _short(value: object) -> str:
-    # Cut first: what is left is a plain str, and short.
-    return " ".join(cut(_SHORT.repr(value), REPR_LIMIT).split())
-
-
-class _Short(reprlib.Repr):
-    """As Python's own, but for what sorts all the items to show a few."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel = 3
-        self.maxstring = self.maxother = self.maxlong = REPR_LIMIT
-
-    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
-        if level <= 0:
-            return "{...}"
-        items = itertools.islice(x.items(), self.maxdict)
-        shown = [
-            f"{self.repr1(key, level - 1)}: {self.repr1(item, level - 1)}" for key, item in items
-        ]
-        return f"{{{', '.join([*shown, *['...'] * (len(x) > self.maxdict)])}}}"
-
-    def repr_set(self, x: set[Any], level: int) -> str:
-        if level <= 0 or not x:
-            return "set()" if not x else "{...}"
-        items = itertools.islice(x, self.maxset)
-        shown = [self.repr1(item, level - 1) for item in items]
-        return f"{{{', '.join([*shown, *['...'] * (len(x) > self.maxset)])}}}"
-
-    def repr_frozenset(self, x: frozenset[Any], level: int) -> str:
-        return f"frozenset({self.repr_set(set(itertools.islice(x, self.maxfrozenset + 1)), level)})"
-
-
-_SHORT: Final = _Short()
 
 
 def _interrupt(thread: threading.Thread) -> None:

@@ -67,7 +67,6 @@ if TYPE_CHECKING:
     from asyncbridge.errors import WorkerLost as WorkerLost
     from asyncbridge.errors import WorkerStartError as WorkerStartError
     from asyncbridge.errors import WrongLoopError as WrongLoopError
-    from asyncbridge.references import Binding as Binding
     from asyncbridge.models.mirrors.events import AnyTrainingEvent as AnyTrainingEvent
     from asyncbridge.models.mirrors.events import BatchEnd as BatchEnd
     from asyncbridge.models.mirrors.events import EpochBegin as EpochBegin
@@ -80,6 +79,7 @@ if TYPE_CHECKING:
     from asyncbridge.promise import ProgressReader as ProgressReader
     from asyncbridge.promise import Promise as Promise
     from asyncbridge.promise import WatchedPromise as WatchedPromise
+    from asyncbridge.references import Binding as Binding
     from asyncbridge.serialization.files import by_path as by_path
     from asyncbridge.serialization.registration import serializable as serializable
     from asyncbridge.serialization.registration import serializes as serializes

@@ -197,5 +197,3 @@ def passing_on(loop: Any, bindings: Any, user: Pending) -> Pending:
     promise._attach(item)
     promise._log_traceback = False
     return item
-
-

@@ -15,8 +15,8 @@ from asyncbridge.client.checks import (
 )
 from asyncbridge.client.deciding import Deciding
 from asyncbridge.client.info import WorkerInfo
-from asyncbridge.client.life import in_thread_of
 from asyncbridge.client.keeping import Keeping
+from asyncbridge.client.life import in_thread_of
 from asyncbridge.client.scopes import current_scope
 from asyncbridge.client.scripting import Scripting
 from asyncbridge.client.sessions import Sessions

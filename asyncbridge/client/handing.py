@@ -179,4 +179,3 @@ def holds_handle(values: Iterable[object]) -> bool:
 
 
 _CONTAINERS = frozenset[type]((list, tuple, dict, set, frozenset))
-

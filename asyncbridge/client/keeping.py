@@ -34,9 +34,8 @@ PICKLED_LEASE_S = 300.0
 class Keeping(Queueing):
     """Adds to a bridge what concerns the objects that stay in its worker."""
 
-    @abstractmethod
-    def send(self, code: Any, bindings: Any = None, **options: Any) -> Promise[Any]:
-        """Send a command."""
+    send: Callable[..., Promise[Any]]
+    """As of ``Bridge``."""
 
     def put(
         self,
@@ -287,9 +286,7 @@ def bridge_to(incarnation: str, what: str, number: int = 0) -> Keeping:
 
     bridge = current_bridge()
     if bridge is None:
-        raise BridgeClosed(
-            f"{what} was pickled: unpickle it where a bridge to its worker is open"
-        )
+        raise BridgeClosed(f"{what} was pickled: unpickle it where a bridge to its worker is open")
     assert isinstance(bridge, Keeping)
     if bridge.incarnation != incarnation:
         raise StaleReference(
@@ -300,5 +297,3 @@ def bridge_to(incarnation: str, what: str, number: int = 0) -> Keeping:
             reason="it is of another worker",
         )
     return bridge
-
-

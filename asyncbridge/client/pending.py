@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from asyncbridge.client.sources import Source
     from asyncbridge.client.submitting import Submitting
     from asyncbridge.promise import OutputLine, Promise
-    from asyncbridge.references import Ref
     from asyncbridge.protocol.messages import Progress, StopMode
+    from asyncbridge.references import Ref
     from asyncbridge.serialization.deferred import Outgoing
 
 __all__ = ["Pending", "origin"]

@@ -189,7 +189,10 @@ class ClientProtocol(Claims):
         if self._releases:
             kept = set(names)
             self._releases = deque(
-                (newest, replace(each, names=tuple(name for name in each.names if name not in kept)))
+                (
+                    newest,
+                    replace(each, names=tuple(name for name in each.names if name not in kept)),
+                )
                 for newest, each in self._releases
             )
 

@@ -103,8 +103,8 @@ class RemoteOperators:
         def __le__(self, other: Any) -> RemoteExpression: ...
         def __gt__(self, other: Any) -> RemoteExpression: ...
         def __ge__(self, other: Any) -> RemoteExpression: ...
-        def __eq__(self, other: Any) -> RemoteExpression: ...  # type: ignore[override]  # as numpy's
-        def __ne__(self, other: Any) -> RemoteExpression: ...  # type: ignore[override]  # likewise
+        def __eq__(self, other: object) -> RemoteExpression: ...  # type: ignore[override]  # as numpy's
+        def __ne__(self, other: object) -> RemoteExpression: ...  # type: ignore[override]  # likewise
 
 
 def _left(symbol: str) -> Callable[..., RemoteExpression]:

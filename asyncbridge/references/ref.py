@@ -11,9 +11,9 @@ from asyncbridge.references.remote import Remote
 
 if TYPE_CHECKING:
     from asyncbridge.codegen import Expression
+    from asyncbridge.protocol.keeping import Told
     from asyncbridge.references.code import RemoteCode
     from asyncbridge.references.remote import Home
-    from asyncbridge.protocol.keeping import Told
 
 __all__ = ["Ref", "Residence", "refuse_ref"]
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from asyncbridge.codegen import Assign, Attribute, BinaryOperation, Block, Comparison, Delete
+from asyncbridge.codegen import (
+    Assign,
+    Attribute,
+    BinaryOperation,
+    Block,
+    Comparison,
+    Delete,
+    UnaryOperation,
+)
 from asyncbridge.codegen import Literal as Constant
-from asyncbridge.codegen import UnaryOperation
 from asyncbridge.references.code import RemoteCode, show
 from asyncbridge.references.operators import RemoteOperators
 
@@ -109,7 +116,7 @@ class Remote(RemoteOperators):
         )
 
     def __delitem__(self, key: Any) -> None:
-        self._do(f"del {self._said()}[{show(key)}]", lambda code: Delete(self._item(code, key)))
+        self._do(f"del {self._said()}[{show(key)}]", lambda code: Delete((self._item(code, key),)))
 
     if not TYPE_CHECKING:
         # Hidden from type checkers for a moment: they know of it by the declaration below.
@@ -135,7 +142,10 @@ class Remote(RemoteOperators):
 
         def __delattr__(self, name: str) -> None:
             self._refuse_own(name)
-            self._do(f"del {self._said()}.{name}", lambda code: Delete(self._code(code).attr(name)))
+            self._do(
+                f"del {self._said()}.{name}",
+                lambda code: Delete((self._code(code).attr(name),)),
+            )
 
     else:
 
@@ -193,9 +203,7 @@ class Remote(RemoteOperators):
     def _do(self, said: str, build: Callable[[RemoteCode], Node]) -> None:
         code = RemoteCode()
         statement: Any = build(code)
-        self._home().send(
-            Block((statement, Constant(None))), code.bindings or None, name=said
-        )
+        self._home().send(Block((statement, Constant(None))), code.bindings or None, name=said)
 
     def _item(self, code: RemoteCode, key: object) -> Expression:
         return self._code(code)[code.index(key)]

@@ -25,8 +25,8 @@ from asyncbridge.worker.faults import describe
 from asyncbridge.worker.halting import Halts
 from asyncbridge.worker.inventory import inventory
 from asyncbridge.worker.journal import Journal
-from asyncbridge.worker.lodgers import Present
 from asyncbridge.worker.lines import Dropping
+from asyncbridge.worker.lodgers import Present
 from asyncbridge.worker.lodging import Lodging
 from asyncbridge.worker.memory import resident_bytes
 from asyncbridge.worker.namespace import Namespace

@@ -75,6 +75,10 @@ class Line:
             if command_id > dropping.behind:
                 dropping.names = tuple(name for name in dropping.names if name not in names)
 
+    def forget(self, command_id: int) -> None:
+        """Let go of a command's value that was kept for others."""
+        self.values.pop(command_id, None)
+
     def drop_up_to(self, lowest: int | None) -> None:
         """Drop what no job may use any more, the lowest one that waits being this one."""
         droppings = self.droppings

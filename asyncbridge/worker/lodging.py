@@ -22,7 +22,7 @@ from asyncbridge.worker.objects import Claimant, Objects
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncbridge.protocol.messages import Payload, Release, Tie
+    from asyncbridge.protocol.messages import Payload, Tie
     from asyncbridge.serialization.drafts import Draft
     from asyncbridge.worker.lines import Dropping, Line
     from asyncbridge.worker.namespace import Namespace
@@ -108,10 +108,9 @@ class Lodging:
         """Take a claim that no outcome has told."""
         seconds = message.lease_ms / 1000
         if message.name:
-            act = partial(self._tie_name, claimant, message.name, seconds)
+            self._submit(partial(self._tie_name, claimant, message.name, seconds))
         else:
-            act = partial(self._tie_object, claimant, message.object, seconds)
-        self._submit(act)
+            self._submit(partial(self._tie_object, claimant, message.object, seconds))
 
     def keep(self, job: Job, line: Line) -> bool:
         """Keep a command's value for others; tell whether it is in time."""
@@ -119,7 +118,7 @@ class Lodging:
             job.keep = 1
         if not job.packed:
             return True
-        self._submit(lambda: line.values.pop(job.command.id, None))
+        self._submit(partial(line.forget, job.command.id))
         return False
 
     # --- one command; in the GPU thread ---
@@ -209,7 +208,7 @@ class Lodging:
         """Let go of what nothing in a client refers to any more."""
         release = due.release
         for command_id in release.commands:
-            self._guard(lambda number: line.values.pop(number, None), (command_id,))
+            self._guard(line.forget, (command_id,))
         if release.objects:
             self._guard(partial(self._let_go, claimant), release.objects)
         if due.names:
@@ -224,7 +223,9 @@ class Lodging:
     def _stands_for(self, job: Job, tree: dict[str, object]) -> object:
         kind, what = there_of(tree)
         if isinstance(what, str):
-            return importlib.import_module(what) if kind == "module" else self.namespace.value_of(what)
+            return (
+                importlib.import_module(what) if kind == "module" else self.namespace.value_of(what)
+            )
         if kind == "object":
             return self.objects.value_of(what)
         uses = job.command.uses
@@ -256,7 +257,10 @@ class Lodging:
         def due() -> None:
             self._submit(lambda: self._guard(lambda call: call(), (end,)))
 
-        self._post(lambda: self._later(seconds, due) and None)
+        def wait() -> None:
+            self._later(seconds, due)
+
+        self._post(wait)
 
     def _let_go(self, claimant: Claimant, handle: tuple[int, int]) -> None:
         self.objects.give_back(claimant, *handle)

@@ -183,7 +183,9 @@ class Peer(Deciding, Lane):
         """Let go of a part's buffers: the client has them."""
         self.buffers.store.acknowledged(number)
 
-    def completed(self, command_id: int, value: Payload, bulk: dict[str, Held], **more: Any) -> None:
+    def completed(
+        self, command_id: int, value: Payload, bulk: dict[str, Held], **more: Any
+    ) -> None:
         """Tell the client a command's value, whose large buffers wait to be fetched.
 
         What more there is to tell goes with it: see ``WorkerProtocol.completed``.

@@ -74,7 +74,9 @@ class Visit:
         try:
             raise raised
         except BaseException as caught:
-            swallowed: bool | None = self._stack.__exit__(type(caught), caught, caught.__traceback__)
+            swallowed: bool | None = self._stack.__exit__(
+                type(caught), caught, caught.__traceback__
+            )
         return bool(swallowed)
 
 

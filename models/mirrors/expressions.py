@@ -22,7 +22,6 @@ from asyncbridge.codegen import (
     as_expression,
     random_name,
 )
-from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.wire import (
     is_data,
     is_keras_own,
@@ -30,6 +29,7 @@ from asyncbridge.models.mirrors.wire import (
     keras_name_of,
     leaves,
 )
+from asyncbridge.references.binding import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable

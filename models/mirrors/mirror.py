@@ -22,7 +22,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.arguments import (
     Arguments,
     Parameter,
@@ -41,6 +40,7 @@ from asyncbridge.models.mirrors.sending import bridge_of, bring, request, settle
 from asyncbridge.models.mirrors.taking import is_symbolic, only_reads, take_call
 from asyncbridge.models.mirrors.wire import carry, check
 from asyncbridge.promise import Promise
+from asyncbridge.references.binding import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

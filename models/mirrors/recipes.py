@@ -10,8 +10,8 @@ from asyncbridge.codegen import Expression
 from asyncbridge.models.mirrors.arguments import Arguments, show
 
 if TYPE_CHECKING:
-    from asyncbridge.references.binding import Binding
     from asyncbridge.models.mirrors.expressions import Code
+    from asyncbridge.references.binding import Binding
 
 __all__ = [
     "Recipe",

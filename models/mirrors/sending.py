@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbridge.codegen import Assign, Name, as_expression, random_name
 from asyncbridge.errors import BridgeClosed
-from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.arguments import show
 from asyncbridge.models.mirrors.calls import Call, blocking
 from asyncbridge.models.mirrors.described import Described, name_in_worker, reach
@@ -19,6 +18,7 @@ from asyncbridge.models.mirrors.expressions import Code
 from asyncbridge.models.mirrors.origins import call_site
 from asyncbridge.models.mirrors.wire import leaves
 from asyncbridge.promise import Promise
+from asyncbridge.references.binding import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import DependencyError, RemoteError
-from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.bodies import nothing
 from asyncbridge.models.mirrors.layer import Layer
 from asyncbridge.models.mirrors.mirror import Mirror
 from asyncbridge.models.mirrors.model import Model
 from asyncbridge.models.mirrors.tensor import KerasTensor
+from asyncbridge.references.binding import Binding
 
 if TYPE_CHECKING:
     from asyncbridge.promise import Promise

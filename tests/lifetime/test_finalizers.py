@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from asyncbridge.references.binding import Binding
 from asyncbridge.lifetime.finalizers import Finalizers
+from asyncbridge.references.binding import Binding
 from tests.limits import HANG_S
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbridge.references.binding import Binding
 from asyncbridge.models import layers
 from asyncbridge.models.mirrors.data import as_data, as_data_tuple, column_names
 from asyncbridge.promise import Promise
+from asyncbridge.references.binding import Binding
 
 
 def array(value: object) -> np.ndarray[Any, Any]:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asyncbridge.references.binding import Binding
 from asyncbridge.models import layers
 from asyncbridge.models.mirrors.described import described_in, name_in_worker, reach
+from asyncbridge.references.binding import Binding
 
 if TYPE_CHECKING:
     from tests.models.conftest import RecordingBridge

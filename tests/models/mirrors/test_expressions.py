@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from asyncbridge.codegen import Assign, Name, render
-from asyncbridge.references.binding import Binding
 from asyncbridge.models.layers import Dense
 from asyncbridge.models.mirrors.arguments import Arguments
 from asyncbridge.models.mirrors.expressions import MAX_ITEMS, MAX_TEXT, Code
 from asyncbridge.models.utils import set_random_seed
+from asyncbridge.references.binding import Binding
 
 if TYPE_CHECKING:
     from asyncbridge.models.mirrors.mirror import Mirror

@@ -8,10 +8,10 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.errors import BridgeClosed
-from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.functions import given, keras_function
 from asyncbridge.models.mirrors.remote import RemoteObject
 from asyncbridge.models.mirrors.tensor import KerasTensor
+from asyncbridge.references.binding import Binding
 
 if TYPE_CHECKING:
     from tests.models.conftest import RecordingBridge

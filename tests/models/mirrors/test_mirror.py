@@ -17,10 +17,10 @@ import pytest
 import asyncbridge.models.mirrors
 from asyncbridge import models as keras
 from asyncbridge.errors import BridgeClosed, DependencyError, RemoteError
-from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.arguments import parameters_of
 from asyncbridge.models.mirrors.mirror import Attribute, Mirror, take_call
 from asyncbridge.promise import Promise
+from asyncbridge.references.binding import Binding
 
 if TYPE_CHECKING:
     from tests.models.conftest import RecordingBridge

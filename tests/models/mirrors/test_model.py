@@ -9,8 +9,8 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.errors import RemoteError
-from asyncbridge.references import Binding
 from asyncbridge.models.mirrors.tensor import KerasTensor
+from asyncbridge.references import Binding
 
 if TYPE_CHECKING:
     from tests.models.conftest import RecordingBridge

@@ -11,11 +11,11 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.errors import BridgeClosed, RemoteError
-from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.arguments import Arguments
 from asyncbridge.models.mirrors.bodies import as_it_is, nothing, plain
 from asyncbridge.models.mirrors.recipes import called, sent_to
 from asyncbridge.models.mirrors.sending import bridge_of, bring, current_bridge, request, settle
+from asyncbridge.references.binding import Binding
 
 if TYPE_CHECKING:
     from asyncbridge.client import Bridge

@@ -13,8 +13,8 @@ import pytest
 
 from asyncbridge import models as keras
 from asyncbridge.errors import BridgeClosed, DependencyError, RemoteError
-from asyncbridge.references.binding import Binding
 from asyncbridge.models.mirrors.checks import KerasDataWarning
+from asyncbridge.references.binding import Binding
 
 if TYPE_CHECKING:
     from tests.models.conftest import RecordingBridge

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asyncbridge.references.binding import Binding
 from asyncbridge.models import layers, utils
 from asyncbridge.models.mirrors.wire import (
     carry,
@@ -14,6 +13,7 @@ from asyncbridge.models.mirrors.wire import (
     keras_name_of,
     leaves,
 )
+from asyncbridge.references.binding import Binding
 
 
 def test_what_has_a_name_in_keras() -> None:

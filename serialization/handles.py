@@ -42,7 +42,7 @@ def there_of(tree: dict[str, object]) -> tuple[Kind, int | str]:
         kind, what = parts
         if (type(what) is int and what >= 0) if kind in NUMBERED else type(what) is str:
             return kind, what
-    malformed("there", "its kind, and a number or a name")
+    return malformed("there", "its kind, and a number or a name")
 
 
 def ref(told: Told) -> dict[str, object]:

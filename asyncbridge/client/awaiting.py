@@ -16,6 +16,7 @@ from asyncbridge.client.pending import Pending
 from asyncbridge.promise import Promise
 from asyncbridge.protocol.keeping import ALONE, HOLD
 from asyncbridge.protocol.messages import Keep
+from asyncbridge.references.expression import hush
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +50,8 @@ class Awaiting:
         if not item.uses and not self._items:
             return True
         if self._is_ready(item):
-            return True
-        if item not in self._items:
+            return not item.is_settled
+        if item not in self._items and not item.is_settled:
             item.holder = self
             self._items[item] = None
         return False
@@ -83,7 +84,7 @@ class Awaiting:
 
     def _look_again(self) -> None:
         for item in self.items:
-            if item in self._items and self._is_ready(item):
+            if item in self._items and self._is_ready(item) and item in self._items:
                 self._let_go(item)
                 self._bridge._send_now(item)
 
@@ -94,13 +95,14 @@ class Awaiting:
                 return False
             if other.failed and other.session is None:
                 return True  # it fails when it is sent
-        return all([self._brings(item, use) for use in item.uses])
+        ready = [self._brings(item, use) for use in item.uses]  # each of them is to be brought
+        return all(ready)
 
     def _brings(self, item: Pending, use: Use) -> bool:
         held, session = self._bridge._held, self._bridge._session
         source = use.item
-        if source is not None and source.passes_on:
-            return True
+        if source is not None and source.keep == ALONE:
+            return self._stays(item, use, source)
         if source is not None and not use.promise.done():
             if held is not None and source in held.items:
                 source.keep = source.keep or HOLD
@@ -110,6 +112,16 @@ class Awaiting:
         if not use.promise.done():
             return self._awaits(item, use)
         return self._passes_on(item, use)
+
+    def _stays(self, item: Pending, use: Use, source: Pending) -> bool:
+        """Tell whether a value is there that was sent for this alone; a new worker needs it anew."""
+        if use.residence is self._bridge._references.residence or not source.is_settled:
+            return True
+        if source.passes_on:
+            return self._passes_on(item, use)
+        assert use.residence is not None, "the value of an expression"
+        self._reject(item, use.residence.stale(f"the value of {source.label}", 0))
+        return False
 
     def _is_kept(self, session: Session, source: Pending) -> bool:
         """Have the worker keep a command's value; tell whether it will."""
@@ -149,6 +161,7 @@ class Awaiting:
             return False
         try:
             use.item = self._bridge._pass_on_value(promise.result(), item)
+            use.residence = self._bridge._references.residence
         except Exception as error:  # noqa: BLE001 - whatever it is, the promise must end
             self._reject(item, error)
             return False
@@ -195,5 +208,5 @@ def passing_on(loop: Any, bindings: Any, user: Pending) -> Pending:
     )
     item.keep, item.passes_on = ALONE, True
     promise._attach(item)
-    promise._log_traceback = False
+    promise._add_own_callback(hush)  # those that use it tell of its failure
     return item

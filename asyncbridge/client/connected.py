@@ -76,6 +76,7 @@ class Connected:
         self._sealed = False
         self._output = OutputRouter()
         self._rejections = Rejections()
+        self._rejections.bridge = weakref.ref(self)
         self._halts = Halts(always=options.halt_on_error, timeout=options.halt_timeout)
         self._finalizers = Finalizers(self._wake_finalizers)
         # What is open, and to be closed by whoever has opened it.
@@ -316,7 +317,10 @@ class Connected:
         try:
             if not again and (missing := self._missing(item)) is not None:
                 raise missing
-            session.submit(item, again=again)
+            if item.residence is not None and item.residence.ended:
+                raise item.residence.stale(f"what {item.sent().title} refers to", 0)
+            if self._awaiting.admits(item):
+                session.submit(item, again=again)
         except Exception as error:  # noqa: BLE001 - nobody else could be told
             self._reject(item, size, error)
 

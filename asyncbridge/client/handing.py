@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from asyncbridge.client.bridge import Bridge
+    from asyncbridge.references import Residence
     from asyncbridge.serialization.walk import Sink
 
 __all__ = ["Handing", "Use", "holds_handle"]
@@ -27,14 +28,16 @@ class Use:
         promise: It.
         item: Its command; or that which passes the value on. None until there is one.
         settled: Whether a callback waits for its end.
+        residence: The worker that has the value, or gets it, where nothing else says so.
     """
 
-    __slots__ = ("item", "promise", "settled")
+    __slots__ = ("item", "promise", "residence", "settled")
 
     def __init__(self, promise: Promise[Any], item: Pending | None) -> None:
         self.promise = promise
         self.item = item
         self.settled = False
+        self.residence: Residence | None = None
 
 
 class Handing:
@@ -60,6 +63,7 @@ class Handing:
         self.after: list[Pending] = []
         self.references: list[Ref] = []
         self._places: dict[int, int] = {}
+        self._residence: Residence | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -113,6 +117,7 @@ class Handing:
             if value._home() is not self._bridge:
                 raise foreign(value)
             known = self._sent[id(value)] = (value, value._sent_ahead())
+        self._residence = self._bridge._references.residence
         return known[1]
 
     def _promise(self, promise: Promise[Any], buffers: Sink, depth: int) -> object:
@@ -136,7 +141,9 @@ class Handing:
             source = promise._source
             item = source if isinstance(source, Pending) and self._is_raw(promise, source) else None
             place = self._places[id(promise)] = len(self.uses)
-            self.uses.append(Use(promise, item))
+            use = Use(promise, item)
+            use.residence, self._residence = self._residence, None
+            self.uses.append(use)
             if item is not None:
                 self.after.append(item)
         return place

@@ -218,6 +218,8 @@ class Keeping(Queueing):
         """Note what stands among a command's bindings for what is in the worker."""
         item.uses = tuple(handing.uses)
         item.references = tuple(handing.references)
+        if item.references:
+            item.residence = item.references[0]._residence
         if handing.after:
             item.after = (*item.after, *handing.after)
 

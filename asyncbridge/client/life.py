@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from asyncbridge.client.connected import UNOPENED, Connected
 from asyncbridge.client.current import enter, leave
+from asyncbridge.client.faults import closed_error
 from asyncbridge.client.loop_thread import LoopThread
 from asyncbridge.errors import BridgeClosed, SessionTaken, WorkerLost, WrongLoopError
 from asyncbridge.promise import Promise
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["BridgeLife", "in_thread_of"]
 
 T = TypeVar("T")
+NOT_SENT = "the bridge was closed before the command could be sent: an argument had not come"
 WRONG_LOOP = (
     "the bridge belongs to another event loop or thread: open one bridge per loop, or use the "
     "sync form, `with asyncbridge.connect() as bridge:`, which any thread may use"
@@ -226,14 +228,30 @@ class BridgeLife(Connected):
         async with asyncio.timeout(limit):
             session = await self._current()
             await session.settled()
+            while waiting := [i.promise for i in self._awaiting.items if not i.promise.done()]:
+                await asyncio.wait(waiting)
+                await session.settled()
 
     async def _end(self, *, quietly: bool) -> None:
         self._sealed = True
         try:
+            self._warn_of_open()
             await self._stop_succeeding()
+            self._awaiting.reject_all(lambda item: closed_error(item, NOT_SENT))
             await self._opened().close(quietly=quietly)
         finally:
             await self._let_go()
+
+    def _warn_of_open(self) -> None:
+        """Say what was opened and is left open, which a context manager would have closed."""
+        scopes, contexts = len(self._scopes), len(self._contexts)
+        if scopes or contexts:
+            what = " and ".join(
+                f"{count} {noun}{'s' * (count != 1)}"
+                for count, noun in ((scopes, "scope"), (contexts, "remote context"))
+                if count
+            )
+            warnings.warn(f"{self!r} closes with {what} open", ResourceWarning, stacklevel=1)
 
     async def _let_go(self) -> None:
         if self._finalizer is not None:

@@ -10,6 +10,7 @@ from asyncbridge.client.tracebacks import plain
 from asyncbridge.client.transfers import decoded_quickly, has_bulk
 from asyncbridge.errors import AsyncBridgeError, DecodeError, TooLarge
 from asyncbridge.outcome import Error
+from asyncbridge.protocol.keeping import HOLD, STAY
 from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed
 from asyncbridge.transport.sizes import ASK_FOR_LESS
@@ -126,7 +127,7 @@ class Outcomes:
             self._references.count(objects)
             if item.scope is not None:
                 item.scope.add_references(self._references.living_of(objects))
-        if item.keep:  # those that use it have left, or stand ahead of this
+        if item.keep in (HOLD, STAY):  # those that use it have been sent, or take it from here
             self._protocol.release(commands=(item.id,))
         self._forget(item)._settle(outcome.value)
 

@@ -19,6 +19,7 @@ from asyncbridge.promise.traces import PACKAGE_FOLDERS
 from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.protocol.messages import Command, Payload, Started
 from asyncbridge.protocol.states import CommandState
+from asyncbridge.references import PromisedValue
 from asyncbridge.serialization.codec import decode
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from asyncbridge.client.submitting import Submitting
     from asyncbridge.promise import OutputLine, Promise
     from asyncbridge.protocol.messages import Progress, StopMode
-    from asyncbridge.references import Ref
+    from asyncbridge.references import Ref, Residence
     from asyncbridge.serialization.deferred import Outgoing
 
 __all__ = ["Pending", "origin"]
@@ -99,6 +100,7 @@ class Pending:
         "reason",
         "references",
         "requeue",
+        "residence",
         "run_timeout",
         "scope",
         "session",
@@ -158,6 +160,8 @@ class Pending:
         # What stands among the bindings for values that are in the worker, or will be.
         self.uses: Sequence[Use] = ()
         self.references: Sequence[Ref] = ()
+        self.residence: Residence | None = None
+        """Where those live, of which one at least stands among the bindings."""
         self.keep = 0
         self.sets: tuple[str, ...] = ()
         self.binding: str | None = None
@@ -179,6 +183,10 @@ class Pending:
         self.session: Submitting | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.times = Times()
+
+    def expression(self, promise: Promise[Any]) -> PromisedValue:
+        """Return code that stands for a promise's value in the worker."""
+        return PromisedValue(promise, self.label or f"command {self.id}", self.home.bridge)
 
     @property
     def promise(self) -> Promise[Any]:

@@ -47,10 +47,12 @@ class Rejections:
 
     Attributes:
         endings: How the bridge's commands have ended.
+        bridge: The bridge, while it lives.
     """
 
     def __init__(self) -> None:
         self.endings = Endings()
+        self.bridge: Callable[[], Any] = lambda: None
         self._handler: Handler | None = None
         self._loop: AbstractEventLoop | None = None
 

@@ -27,6 +27,7 @@ from asyncbridge.errors import (
     WorkerStartError,
 )
 from asyncbridge.protocol.client import ClientProtocol
+from asyncbridge.protocol.keeping import ALONE
 from asyncbridge.protocol.limits import TransferLimits
 from asyncbridge.protocol.messages import Ping
 from asyncbridge.protocol.states import CommandState, ConnectionState
@@ -198,6 +199,8 @@ class Submitting(ABC):
         if item.names and item.lifetime != "command":
             self.protocol.keep(item.names)
         item.references = ()  # what is released from here on goes behind it
+        if item.uses:
+            self._release_spent(item)
         self._newest = max(self._newest, item.id)
         if item.after:
             item.depend()
@@ -210,6 +213,12 @@ class Submitting(ABC):
             self._writer.push()
         if undecided is not None:
             spawn(self._decide(item, undecided), name="asyncbridge-decide", on_error=self._broken)
+
+    def _release_spent(self, item: Pending) -> None:
+        """Let go of values that were sent, or made, for this command alone; behind it."""
+        spent = [use.item.id for use in item.uses if use.item and use.item.keep == ALONE]
+        if spent:
+            self.protocol.release(commands=tuple(spent))
 
     async def _decide(self, item: Pending, bindings: Half) -> None:
         """Let a command go once its bindings have been looked through, or written."""

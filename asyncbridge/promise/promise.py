@@ -335,6 +335,28 @@ class Promise(Combinators[T], NotItsValue):
         finally:
             del self  # as in __await__
 
+    # --- what is in its value ---
+
+    def __getitem__(self, key: Any) -> Any:
+        """Build the code of an item of a command's value, which stays in the worker.
+
+        It is a ``RemoteExpression``: nothing is sent until it is awaited, or stands as an argument.
+
+        Raises:
+            TypeError: No command is behind the promise; await it.
+        """
+        return self._expression("has no items")[key]
+
+    def attr(self, name: str) -> Any:
+        """Build the code of an attribute of a command's value, likewise."""
+        return self._expression("has no such attributes").attr(name)
+
+    def _expression(self, why: str) -> Any:
+        source = self._source
+        if source is None:
+            raise TypeError(f"a {type(self).__name__} {why}: {AWAIT_IT}")
+        return source.expression(self)
+
     def __bool__(self) -> bool:
         """Refuse: a forgotten ``await`` would always be true."""
         raise TypeError(

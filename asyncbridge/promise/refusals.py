@@ -13,7 +13,6 @@ AWAIT_IT = (
     "its value may not be there yet. Write `await promise`, in a script `promise.wait_for_value()`"
 )
 _USES = {
-    "getitem": "has no items",
     "len": "has no length",
     **dict.fromkeys(
         (

@@ -76,6 +76,10 @@ class Source(Protocol):
         """
         ...
 
+    def expression(self, promise: Any) -> Any:
+        """Return code that stands for the promise's value in the worker."""
+        ...
+
     @property
     def output(self) -> OutputLog:
         """What it has printed; made when first asked for, from any thread."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from asyncbridge.references.binding import Binding
 from asyncbridge.references.expression import RemoteExpression
 from asyncbridge.references.module import RemoteModule
+from asyncbridge.references.promised import PromisedValue
 from asyncbridge.references.ref import Ref, Residence
 from asyncbridge.references.remote import Remote
 
 __all__ = [
     "Binding",
+    "PromisedValue",
     "Ref",
     "Remote",
     "RemoteExpression",

@@ -67,6 +67,10 @@ class Binding(Remote):
     def _said(self) -> str:
         return self._name
 
+    def __reduce__(self) -> Any:
+        home: Any = self._home()
+        return home._pickled_binding(self)
+
     def __str__(self) -> str:
         return self._name
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from asyncbridge.promise import Promise
+from asyncbridge.protocol.keeping import ALONE
+from asyncbridge.references.code import RemoteCode
 from asyncbridge.references.remote import Remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from asyncbridge.codegen import Expression
-    from asyncbridge.references.code import RemoteCode
+    from asyncbridge.promise import Promise
     from asyncbridge.references.ref import Ref
     from asyncbridge.references.remote import Home
 
@@ -58,6 +59,15 @@ class RemoteExpression(Remote):
     def __await__(self) -> Generator[Any, None, Any]:
         return self._sent().__await__()
 
+    def _sent_ahead(self) -> Promise[Any]:
+        """Have it evaluated for commands that come behind it: nothing of its value comes here."""
+        code = RemoteCode()
+        node = self._code(code)
+        home = self._home()
+        promise = home.send(node, code.bindings or None, name=self._said(), _keep=ALONE)
+        promise._add_own_callback(hush)  # those that use it tell of its failure
+        return promise
+
     def _home(self) -> Home:
         return self._owner._home()
 
@@ -69,3 +79,9 @@ class RemoteExpression(Remote):
 
     def __repr__(self) -> str:
         return f"<RemoteExpression {self._said()}: await it>"
+
+
+def hush(promise: Promise[Any]) -> None:
+    """Keep asyncio from reporting a failure that others report."""
+    if not promise.cancelled():
+        promise.exception()

@@ -25,23 +25,23 @@ _UNARY = {"neg": "-", "pos": "+", "invert": "~"}
 _REFUSED = {
     "bool": (
         "is neither true nor false here: its value is in the worker. Write "
-        "`if await {it}.value():`, and for a comparison `if await ({it} == other):`"
+        "`if await ref.value():`, and for a comparison `if await (ref == other):`"
     ),
     "len": (
-        "has no length here: it is in the worker. Write "
-        '`await bridge.send("len(x)", {{"x": {it}}})`'
+        'has no length here: it is in the worker. Write `await bridge.send("len(x)", {"x": ref})`'
     ),
     "iter": (
-        "cannot be iterated by `for` or unpacked: it is in the worker. Write `async for item in {it}:`, "
-        "or `for item in await {it}.value():`"
+        "cannot be iterated by `for` or unpacked: it is in the worker. Write `async for item in ref:`, "
+        "or `for item in await ref.value():`"
     ),
     "contains": (
         "cannot be searched here: it is in the worker. Write "
-        '`await bridge.send("item in x", {{"item": item, "x": {it}}})`'
+        '`await bridge.send("item in x", {"item": item, "x": ref})`'
     ),
+    "array": "is no array here: it is in the worker. Write `await ref.value()`",
     **dict.fromkeys(
         ("int", "float", "complex", "index"),
-        "is no number here: its value is in the worker. Write `await {it}.value()`",
+        "is no number here: its value is in the worker. Write `await ref.value()`",
     ),
 }
 
@@ -61,10 +61,6 @@ class RemoteOperators:
     @abstractmethod
     def _prefixed(self, symbol: str) -> RemoteExpression:
         """Return the code of an operation on this alone."""
-
-    @abstractmethod
-    def _said(self) -> str:
-        """Return how a reader would write it."""
 
     __hash__ = object.__hash__
 
@@ -121,7 +117,7 @@ def _prefix(symbol: str) -> Callable[..., RemoteExpression]:
 
 def _refusal(why: str) -> Callable[..., NoReturn]:
     def refuse(self: RemoteOperators, *_: object) -> NoReturn:
-        raise TypeError(f"{self!r} {why.format(it=self._said())}")
+        raise TypeError(f"{self!r} {why}")
 
     return refuse
 

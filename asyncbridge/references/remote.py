@@ -45,6 +45,7 @@ class Home(Protocol):
         transform: Callable[[Any], Any] | None = None,
         name: str | None = None,
         keep: bool = False,
+        _keep: int = 0,
     ) -> Promise[Any]:
         """Send a command."""
         ...
@@ -72,6 +73,10 @@ class Remote(RemoteOperators):
             BridgeClosed: That is gone.
             StaleReference: The object is.
         """
+
+    @abstractmethod
+    def _said(self) -> str:
+        """Return how a reader would write it."""
 
     @abstractmethod
     def _code(self, code: RemoteCode) -> Expression:

@@ -7,6 +7,7 @@ reach the command's code. What had to be interrupted is left out, and that is sa
 
 from __future__ import annotations
 
+import difflib
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     NameOf = Callable[[object], str | None]
 
 T = TypeVar("T")
+MOST_NAMES = 2_000
+"""Attributes of one object among which one is looked for."""
 
 __all__ = ["Aftermath"]
 
@@ -76,8 +79,18 @@ class Aftermath:
         return read()
 
     def _explain(self, error: BaseException) -> None:
-        if (note := self._note(error)) is not None:
-            error.add_note(note)
+        for note in (self._note(error), suggestion(error)):
+            if note is not None:
+                error.add_note(note)
+
+
+def suggestion(error: BaseException) -> str | None:
+    """Return the attribute that may have been meant, of one that an object does not have."""
+    if type(error) is not AttributeError or not isinstance(error.name, str) or error.obj is None:
+        return None
+    known = [name for name in dir(error.obj) if isinstance(name, str)][:MOST_NAMES]
+    close = difflib.get_close_matches(error.name, known, n=3)
+    return f"did you mean {', '.join(map(repr, close))}?" if close else None
 
 
 def _let_go(errors: list[BaseException], left: dict[str, object] | None) -> None:

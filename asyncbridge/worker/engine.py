@@ -117,7 +117,11 @@ class Engine:
             guard=self._aftermath.drop,
         )
         self.halts = Halts(
-            self.queue, incarnation=self.incarnation, later=loop.call_later, clock=clock
+            self.queue,
+            incarnation=self.incarnation,
+            later=loop.call_later,
+            clock=clock,
+            replaced=self.lodging.replace,
         )
         self._executor = executor
         self._output = output
@@ -236,7 +240,14 @@ class Engine:
         self, job: Job, value: Payload, bulk: dict[str, Held], objects: tuple[int, ...]
     ) -> None:
         self.queue.finished(job)
-        job.peer.completed(job.command.id, value, bulk, stopped=job.stop.told, objects=objects)
+        job.peer.completed(
+            job.command.id,
+            value,
+            bulk,
+            stopped=job.stop.told,
+            objects=objects,
+            holders=job.holders,
+        )
 
     def _halted(self, job: Job, fault: Fault) -> None:
         self.starts.tell(job)
@@ -389,8 +400,7 @@ class Engine:
         except Exception as error:
             capture(self.backend.clean, error, job.code, bindings)
             raise
-        lodging.note(job, bindings)
-        return lodging.write(job, result)
+        return lodging.settle(job, bindings, result)
 
     def _run_code(self, job: Job, bindings: dict[str, Any]) -> object:
         left = self._left if job.peer.locals else None

@@ -74,6 +74,7 @@ class Halts:
         incarnation: Begins the ids of errors.
         later: Calls back after some seconds.
         clock: Seconds.
+        replaced: Told of a value that is decided for a command; ahead of the session's going on.
     """
 
     def __init__(
@@ -83,8 +84,10 @@ class Halts:
         incarnation: str,
         later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
         clock: Callable[[], float],
+        replaced: Callable[[Job, Payload], None] = lambda job, value: None,
     ) -> None:
         self._queue = queue
+        self._replaced = replaced
         self._incarnation = incarnation
         self._later = later
         self._clock = clock
@@ -200,6 +203,7 @@ class Halts:
             return str(error)
         self._end(halt, decision.kind, digest(decision))
         if decision.kind == "ignore":
+            self._replaced(halt.job, decision.values or NOTHING)
             self._ignore(halt.job, value, bulk)
         else:
             self._apply(halt, decision, asker)

@@ -28,7 +28,7 @@ def inventory(lodging: Lodging, about: Question) -> dict[str, Any]:
     return {
         "resident": resident_bytes(),
         "machine": memory_of_machine(),
-        "devices": attempt(device_memory, []),
+        "devices": attempt(device_memory, list[dict[str, Any]]()),
         "bindings": bindings,
     }
 

@@ -16,6 +16,7 @@ from asyncbridge.serialization.codec import decode, draft, encode
 from asyncbridge.serialization.handles import there_of
 from asyncbridge.worker.bindings import Bindings, seconds_of
 from asyncbridge.worker.files import open_array
+from asyncbridge.worker.holders import holders_of, is_kept
 from asyncbridge.worker.keeper import Keeper, TooMany
 from asyncbridge.worker.objects import Claimant, Objects
 
@@ -121,6 +122,16 @@ class Lodging:
         self._submit(partial(line.forget, job.command.id))
         return False
 
+    def replace(self, job: Job, value: Payload) -> None:
+        """Keep the value that is decided for a command, where others use it."""
+        if job.keep:
+
+            def hold() -> None:
+                decided = decode(value, path="decided", side="in the worker", files=open_array)
+                job.line.values[job.command.id] = decided
+
+            self._submit(hold)
+
     # --- one command; in the GPU thread ---
 
     def read(self, job: Job, value: Payload) -> dict[str, Any]:
@@ -152,8 +163,16 @@ class Lodging:
             seconds_of(job.lifetime)
             self.bindings.check(bindings, job.peer.claimant.owner)
 
-    def note(self, job: Job, bindings: dict[str, Any]) -> None:
-        """Note what a command has set that outlives it."""
+    def settle(self, job: Job, bindings: dict[str, Any], result: object) -> Payload | Draft:
+        """Note what a command has set that outlives it, and return its value in wire form."""
+        self._note(job, bindings)
+        written = self._write(job, result)
+        del result
+        if job.peer.debug and job.lifetime == "command":
+            job.holders = kept_alive(bindings, vars(self.namespace.module))
+        return written
+
+    def _note(self, job: Job, bindings: dict[str, Any]) -> None:
         claimant, now = job.peer.claimant, self.clock()
         if job.command.sets:
             self.bindings.note(job.command.sets, "collected", claimant, now)
@@ -164,7 +183,7 @@ class Lodging:
             for record in filter(None, map(self.bindings.get, bindings)):
                 self._end_later(seconds, partial(self.bindings.end_lease, record))
 
-    def write(self, job: Job, result: object) -> Payload | Draft:
+    def _write(self, job: Job, result: object) -> Payload | Draft:
         """Return a command's value in wire form; what has none is kept, and told by a reference.
 
         Raises:
@@ -203,6 +222,7 @@ class Lodging:
         keeper, job.told = job.told, None
         if keeper is not None:
             keeper.tidy()
+            job.line.forget(job.command.id)
 
     def drop(self, claimant: Claimant, line: Line, due: Dropping) -> None:
         """Let go of what nothing in a client refers to any more."""
@@ -267,3 +287,17 @@ class Lodging:
 
     def _drop_name(self, name: str) -> None:
         self.namespace.release((name,))
+
+
+def kept_alive(bindings: dict[str, Any], scope: dict[str, object]) -> tuple[str, ...]:
+    """Say who keeps the values of a command's bindings alive, now that it is over."""
+    told: list[str] = []
+    for name in bindings:
+        value = bindings[name]
+        if not is_kept(value, 2):  # that dict's, and this variable's
+            continue
+        holders = holders_of(value, scope, ignore=(bindings,))
+        if holders:
+            kind = type(value).__name__
+            told.append(f"its binding {name!r} ({kind}) lives on: kept by {'; '.join(holders)}")
+    return tuple(told)

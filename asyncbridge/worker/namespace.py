@@ -113,6 +113,11 @@ class Namespace:
             if not _is_dunder(name):
                 self._scope.pop(name, None)
 
+    @property
+    def module(self) -> types.ModuleType:
+        """The module whose dict it is."""
+        return self._module
+
     def names(self) -> tuple[str, ...]:
         """Return the names that commands and bindings have set, in the order of their setting."""
         # list() of a dict runs no Python code, so no other thread can come in between.

@@ -83,7 +83,7 @@ class Job:
 
     __slots__ = (
         "again", "bindings", "code", "command", "edits", "failures", "flows", "halt", "halts",
-        "hold", "keep", "lifetime", "line", "moved", "packed", "peer", "place", "size",
+        "hold", "holders", "keep", "lifetime", "line", "moved", "packed", "peer", "place", "size",
         "started_at", "state", "stop", "told", "untold",
     )  # fmt: skip
 
@@ -120,6 +120,7 @@ class Job:
         # Whether its value is there, and it is decided what stays of it.
         self.packed = False
         self.told: Keeper | None = None
+        self.holders: tuple[str, ...] = ()
         self.edits: tuple[Payload, ...] = ()
         # Whether it halts if it fails; known when it is taken up, for its bindings must be kept.
         self.halts = False

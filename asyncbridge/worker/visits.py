@@ -36,7 +36,7 @@ class Iteration:
             raise error
         items: list[Any] = []
         try:
-            for _ in range(count):
+            while len(items) < count:
                 items.append(next(self._iterator))
         except StopIteration:
             return items, True

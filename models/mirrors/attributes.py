@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Self
 
+    from asyncbridge.client import Bridge
     from asyncbridge.models.mirrors.mirror import Mirror
     from asyncbridge.promise import Promise
 
@@ -40,6 +41,10 @@ class Attribute:
     def wait_for_value(self, timeout: float | None = None) -> Any:
         """Ask for the value, and block for it; see ``Promise.wait_for_value``."""
         return self._ask().wait_for_value(timeout)
+
+    def _hand_over(self, bridge: Bridge) -> Promise[Any]:
+        """Ask for the value, which stands among the bindings of a command."""
+        return self._ask()
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._ask().__await__()

@@ -136,7 +136,7 @@ class Mirror(Described):
         """
         settle([self], f"{type(self).__name__}.binding")
         assert self._name is not None
-        return Binding(self._name, "collected")
+        return Binding(self._name, "collected", self._bridge)
 
     @property
     def arguments(self) -> Mapping[str, object]:
@@ -160,6 +160,10 @@ class Mirror(Described):
         if making is not None:
             yield from making.__await__()
         return self
+
+    def _hand_over(self, bridge: Bridge) -> Binding:
+        """Return what stands for the object among the bindings of a command."""
+        return self.binding
 
     def __copy__(self) -> Self:
         # There is one object in the worker, whose name goes with one mirror.

@@ -8,7 +8,9 @@ from pathlib import PurePath
 from types import FunctionType
 
 from asyncbridge.errors import SerializationError
+from asyncbridge.promise import Promise
 from asyncbridge.references.binding import Binding
+from asyncbridge.references.remote import Remote
 from asyncbridge.streams import Stream
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "check",
     "is_array",
     "is_data",
+    "is_handle",
     "is_keras_own",
     "is_remote",
     "is_structure",
@@ -36,7 +39,7 @@ _SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 def keras_name_of(value: object) -> str | None:
     """Return the full name in Keras of a mirror, a mirror's class or a mirrored function."""
-    name = getattr(value, "keras_name", None)
+    name = None if isinstance(value, Remote) else getattr(value, "keras_name", None)
     return name if isinstance(name, str) else None
 
 
@@ -50,8 +53,16 @@ def is_remote(value: object) -> bool:
     return isinstance(value, Binding) or is_keras_own(value)
 
 
+def is_handle(value: object) -> bool:
+    """Tell what stands for a value that is in the worker, or not there yet, and is no mirror."""
+    # By its type: an attribute of a reference is code.
+    return isinstance(value, Remote | Promise) or hasattr(type(value), "_hand_over")
+
+
 def is_array(value: object) -> bool:
     """Tell arrays, sparse ones included, by what they have: no numpy is imported for it."""
+    if is_handle(value):
+        return False
     # A symbolic tensor has a shape as well.
     return keras_name_of(value) is None and hasattr(value, "dtype") and hasattr(value, "shape")
 
@@ -64,7 +75,7 @@ def _is_plain_array(value: object) -> bool:
 def is_structure(value: object) -> bool:
     """Tell containers that code must write out, for parts of them are no plain values."""
     return type(value) in {list, tuple, dict} and any(
-        is_array(leaf) or isinstance(leaf, Binding) or keras_name_of(leaf) is not None
+        is_handle(leaf) or is_array(leaf) or keras_name_of(leaf) is not None
         for leaf in leaves([value])
     )
 
@@ -103,6 +114,8 @@ def carry(value: object, where: str) -> object:
     """
     if type(value) in _SCALARS or is_remote(value) or keras_name_of(value) is not None:
         return value
+    if is_handle(value):
+        return value
     if isinstance(value, PurePath):
         return str(value)
     container = _CONTAINERS.get(type(value))
@@ -119,7 +132,8 @@ def check(value: object, where: str) -> None:
         TypeError: The value, or a part of it, has none.
     """
     for leaf in leaves([value]):
-        known = type(leaf) in _SCALARS or _is_plain_array(leaf) or is_remote(leaf)
+        known = type(leaf) in _SCALARS or is_handle(leaf) or is_remote(leaf)
+        known = known or _is_plain_array(leaf)
         known = known or type(leaf) is Stream
         if isinstance(leaf, PurePath):
             continue

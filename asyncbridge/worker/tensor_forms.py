@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -83,9 +84,7 @@ def _make_ragged(form: Form) -> object:
 
 
 def _tensorflow() -> Any:
-    import tensorflow as tf  # noqa: PLC0415 - only for its tensors
-
-    return tf
+    return import_module("tensorflow")
 
 
 # --- the others --------------------------------------------------------------------------
@@ -98,9 +97,9 @@ def _take_keras(variable: Any) -> Form:
 
 
 def _make_keras(form: Form) -> object:
-    import keras  # noqa: PLC0415 - only for its variables
-
-    return keras.Variable(form["arrays"][0], **form["about"])
+    keras = import_module("keras")
+    made: object = keras.Variable(form["arrays"][0], **form["about"])
+    return made
 
 
 def _take_jax(array: Any) -> Form | None:
@@ -110,9 +109,9 @@ def _take_jax(array: Any) -> Form | None:
 
 
 def _make_jax(form: Form) -> object:
-    import jax.numpy as jnp  # noqa: PLC0415 - only for its arrays
-
-    return jnp.asarray(form["arrays"][0])
+    jnp = import_module("jax.numpy")
+    made: object = jnp.asarray(form["arrays"][0])
+    return made
 
 
 def _take_torch(tensor: Any) -> Form | None:
@@ -125,8 +124,7 @@ def _take_torch(tensor: Any) -> Form | None:
 
 
 def _make_torch(form: Form) -> object:
-    import torch  # noqa: PLC0415 - only for its tensors
-
+    torch = import_module("torch")
     # Copied: what came over the bridge may be read-only. As bytes: torch has dtypes that numpy has not.
     array = np.array(form["arrays"][0], order="C")
     raw = torch.from_numpy(array.reshape(-1).view(np.uint8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -16,7 +17,9 @@ from asyncbridge.worker.models.parts import (
     inner_nodes,
     is_compiled,
     made_by_compile,
+    optimizers,
     own_variables,
+    resolved_metrics,
 )
 from asyncbridge.worker.models.states import attempt
 
@@ -39,7 +42,7 @@ class Census:
         makers: By that of a node of a graph, the model that makes it when it is built, and its
             place among that one's nodes.
         variables: By that of a variable, whose it is, and its place there.
-        compiled: The ids of metrics that ``compile`` has made itself.
+        compiled: The ids of metrics that hold those of a model.
     """
 
     def __init__(self, roots: Iterable[object]) -> None:
@@ -54,7 +57,8 @@ class Census:
             if isinstance(thing, SAVED) and not assembled(thing):
                 self._own(thing)
         for thing in things:
-            self._note(thing)
+            # A class of the user's may answer with anything; what it has is then its own.
+            attempt(partial(self._note, thing), None)
 
     def _look(self, roots: Iterable[object]) -> None:
         pending = deque(roots)
@@ -62,14 +66,14 @@ class Census:
             thing = pending.popleft()
             if type(thing) not in _PLAIN and id(thing) not in self._seen:
                 self._seen[id(thing)] = thing
-                pending += attempt(lambda thing=thing: _next(thing), [])
+                pending += attempt(partial(_next, thing), [])
 
     def _own(self, thing: Any) -> None:
-        parts = attempt(lambda: children(thing), list[Any]())
+        parts = attempt(partial(children, thing), [])
         # What its config tells whole is made as any other; else its layers cannot be shared.
         apart = {id(part) for part in parts if assembled(part)}
         if apart:
-            apart &= attempt(lambda: configured(thing)[1], set[int]())
+            apart &= attempt(partial(_inside, thing), set[int]())
         for place, part in enumerate(parts):
             if id(part) in apart or id(part) in self.owners:
                 continue
@@ -106,12 +110,18 @@ def _next(thing: Any) -> list[Any]:
         return [thing.model]
     if not isinstance(thing, SAVED):
         return []
-    found = children(thing)
+    found = [*children(thing), *optimizers(thing).values()]
     if isinstance(thing, Functional):
         found += [*thing.inputs, *thing.outputs]
     if is_compiled(thing):
-        found += [thing.optimizer, getattr(thing, "_compile_config", None)]
+        model: Any = thing
+        found += [model.optimizer, getattr(thing, "_compile_config", None)]
+        found += [getattr(model, "_loss_tracker", None), resolved_metrics(model)]
     return [getattr(each, "config", each) if _is_holder(each) else each for each in found]
+
+
+def _inside(thing: Any) -> set[int]:
+    return configured(thing)[1]
 
 
 def _is_holder(thing: object) -> bool:

@@ -11,7 +11,7 @@ from keras.src.backend.common import global_state
 from keras.src.saving.serialization_lib import SafeModeScope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 __all__ = ["MARK", "configured", "marks", "remade"]
 
@@ -73,7 +73,7 @@ def remade(make: Callable[[Any], Any], config: Any, shared: dict[int, Any]) -> A
 
 
 @contextmanager
-def _set(name: str, value: object) -> Iterator[None]:
+def _set(name: str, value: object) -> Generator[None]:
     before = global_state.get_global_attribute(name)
     global_state.set_global_attribute(name, value)
     try:

@@ -23,14 +23,18 @@ from asyncbridge.worker.models.parts import (
     children,
     compile_arguments,
     is_compiled,
+    optimizers,
     own_variables,
+    resolved_metrics,
     sorted_nodes,
 )
-from asyncbridge.worker.moving import Packing, Record, Unmovable, told
+from asyncbridge.worker.records import Record, Unmovable, told
 from asyncbridge.worker.tensor_forms import array_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from asyncbridge.worker.packing import Packing
 
 __all__ = ["KerasPacking"]
 
@@ -118,14 +122,15 @@ class KerasPacking:
     def _saved(self, thing: Any) -> Record:
         if id(thing) in self._census.compiled:
             raise Unmovable(
-                "compile() makes this metric anew: take it from model.metrics once the model has "
-                "been trained again, or give compile() a metric of your own"
+                "compile() makes this metric anew, of others: take it from model.metrics again, "
+                "or give compile() a metric of your own"
             )
         self._stateful.append(thing)
         if id(thing) in self._census.owners:
             owner, place = self._census.owners[id(thing)]
             kind = {"kind": "keras.part", "owner": self._packing.ref(owner), "place": place}
-            return {**kind, "type": type_name(type(thing)), "config": _build(thing)}
+            about = {"type": type_name(type(thing)), "config": _build(thing)}
+            return {**kind, **about, "children": self._children(thing)}
         form = assembled(thing)
         if form == "sequential":
             return self._sequential(thing)
@@ -163,8 +168,11 @@ class KerasPacking:
             "class": self._packing.ref(type(thing)),
             "config": {"own": config, **_build(thing)},
             "address": id(thing),
-            "children": [self._packing.ref(part) for part in children(thing)],
+            "children": self._children(thing),
         }
+
+    def _children(self, thing: Any) -> list[Any]:
+        return [self._packing.ref(part) for part in children(thing)]
 
     def _share(self, record: Record) -> None:
         """Say which objects in a config are made by others; all else in it is its own."""
@@ -194,6 +202,11 @@ class KerasPacking:
         if isinstance(thing, keras.Layer):
             state |= {"trainable": bool(thing._trainable), "path": thing.path}
             state |= _assets(thing)
+            found = optimizers(thing)
+            state |= {
+                "names": list(found),
+                "optimizers": list(map(self._packing.ref, found.values())),
+            }
         if isinstance(thing, keras.optimizers.Optimizer) and thing.built:
             state["trains"] = [self._trained(each) for each in thing._trainable_variables]
         if is_compiled(thing):
@@ -211,11 +224,9 @@ class KerasPacking:
     def _compiled(self, model: Any) -> Record:
         kind, trainer = type(model), keras.Model
         if kind.compile is trainer.compile:
-            arguments = compile_arguments(model)
-            tracker = getattr(model, "_loss_tracker", None)
-            values = [array_of(each) for each in tracker.variables] if tracker else []
-            compiled = {"arguments": self._packing.ref(arguments), "arrays": values}
-            return {"compile": compiled}
+            arguments = self._packing.ref(compile_arguments(model))
+            made = [getattr(model, "_loss_tracker", None), resolved_metrics(model)]
+            return {"compile": {"arguments": arguments, "made": [*map(self._packing.item, made)]}}
         if kind.compile_from_config is trainer.compile_from_config:
             raise Unmovable(
                 f"the model {model.name!r} has a compile() of its own: define get_compile_config() "

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 from keras.src.models.functional import Functional, functional_like_constructor
+from keras.src.trainers.compile_utils import MetricsList
 
 __all__ = [
     "SAVED",
@@ -15,7 +16,10 @@ __all__ = [
     "inner_nodes",
     "is_compiled",
     "made_by_compile",
+    "optimizers",
     "own_variables",
+    "resolve_metrics",
+    "resolved_metrics",
     "sorted_nodes",
 ]
 
@@ -94,12 +98,38 @@ def is_compiled(thing: Any) -> bool:
 
 
 def made_by_compile(model: Any) -> list[Any]:
-    """Return the metrics that a model's ``compile`` has made itself."""
-    compiled = [getattr(model, name, None) for name in ("_loss_tracker", "_compile_metrics")]
-    found = [each for each in compiled if each is not None]
-    given = {id(leaf) for leaf in keras.tree.flatten(compile_arguments(model))}
-    inner = [metric for each in found[1:] for metric in each.metrics if id(metric) not in given]
-    return [*found, *inner]
+    """Return the metrics that a model's ``compile`` makes for itself, and which hold others."""
+    losses = getattr(model, "_compile_loss", None)
+    found = [getattr(model, "_compile_metrics", None), *(losses.metrics if losses else ())]
+    return [each for each in found if each is not None]
+
+
+def resolved_metrics(model: Any) -> list[Any] | None:
+    """Return what a model's ``compile`` has made of metrics, None as long as it has not.
+
+    Returns:
+        The names of the outputs, if there are several; then for each output its name and its
+        metrics; then the same of the weighted ones.
+    """
+    compiled = getattr(model, "_compile_metrics", None)
+    if compiled is None or not compiled.built:
+        return None
+    flat = [compiled._flat_metrics, compiled._flat_weighted_metrics]
+    lists = [
+        [None if each is None else [each.output_name, list(each.metrics)] for each in part]
+        for part in flat
+    ]
+    return [compiled._resolved_output_names, *lists]
+
+
+def resolve_metrics(model: Any, resolved: list[Any]) -> None:
+    """Give a model that was compiled the metrics that ``resolved_metrics`` has returned."""
+    compiled = model._compile_metrics
+    compiled._resolved_output_names, *lists = resolved
+    compiled._flat_metrics, compiled._flat_weighted_metrics = (
+        [each and MetricsList(each[1], output_name=each[0]) for each in part] for part in lists
+    )
+    compiled.built = True
 
 
 def compile_arguments(model: Any) -> dict[str, Any]:
@@ -111,3 +141,15 @@ def compile_arguments(model: Any) -> dict[str, Any]:
 def _metrics(layer: Any) -> list[Any]:
     made = {id(getattr(layer, name, None)) for name in ("_loss_tracker", "_compile_metrics")}
     return [metric for metric in layer._metrics if id(metric) not in made]
+
+
+def optimizers(layer: Any) -> dict[str, Any]:
+    """Return the optimizers that a layer or model has as attributes, but for the one of ``compile``."""
+    if not isinstance(layer, keras.Layer):
+        return {}
+    known = getattr(layer, "optimizer", None)
+    return {
+        name: value
+        for name, value in vars(layer).items()
+        if isinstance(value, Optimizer) and value is not known
+    }

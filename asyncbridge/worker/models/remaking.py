@@ -12,11 +12,19 @@ import keras
 
 from asyncbridge.worker.guards import type_name
 from asyncbridge.worker.models.configs import remade
-from asyncbridge.worker.models.parts import children, inner_nodes, own_variables, sorted_nodes
-from asyncbridge.worker.moving import Record, Unmovable, Unpacking, told
+from asyncbridge.worker.models.parts import (
+    children,
+    inner_nodes,
+    own_variables,
+    resolve_metrics,
+    sorted_nodes,
+)
+from asyncbridge.worker.records import Record, Unmovable, refs, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from asyncbridge.worker.unpacking import Unpacking
 
 __all__ = ["KerasUnpacking"]
 
@@ -182,12 +190,8 @@ def _unlike(owner: Any, record: Record) -> str:
 
 
 def _refer(keras_table: KerasUnpacking, record: Record) -> None:
-    state = record["state"]
-    refs = [*record.get("children", ()), *state.get("trains", ())]
-    refs += [state["compile"]["arguments"]] if "compile" in state else []
-    refs += [state["recompile"]["optimizer"]] if "recompile" in state else []
-    for ref in refs:
-        keras_table._value(ref)
+    for number in refs(record):
+        keras_table._table.get(number)
 
 
 def _check_parts(keras_table: KerasUnpacking, thing: Any, record: Record) -> None:
@@ -218,13 +222,16 @@ def _compile(keras_table: KerasUnpacking, thing: Any, record: Record) -> None:
     state = record["state"]
     if "compile" in state:
         thing.compile(**keras_table._value(state["compile"]["arguments"]))
-        tracker = getattr(thing, "_loss_tracker", None)
-        variables = tracker.variables if tracker else []
-        for variable, array in zip(variables, state["compile"]["arrays"], strict=True):
-            variable.assign(array)
+        tracker, metrics = map(keras_table._value, state["compile"]["made"])
+        if tracker is not None:
+            thing._loss_tracker = tracker
+        if metrics is not None:
+            resolve_metrics(thing, metrics)
     if "recompile" in state:
         remade(thing.compile_from_config, state["recompile"]["config"], {})
         thing.optimizer = keras_table._value(state["recompile"]["optimizer"])
+    for name, ref in zip(state.get("names", ()), state.get("optimizers", ()), strict=True):
+        setattr(thing, name, keras_table._value(ref))
 
 
 def _build_optimizer(keras_table: KerasUnpacking, thing: Any, record: Record) -> None:

@@ -37,7 +37,7 @@ def read() -> dict[str, Any]:
         "generator": None if generator is None else array_of(generator.state),
         "tensorflow": _read_tensorflow(),
         "torch": _read_torch(),
-        "names": dict(global_state.get_global_attribute(_NAMES, {})),
+        "names": dict(global_state.get_global_attribute(_NAMES) or {}),
     }
 
 

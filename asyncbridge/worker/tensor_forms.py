@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from asyncbridge.serialization.codec import draft
 from asyncbridge.worker.tensors import find
 from asyncbridge.worker.torch_tensors import is_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["array_of", "is_tensor", "put_together", "take_apart"]
+__all__ = ["array_of", "is_tensor", "put_together", "sent", "take_apart"]
 
 Form = dict[str, Any]
 
@@ -28,6 +29,17 @@ def array_of(tensor: Any) -> Any:
     """Return a dense tensor's or variable's values as an array, over the same memory where it can be."""
     convert = find(type(tensor))
     return np.asarray(tensor) if convert is None else convert(tensor)
+
+
+def sent(tensor: Any) -> Any:
+    """Return a dense tensor's or variable's values as an array that has a wire form.
+
+    Raises:
+        SerializationError: Its elements have none.
+    """
+    array = array_of(tensor)
+    draft(array, path="it")
+    return array
 
 
 def take_apart(thing: Any) -> Form | None:
@@ -50,21 +62,28 @@ def put_together(form: Form) -> object:
 def _take_tensorflow(tensor: Any) -> Form:
     tf = sys.modules["tensorflow"]
     if isinstance(tensor, tf.SparseTensor):
-        parts = [np.asarray(part) for part in (tensor.indices, tensor.values, tensor.dense_shape)]
+        parts = [sent(part) for part in (tensor.indices, tensor.values, tensor.dense_shape)]
         return {"form": "tf.sparse", "arrays": parts}
     if isinstance(tensor, tf.RaggedTensor):
         parts = [tensor.flat_values, *tensor.nested_row_splits]
-        return {"form": "tf.ragged", "arrays": [np.asarray(part) for part in parts]}
+        return {"form": "tf.ragged", "arrays": [sent(part) for part in parts]}
     if isinstance(tensor, tf.Variable):
         shape = None if tensor.shape.rank is None else tensor.shape.as_list()
         about = {"name": tensor.name.partition(":")[0], "trainable": tensor.trainable}
-        return {"form": "tf.variable", "arrays": [array_of(tensor)], "shape": shape, **about}
-    return {"form": "tf.tensor", "arrays": [np.asarray(tensor)], "dtype": tensor.dtype.name}
+        return {"form": "tf.variable", "arrays": [sent(tensor)], "shape": shape, **about}
+    if tensor.dtype == tf.string:
+        shape = tensor.shape.as_list()
+        return {"form": "tf.text", "value": np.asarray(tensor).reshape(-1).tolist(), "plain": shape}
+    return {"form": "tf.tensor", "arrays": [sent(tensor)], "dtype": tensor.dtype.name}
 
 
 def _make_tensor(form: Form) -> object:
     (array,) = form["arrays"]
     return _tensorflow().constant(array, dtype=form["dtype"])
+
+
+def _make_text(form: Form) -> object:
+    return _tensorflow().constant(form["value"], dtype="string", shape=form["plain"])
 
 
 def _make_variable(form: Form) -> object:
@@ -93,7 +112,7 @@ def _tensorflow() -> Any:
 def _take_keras(variable: Any) -> Form:
     names = ("name", "dtype", "trainable")
     about = {name: getattr(variable, name) for name in names}
-    return {"form": "keras.variable", "arrays": [array_of(variable)], "about": about}
+    return {"form": "keras.variable", "arrays": [sent(variable)], "about": about}
 
 
 def _make_keras(form: Form) -> object:
@@ -105,7 +124,7 @@ def _make_keras(form: Form) -> object:
 def _take_jax(array: Any) -> Form | None:
     if not isinstance(array, sys.modules["jax"].Array):
         return None
-    return {"form": "jax.array", "arrays": [np.asarray(array)]}
+    return {"form": "jax.array", "arrays": [sent(array)]}
 
 
 def _make_jax(form: Form) -> object:
@@ -120,7 +139,7 @@ def _take_torch(tensor: Any) -> Form | None:
     parameter = isinstance(tensor, sys.modules["torch"].nn.Parameter)
     about = {"parameter": parameter, "grad": tensor.requires_grad, "device": str(tensor.device)}
     dtype = str(tensor.dtype).removeprefix("torch.")
-    return {"form": "torch.tensor", "arrays": [array_of(tensor)], "dtype": dtype, **about}
+    return {"form": "torch.tensor", "arrays": [sent(tensor)], "dtype": dtype, **about}
 
 
 def _make_torch(form: Form) -> object:
@@ -143,6 +162,7 @@ _TAKERS: Final[dict[str, Callable[[Any], Form | None]]] = {
 }
 _MAKERS: Final[dict[str, Callable[[Form], object]]] = {
     "tf.tensor": _make_tensor,
+    "tf.text": _make_text,
     "tf.variable": _make_variable,
     "tf.sparse": _make_sparse,
     "tf.ragged": _make_ragged,

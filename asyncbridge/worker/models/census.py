@@ -14,6 +14,7 @@ from asyncbridge.worker.models.parts import (
     SAVED,
     assembled,
     children,
+    compile_arguments,
     inner_nodes,
     is_compiled,
     made_by_compile,
@@ -115,17 +116,13 @@ def _next(thing: Any) -> list[Any]:
         found += [*thing.inputs, *thing.outputs]
     if is_compiled(thing):
         model: Any = thing
-        found += [model.optimizer, getattr(thing, "_compile_config", None)]
+        found += [model.optimizer, compile_arguments(model)]
         found += [getattr(model, "_loss_tracker", None), resolved_metrics(model)]
-    return [getattr(each, "config", each) if _is_holder(each) else each for each in found]
+    return found
 
 
 def _inside(thing: Any) -> set[int]:
     return configured(thing)[1]
-
-
-def _is_holder(thing: object) -> bool:
-    return type(thing).__name__ == "SerializableDict"
 
 
 def node_of(tensor: Any) -> Any:

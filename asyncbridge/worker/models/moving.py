@@ -26,10 +26,11 @@ from asyncbridge.worker.models.parts import (
     optimizers,
     own_variables,
     resolved_metrics,
+    seeded,
     sorted_nodes,
 )
 from asyncbridge.worker.records import Record, Unmovable, told
-from asyncbridge.worker.tensor_forms import array_of
+from asyncbridge.worker.tensor_forms import sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -198,6 +199,7 @@ class KerasPacking:
             "arrays": _arrays(thing, variables),
             "paths": [variable.path for variable in variables],
             "flags": [bool(variable.trainable) for variable in variables],
+            "seeds": {name: part.seed for name, part in seeded(thing).items()},
         }
         if isinstance(thing, keras.Layer):
             state |= {"trainable": bool(thing._trainable), "path": thing.path}
@@ -207,6 +209,9 @@ class KerasPacking:
                 "names": list(found),
                 "optimizers": list(map(self._packing.ref, found.values())),
             }
+        if type(getattr(thing, "_fn_kwargs", None)) is dict:
+            # Not all configs have them: that of keras.losses.Huber leaves its delta out.
+            state["function"] = self._packing.ref(thing._fn_kwargs)
         if isinstance(thing, keras.optimizers.Optimizer) and thing.built:
             state["trains"] = [self._trained(each) for each in thing._trainable_variables]
         if is_compiled(thing):
@@ -253,10 +258,10 @@ def _build(thing: Any) -> Record:
 def _arrays(thing: Any, variables: list[Any]) -> dict[str, Any]:
     """Return what an object saves, by its own names where it has any."""
     if not isinstance(thing, keras.Layer):
-        return {str(place): array_of(each) for place, each in enumerate(variables)}
+        return {str(place): sent(each) for place, each in enumerate(variables)}
     store: dict[str, Any] = {}
     thing.save_own_variables(store)
-    return {str(name): array_of(value) for name, value in store.items()}
+    return {str(name): sent(value) for name, value in store.items()}
 
 
 def _assets(layer: Any) -> Record:

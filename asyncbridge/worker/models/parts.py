@@ -20,6 +20,7 @@ __all__ = [
     "own_variables",
     "resolve_metrics",
     "resolved_metrics",
+    "seeded",
     "sorted_nodes",
 ]
 
@@ -119,7 +120,8 @@ def resolved_metrics(model: Any) -> list[Any] | None:
         [None if each is None else [each.output_name, list(each.metrics)] for each in part]
         for part in flat
     ]
-    return [compiled._resolved_output_names, *lists]
+    names = compiled._resolved_output_names
+    return [names and list(names), *lists]
 
 
 def resolve_metrics(model: Any, resolved: list[Any]) -> None:
@@ -135,7 +137,14 @@ def resolve_metrics(model: Any, resolved: list[Any]) -> None:
 def compile_arguments(model: Any) -> dict[str, Any]:
     """Return what a model was compiled with, by Keras's own ``compile``."""
     config = getattr(getattr(model, "_compile_config", None), "config", {})
-    return {**config, "optimizer": model.optimizer}
+    arguments = {**config, "optimizer": getattr(model, "optimizer", None)}
+    # Those of an earlier compile() stay, where the last one had none.
+    if (losses := getattr(model, "_compile_loss", None)) is not None:
+        arguments |= {"loss": losses._user_loss, "loss_weights": losses._user_loss_weights}
+    if (metrics := getattr(model, "_compile_metrics", None)) is not None:
+        arguments["metrics"] = metrics._user_metrics
+        arguments["weighted_metrics"] = metrics._user_weighted_metrics
+    return arguments
 
 
 def _metrics(layer: Any) -> list[Any]:
@@ -152,4 +161,14 @@ def optimizers(layer: Any) -> dict[str, Any]:
         name: value
         for name, value in vars(layer).items()
         if isinstance(value, Optimizer) and value is not known
+    }
+
+
+def seeded(thing: Any) -> dict[str, Any]:
+    """Return the initializers of a layer that have drawn a seed, by attribute; it is in no config."""
+    parts = vars(thing) if isinstance(thing, keras.Layer) else {"": thing}
+    return {
+        name: part
+        for name, part in parts.items()
+        if isinstance(part, keras.Initializer) and type(getattr(part, "seed", None)) is int
     }

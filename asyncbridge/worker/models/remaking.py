@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import keras
+from keras.src.utils.tracking import DotNotTrackScope
 
 from asyncbridge.worker.guards import type_name
 from asyncbridge.worker.models.configs import remade
@@ -17,6 +18,7 @@ from asyncbridge.worker.models.parts import (
     inner_nodes,
     own_variables,
     resolve_metrics,
+    seeded,
     sorted_nodes,
 )
 from asyncbridge.worker.records import Record, Unmovable, refs, told
@@ -211,6 +213,10 @@ def _check_parts(keras_table: KerasUnpacking, thing: Any, record: Record) -> Non
 
 def _set_flags(keras_table: KerasUnpacking, thing: Any, record: Record) -> None:
     state = record["state"]
+    for name, part in seeded(thing).items():
+        part.seed = state["seeds"].get(name, part.seed)
+    if "function" in state:
+        thing._fn_kwargs = keras_table._value(state["function"])
     if isinstance(thing, keras.Layer):
         # Not by the property, which sets it for all below.
         thing._trainable, thing._path = state["trainable"], state["path"]
@@ -224,7 +230,9 @@ def _compile(keras_table: KerasUnpacking, thing: Any, record: Record) -> None:
         thing.compile(**keras_table._value(state["compile"]["arguments"]))
         tracker, metrics = map(keras_table._value, state["compile"]["made"])
         if tracker is not None:
-            thing._loss_tracker = tracker
+            # As compile() sets it: else it would count as a metric of the user's, too.
+            with DotNotTrackScope():
+                thing._loss_tracker = tracker
         if metrics is not None:
             resolve_metrics(thing, metrics)
     if "recompile" in state:

@@ -15,7 +15,7 @@ from asyncbridge.references.ref import Ref, Residence
 from asyncbridge.serialization.handles import ref_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from asyncbridge.protocol.keeping import Told
 
@@ -137,12 +137,27 @@ class References:
         found = [tie() for tie in list(self._ties.values())]
         return [each for each in found if each is not None]
 
-    def settle(self, moved: Iterable[Ref], residence: Residence) -> None:
-        """Let references be to objects that have moved to another worker, with their numbers."""
-        self._residence = residence
-        for reference in moved:
-            reference._residence = residence
-            self._tie(reference, reference._number, 1)
+    def move(
+        self, living: Mapping[int, Ref], lost: Mapping[int, str], incarnation: str, reason: str
+    ) -> None:
+        """Let references be to objects that have moved to another worker, with their numbers.
+
+        Args:
+            living: The references that there were, by number.
+            lost: Why some objects have not moved.
+            incarnation: The new worker's.
+            reason: Why the last one was replaced.
+        """
+        before, self._residence = self._residence, Residence(incarnation)
+        before.end(reason)
+        self._ties.clear()
+        for number, reference in living.items():
+            if number in lost:
+                reference._residence = Residence(before.incarnation)
+                reference._residence.end(f"{reason}; it was not moved: {lost[number]}")
+            elif not reference._released:
+                reference._residence = self._residence
+                self._tie(reference, number, 1)
 
     def _tie(self, reference: Ref, number: int, count: int) -> None:
         tie = _Tie(reference, self._enqueue)

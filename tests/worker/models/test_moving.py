@@ -536,9 +536,11 @@ orphan.build([keras.Variable([1.0])])
 compiled = net.metrics[1]
 holder = [1, {"deep": own}]
 group = {keras.optimizers.SGD}
+factor = object()
+closed = keras.layers.Lambda((lambda factor: lambda values: values * (factor is None))(factor))
 """
     )
-    names = "own uses loss stubborn forgetful orphan compiled holder group net"
+    names = "own uses loss stubborn forgetful orphan compiled holder group closed net"
     ask = "[sorted(lost), {name: text[:300] for name, text in lost.items()}]"
     here, there = move(make, names, ask)
     assert there[0] == sorted(set(names.split()) - {"net"})

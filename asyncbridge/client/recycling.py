@@ -201,6 +201,9 @@ class Recycling(Succession):
             names = self._finalizers.names | self._eternal
             told |= {f"name {name}": told["everything"] for name in names}
             told |= {f"object {number}": told["everything"] for number in living}
+        move.state = None
+        if warning := await self._urgently(session, "worker_lodgers.begin()"):
+            log.warning("%s", warning)
         lost: dict[str, str] = {}
         gone: dict[int, str] = {}
         for key, why in told.items():

@@ -326,7 +326,7 @@ class Engine:
         # The limit holds for whatever may run code of the user's; copies are made after it.
         with (
             Reporting(partial(self._report, job)),
-            Present(self.lodging, job.peer.claimant, self.queue),
+            Present(self.lodging, job.peer.claimant, self.queue, self._watch),
             self._overtime.limiting(job),
         ):
             ended = self._ended(job)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import WorkerError
 from asyncbridge.worker import moving
+from asyncbridge.worker.footprint import trim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from asyncbridge.worker.lodging import Lodging
     from asyncbridge.worker.objects import Claimant
     from asyncbridge.worker.queue import CommandQueue
+    from asyncbridge.worker.recycling import Watch
 
-__all__ = ["Present", "delete", "pack", "present", "resume", "unpack"]
+__all__ = ["Present", "begin", "delete", "pack", "present", "resume", "unpack"]
 
 NOT_MOVED = "it is neither a model nor what a name stands for, and only those move"
 
@@ -26,12 +28,15 @@ NOT_MOVED = "it is neither a model nor what a name stands for, and only those mo
 class Present:
     """The worker's lodging and queue, and the client whose command runs, while that lasts."""
 
-    __slots__ = ("_before", "claimant", "lodging", "queue")
+    __slots__ = ("_before", "claimant", "lodging", "queue", "watch")
 
-    def __init__(self, lodging: Lodging, claimant: Claimant, queue: CommandQueue) -> None:
+    def __init__(
+        self, lodging: Lodging, claimant: Claimant, queue: CommandQueue, watch: Watch
+    ) -> None:
         self.lodging = lodging
         self.claimant = claimant
         self.queue = queue
+        self.watch = watch
 
     def __enter__(self) -> None:
         global _present
@@ -122,6 +127,12 @@ def unpack(state: Mapping[str, Any]) -> dict[str, str]:
         if f"name {name}" in made:
             lodging.take_over(name, lifetime, claimant, now - age)
     return {**state["lost"], **lost}
+
+
+def begin() -> str:
+    """Look at what this worker begins with; return what is to be said of it, if anything is."""
+    _, resident = trim()
+    return present().watch.begin_with(resident)
 
 
 def resume() -> None:

@@ -22,6 +22,8 @@ SHARE: Final = 0.5
 """Of the machine's memory, from which on a worker without a policy says so."""
 SHORT_S: Final = 0.001
 """Seconds of a command after which the memory is looked at, and of all since it last was."""
+GROWTH: Final = 0.1
+"""Of the limit of memory, by which a worker may grow over what it begins with in any case."""
 GIB: Final = 2**30
 
 
@@ -74,6 +76,24 @@ class Watch:
         self._commands = 0
         self._unseen = 0.0
         self._told = False
+        self._most = 0 if limits is None or limits.rss is None else limits.rss
+
+    def begin_with(self, resident: int) -> str:
+        """Note what a worker holds that has taken over another one's; say if that is too much.
+
+        What lives there may be over the limit by itself. Then it is not replaced for every command,
+        but each time that it has grown by a part of the limit.
+        """
+        limits = self._limits
+        if limits is None or limits.rss is None:
+            return ""
+        self._most = max(limits.rss, resident + int(GROWTH * limits.rss))
+        if resident < limits.rss:
+            return ""
+        return (
+            f"what was moved takes {resident / GIB:.2f} GiB, and the policy says "
+            f"{limits.rss / GIB:.2f}: let go of some of it, or allow for more"
+        )
 
     def ran(self, seconds: float) -> Advice | None:
         """Count a command in; return what is to be told now, if anything is."""
@@ -89,7 +109,7 @@ class Watch:
             return self._warning()
         if limits.age is not None and (age := self._clock() - self._since) >= limits.age:
             return self._due(f"it is {age:.0f} s old, of {limits.age:g}")
-        if limits.rss is not None and (rss := self._rss()) >= limits.rss:
+        if limits.rss is not None and (rss := self._rss()) >= self._most:
             return self._due(f"it holds {rss / GIB:.2f} GiB, of {limits.rss / GIB:.2f}")
         return None
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from asyncbridge.client.connectors import Worker
     from asyncbridge.client.held import Held
     from asyncbridge.client.options import Options
+    from asyncbridge.client.pending import Pending
     from asyncbridge.client.recycling import Move
     from asyncbridge.client.references import References
     from asyncbridge.client.session import Session
@@ -248,6 +249,10 @@ class Connected(ABC):
             and self._worker.kind == "local"
             and self._restarts.policy.when != "never"
         )
+
+    @abstractmethod
+    def _drop_held(self, error: Callable[[Pending], Exception]) -> None:
+        """Reject what waits for a worker that will not come."""
 
     @abstractmethod
     def _advised(self, advice: Advice) -> None:

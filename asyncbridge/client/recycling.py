@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from abc import abstractmethod
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.client.succession import Succession
@@ -14,7 +15,7 @@ from asyncbridge.protocol.keeping import URGENT
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from asyncbridge.client.session import Session
     from asyncbridge.protocol.messages import Advice
@@ -51,20 +52,29 @@ class Move:
         reason: Why.
         state: What the worker had.
         error: What a command is told that could not be moved.
+        collected: The bindings that go when nothing is tied to them.
         outcome: What came of it, once it is over.
     """
 
     reason: str
     state: Any
     error: WorkerLost
+    collected: list[str] = field(default_factory=list)
     outcome: Recycled | None = None
 
 
 class Recycling(Succession):
     """Adds to a bridge that its worker may be replaced."""
 
+    _promise_of: Callable[..., Promise[Any]]
+    _usable_loop: Callable[[], asyncio.AbstractEventLoop]
     # One at a time: what is asked for meanwhile is the same.
     _recycling: asyncio.Task[Recycled] | None = None
+
+    @property
+    @abstractmethod
+    def incarnation(self) -> str:
+        """The present worker's own name."""
 
     def recycle(self) -> Promise[Recycled]:
         """Replace the worker now, as soon as no command runs, as ``connect(recycle=...)`` would.
@@ -119,9 +129,12 @@ class Recycling(Succession):
                 raise BridgeClosed(f"the bridge is {self._states.now}")
             if self._halts.halted:
                 raise BridgeClosed("commands are halted, and wait for a decision")
+            wanted = await self._wanted(session)
             numbers = [each.about.number for each in self._references.living()]
             state = await self._urgently(
-                session, "worker_lodgers.pack(numbers)", {"numbers": numbers}
+                session,
+                "worker_lodgers.pack(numbers, wanted)",
+                {"numbers": numbers, "wanted": wanted},
             )
             await session.outcomes_told()
         except BaseException:
@@ -137,6 +150,16 @@ class Recycling(Succession):
         if move.outcome is None:
             raise self._last or error
         return move.outcome
+
+    async def _wanted(self, session: Session) -> list[str]:
+        """Return the names that live objects are tied to, or that unfinished commands use."""
+        codes = {item.code for item in session.unfinished_items()}
+        needs_of, loop = self._tools().needs_of, asyncio.get_running_loop()
+
+        def used() -> set[str]:
+            return {name for code in codes for name in needs_of(code).names}
+
+        return sorted({*self._finalizers.names, *await loop.run_in_executor(None, used)})
 
     def _urgently(
         self, session: Session, code: str, bindings: dict[str, Any] | None = None
@@ -180,10 +203,19 @@ class Recycling(Succession):
         level = logging.WARNING if lost else logging.INFO
         log.log(level, "the worker was replaced: %s%s", move.reason, told[:1000])
         self._send_held(self._opened())
+        self._release_spent(move)
         if self._states.is_open:
             self._states.opened()
         self._pass_on()
         return True
+
+    def _release_spent(self, move: Move) -> None:
+        """Let go of collected bindings that nothing here is tied to any more; behind what uses them."""
+        tied = self._finalizers.names
+        spent = tuple(name for name in move.collected if name not in tied)
+        session = self._opened()
+        if spent and not session.closed.done():
+            session.release(spent)
 
     async def _settle(self, move: Move) -> dict[str, str]:
         """Put what the last worker had into this one; return what was lost."""
@@ -201,6 +233,8 @@ class Recycling(Succession):
             names = self._finalizers.names | self._eternal
             told |= {f"name {name}": told["everything"] for name in names}
             told |= {f"object {number}": told["everything"] for number in living}
+        records = move.state["records"]
+        move.collected = [name for name, lifetime, _ in records if lifetime == "collected"]
         move.state = None
         if warning := await self._urgently(session, "worker_lodgers.begin()"):
             log.warning("%s", warning)

@@ -194,7 +194,12 @@ class Session(TakingOver):
     def release_collected(self) -> None:
         """Tell the worker of collected bindings whose owners are garbage."""
         names, objects = self._finalizers.take(), self.references.take()
-        if (names or objects) and self.protocol.state is ConnectionState.OPEN:
+        if names or objects:
+            self.release(names, objects)
+
+    def release(self, names: tuple[str, ...], objects: tuple[tuple[int, int], ...] = ()) -> None:
+        """Let go of what nothing here refers to any more, behind the commands sent by now."""
+        if self.protocol.state is ConnectionState.OPEN:
             self.protocol.release(names, objects=objects)
             self._writer.wake()
 

@@ -168,6 +168,10 @@ class Submitting(ABC):
         """Promises that are not settled yet."""
         return len(self._pending)
 
+    def unfinished_items(self) -> list[Pending]:
+        """Return the commands that have no outcome yet."""
+        return list(self._pending.values())
+
     @property
     def newest(self) -> int:
         """The highest id that a command has had."""

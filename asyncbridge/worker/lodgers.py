@@ -75,18 +75,23 @@ def delete(names: Iterable[str]) -> None:
         here.lodging.bindings.delete(name, here.claimant)
 
 
-def pack(numbers: Iterable[int]) -> dict[str, Any]:
+def pack(numbers: Iterable[int], wanted: Iterable[str]) -> dict[str, Any]:
     """Return all that moves to another worker, and have no other command taken up here.
 
     Args:
         numbers: The kept objects that the client has references to.
+        wanted: The collected bindings that it has not let go of, or that its commands use.
     """
     here = present()
     here.queue.pause()
     lodging = here.lodging
     now = lodging.clock()
+    collected = {each.name for each in lodging.bindings.all() if each.lifetime == "collected"}
+    spent = collected.difference(wanted)
     things: dict[str, object] = {
-        f"name {name}": lodging.namespace.value_of(name) for name in lodging.namespace.names()
+        f"name {name}": lodging.namespace.value_of(name)
+        for name in lodging.namespace.names()
+        if name not in spent
     }
     named = {id(value) for value in things.values()}
     lost: dict[str, str] = {}

@@ -302,7 +302,7 @@ class Lodging:
 def kept_alive(bindings: dict[str, Any], scope: dict[str, object]) -> tuple[str, ...]:
     """Say who keeps the values of a command's bindings alive, now that it is over."""
     told: list[str] = []
-    for name in bindings:
+    for name in list(bindings):
         value = bindings[name]
         if not is_kept(value, 2):  # that dict's, and this variable's
             continue

@@ -50,6 +50,7 @@ class Handing:
         uses: The promises whose values it uses, by their places.
         after: Commands that have to have succeeded before it.
         references: What must live until it is sent.
+        names: Those of bindings among them.
     """
 
     def __init__(self, bridge: Bridge) -> None:
@@ -62,13 +63,20 @@ class Handing:
         self.uses: list[Use] = []
         self.after: list[Pending] = []
         self.references: list[Ref] = []
+        self.names: list[str] = []
         self._places: dict[int, int] = {}
         self._residence: Residence | None = None
+
+    def give_up(self) -> None:
+        """Let go of what was made in the worker for a command that will not be sent."""
+        for _, promise in self._sent.values():
+            if isinstance(item := promise._source, Pending):
+                item.let_go()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is no handle among the bindings."""
-        return not (self.uses or self.after or self.references)
+        return not (self.uses or self.after or self.references or self.names)
 
     def write(self, value: Any, buffers: Sink, depth: int) -> object:
         """Return the tree of a handle; of what has come meanwhile, that of the value.
@@ -95,6 +103,7 @@ class Handing:
             value._check_released()
             if not value.is_at(self._bridge):
                 raise foreign(value)
+            self.names.append(value.name)
             return there("name", value.name)
         if isinstance(value, Ref):
             self._check_ref(value)
@@ -126,6 +135,7 @@ class Handing:
         if not promise.done():
             if item is not None and item.binding is not None:
                 self.after.append(item)  # the name is known, and will be set by then
+                self.names.append(item.binding)
                 return there("name", item.binding)
             return there("command", self._place(promise))
         if promise.state == "fulfilled":

@@ -245,9 +245,16 @@ class Engine:
         self._broadcast(StateChanged(state=self.state, fault=fault))
 
     def _succeeded(
-        self, job: Job, value: Payload, bulk: dict[str, Held], objects: tuple[int, ...]
+        self,
+        job: Job,
+        value: Payload,
+        bulk: dict[str, Held],
+        claimant: Claimant,
+        objects: tuple[int, ...],
     ) -> None:
         self.queue.finished(job)
+        if claimant is not job.peer.claimant:  # its client has gone meanwhile
+            self.lodging.move(claimant, job.peer.claimant, objects)
         job.peer.completed(
             job.command.id,
             value,
@@ -346,7 +353,9 @@ class Engine:
         )
         if job.halts:  # else it has nothing any more
             job.let_go()
-        self._post(partial(self._succeeded, job, value, bulk, self.lodging.claim(job)))
+        claimant = job.peer.claimant
+        objects = self.lodging.claim(job, claimant)
+        self._post(partial(self._succeeded, job, value, bulk, claimant, objects))
 
     def _ended(self, job: Job) -> Ended:
         """Run a command's code, and what it leaves behind; return what it came to."""
@@ -418,8 +427,10 @@ class Engine:
             else:
                 with job.flows.flowing(bindings, self._post) as bindings:
                     result = self._run_code(job, bindings)
-        except Exception as error:
-            capture(self.backend.clean, error, job.code, bindings)
+        except BaseException as error:
+            lodging.fail(job, bindings)
+            if isinstance(error, Exception):
+                capture(self.backend.clean, error, job.code, bindings)
             raise
         return lodging.settle(job, bindings, result)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.transport.sizes import memory_of_machine
@@ -43,6 +44,8 @@ def _named(lodging: Lodging) -> list[dict[str, Any]]:
             continue
         told = {"name": name, "number": lodging.objects.known(value) or 0, **_described(value)}
         record = records.get(name)
+        if record is None and is_own_module(value):
+            continue
         if record is None:
             found.append({**told, "lifetime": "code"})
             continue
@@ -55,6 +58,11 @@ def _named(lodging: Lodging) -> list[dict[str, Any]]:
             "holders": holders + ["a lease"] * bool(record.leases),
         })  # fmt: skip
     return found
+
+
+def is_own_module(value: object) -> bool:
+    """Tell what commands import of our own, whatever they are for."""
+    return isinstance(value, ModuleType) and value.__name__.startswith("asyncbridge.worker.")
 
 
 def _numbered(lodging: Lodging) -> list[dict[str, Any]]:

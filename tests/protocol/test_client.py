@@ -110,7 +110,13 @@ def test_hello() -> None:
     client.greet()
     assert client.state is ConnectionState.GREETING
     assert client.outgoing() == [
-        Hello(oldest=OLDEST_VERSION, newest=PROTOCOL_VERSION, session="s", client="me")
+        Hello(
+            oldest=OLDEST_VERSION,
+            newest=PROTOCOL_VERSION,
+            session="s",
+            client="me",
+            references=True,
+        )
     ]
     assert client.outgoing() == []
 

@@ -305,7 +305,7 @@ async def test_release() -> None:
     bench = Bench()
     async with bench.session() as client:
         await client.say(
-            Command(id=1, code="None", bindings=encode({"b": 5}), lifetime="eternal"),
+            Command(id=1, code="None", bindings=encode({"b": 5}), lifetime="collected"),
             Command(id=2, code="b"),
         )
         await until(lambda: bench.executor.pending == 2)
@@ -361,7 +361,7 @@ async def test_a_release_waits_for_commands_that_wait(large: bool) -> None:
     bench = Bench()
     payload, data = large_bindings(2)
     async with bench.session() as client:
-        bind = Command(id=1, code="None", bindings=encode({"b": 5}), lifetime="eternal")
+        bind = Command(id=1, code="None", bindings=encode({"b": 5}), lifetime="collected")
         await client.say(bind)
         await bench.work(client)
         await client.hear(Completed)
@@ -385,7 +385,7 @@ async def test_a_command_aside_lets_others_pass() -> None:
     payload, data = large_bindings(1)
     async with bench.session() as client:
         await client.say(
-            Command(id=1, code="None", bindings=payload, lifetime="eternal", aside=True),
+            Command(id=1, code="None", bindings=payload, lifetime="collected", aside=True),
             Command(id=2, code="2"),
             Release(names=("x",)),
             Command(id=3, code="3", after=(1,)),

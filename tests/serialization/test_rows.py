@@ -19,6 +19,10 @@ from asyncbridge.serialization.rows import (
 # As deep as orjson reads, less the levels around it.
 DEEP: Any = orjson.loads("[" * 1000 + "]" * 1000)
 FAULT = m.Fault(type="E", message="no")
+BOOLEANS = frozenset({
+    "transient", "aside", "parts", "lacking", "more", "on", "unknown", "asks", "began",
+    "references", "debug", "locals", "stopped", "kept",
+})  # fmt: skip
 SAMPLES: list[m.Message] = [
     m.Hello(oldest=1, newest=2, session="s", client="c", arena="a", references=True, debug=True),
     m.Command(
@@ -196,7 +200,7 @@ def fits(message: m.Message, name: str, wrong: object) -> bool:
     """Whether one of the wrong values is a right one after all."""
     if name == "info":
         return isinstance(wrong, dict)
-    if name in ("transient", "aside", "parts", "lacking", "more", "on", "unknown", "asks", "began"):
+    if name in BOOLEANS:
         return isinstance(wrong, bool)
     # A payload's tree may be anything, so a list of one is a payload.
     return (

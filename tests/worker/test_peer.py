@@ -414,7 +414,7 @@ async def test_a_command_aside_whose_session_ends() -> None:
             Command(id=2, code="2", after=(1,)),
         )
         await client.pong()
-    assert bench.executor.pending == 0
+    assert bench.engine.queue.count == 0
 
 
 async def test_memory_that_nobody_shares() -> None:
@@ -484,7 +484,7 @@ async def test_data_of_another_size(size: int, caplog: pytest.LogCaptureFixture)
         await client.end()
     assert f"session s is cut off: bulk buffer 1-0 has {size} bytes, not" in caplog.text
     assert f"bulk buffer 1-0 has {size} bytes, not" in goodbye_of(client)
-    assert bench.executor.pending == 0
+    assert bench.engine.queue.count == 0
 
 
 async def test_bulk_to_the_client() -> None:

@@ -108,7 +108,8 @@ class Recycling(Succession):
         try:
             await self._replaced(reason)
         except AsyncBridgeError as error:
-            log.warning("the worker could not be replaced (%s): %s", reason, error)
+            level = logging.WARNING if self._states.is_open else logging.DEBUG
+            log.log(level, "the worker could not be replaced (%s): %s", reason, error)
 
     async def _replaced(self, reason: str) -> Recycled:
         """Replace the worker, unless that is under way."""

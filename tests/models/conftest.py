@@ -37,6 +37,7 @@ class Sent:
     label: str
     after: tuple[Promise[Any], ...]
     annotate: Callable[[RemoteError], None]
+    sets: tuple[str, ...] = ()
     promise: Promise[Any] = field(init=False)
     state: str = "queued"
     ahead: int = 0
@@ -83,6 +84,7 @@ class RecordingBridge:
         after: Sequence[Promise[Any]] = (),
         annotate: Callable[[RemoteError], None] | None = None,
         promise_factory: Callable[..., Promise[Any]] = Promise,
+        _sets: tuple[str, ...] = (),
     ) -> Promise[Any]:
         assert annotate is not None
         promise = promise_factory(loop=asyncio.get_running_loop())
@@ -95,13 +97,14 @@ class RecordingBridge:
             label=name or "",
             after=tuple(after),
             annotate=annotate,
+            sets=_sets,
         )
         item.promise = promise
         promise._attach(item)
         self.sent.append(item)
         return promise
 
-    def collect(self, owner: object, name: str, about: Callable[[], str] | None = None) -> None:
+    def tie(self, owner: object, name: str, about: Callable[[], str] | None = None) -> None:
         self.about[name] = about
         weakref.finalize(owner, self.released.append, name)
 

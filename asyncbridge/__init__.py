@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from asyncbridge.client import AUTO as AUTO
+    from asyncbridge.client import BindingInfo as BindingInfo
     from asyncbridge.client import Bridge as Bridge
     from asyncbridge.client import CommandInfo as CommandInfo
     from asyncbridge.client import Halt as Halt
     from asyncbridge.client import HeldCommand as HeldCommand
+    from asyncbridge.client import MemoryInfo as MemoryInfo
     from asyncbridge.client import OutputLine as OutputLine
     from asyncbridge.client import OutputReader as OutputReader
+    from asyncbridge.client import Recycle as Recycle
+    from asyncbridge.client import Recycled as Recycled
     from asyncbridge.client import Restart as Restart
     from asyncbridge.client import StateReader as StateReader
     from asyncbridge.client import WorkerInfo as WorkerInfo
@@ -80,6 +84,9 @@ if TYPE_CHECKING:
     from asyncbridge.promise import Promise as Promise
     from asyncbridge.promise import WatchedPromise as WatchedPromise
     from asyncbridge.references import Binding as Binding
+    from asyncbridge.references import Ref as Ref
+    from asyncbridge.references import RemoteExpression as RemoteExpression
+    from asyncbridge.references import RemoteModule as RemoteModule
     from asyncbridge.serialization.files import by_path as by_path
     from asyncbridge.serialization.registration import serializable as serializable
     from asyncbridge.serialization.registration import serializes as serializes
@@ -90,8 +97,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "asyncbridge.client": (
-        "AUTO", "Bridge", "CommandInfo", "Halt", "HeldCommand", "OutputLine", "OutputReader",
-        "Restart", "StateReader", "WorkerInfo", "connect", "current_bridge",
+        "AUTO", "BindingInfo", "Bridge", "CommandInfo", "Halt", "HeldCommand", "MemoryInfo",
+        "OutputLine", "OutputReader", "Recycle", "Recycled", "Restart", "StateReader",
+        "WorkerInfo", "connect", "current_bridge",
     ),
     "asyncbridge.decisions": ("Decision", "DropQueue", "Ignore", "Raise", "Replace", "Retry"),
     "asyncbridge.errors": (
@@ -104,7 +112,7 @@ _HOMES = {
         "StaleReference", "StateLost", "TooLarge", "TransferError", "UnknownCommand",
         "WorkerError", "WorkerLost", "WorkerStartError", "WrongLoopError",
     ),
-    "asyncbridge.references": ("Binding",),
+    "asyncbridge.references": ("Binding", "Ref", "RemoteExpression", "RemoteModule"),
     "asyncbridge.models.mirrors.events": (
         "AnyTrainingEvent", "BatchEnd", "EpochBegin", "EpochEnd", "TrainBegin", "TrainEnd",
         "TrainingEvent", "ValidationEnd",
@@ -122,6 +130,9 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     # opening a bridge, and what it tells
     "AUTO", "Bridge", "CommandInfo", "HeldCommand", "OutputLine", "OutputReader", "Restart",
     "StateReader", "WorkerInfo", "connect", "current_bridge",
+    # what lives in the worker
+    "Binding", "BindingInfo", "MemoryInfo", "Recycle", "Recycled", "Ref", "RemoteExpression",
+    "RemoteModule",
     # promises, and what is told of the work that they wait for
     "Promise", "LogReader", "ProgressReader", "WatchedPromise",
     # what a training tells of itself
@@ -129,8 +140,6 @@ __all__ = [  # noqa: RUF022 - grouped by what they are
     "TrainingEvent", "ValidationEnd",
     # what is decided about commands that fail
     "Decision", "DropQueue", "Halt", "Ignore", "Raise", "Replace", "Retry",
-    # lifetimes
-    "Binding",
     # types of one's own, and arrays in files
     "serializable", "serializes", "by_path",
     # data that flows

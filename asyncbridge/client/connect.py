@@ -10,6 +10,7 @@ from asyncbridge.client.options import AUTO, Auto, resolve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncbridge.client.recycle import Recycle
     from asyncbridge.client.restarts import Restart, RestartWhen
     from asyncbridge.protocol.limits import Bound
 
@@ -40,6 +41,7 @@ def connect(
     halt_timeout: float | None = None,
     transport: str | None = None,
     debug: bool | None = None,
+    recycle: Recycle | None = None,
 ) -> Bridge:
     """Return a bridge to a worker, to be entered with ``async with`` or with ``with``.
 
@@ -99,6 +101,10 @@ def connect(
         debug: Whether the log ``asyncbridge.lifetime`` says who keeps the values of a command's
             bindings alive when it is over. It takes some milliseconds a command.
             (``ASYNCBRIDGE_DEBUG=1``)
+        recycle: When a worker that is started here is replaced by another one, between two
+            commands: ``Recycle(rss=2 * 2**30)``. Its models and bindings move there, and the
+            commands that wait. By default never; a worker with half of the machine's memory says
+            so in the log, once.
 
     Raises:
         AuthenticationError: ``ASYNCBRIDGE_TOKEN_FILE`` cannot be read, or others can read it.
@@ -133,5 +139,6 @@ def connect(
             halt_timeout=halt_timeout,
             transport=transport,
             debug=debug,
+            recycle=recycle,
         )
     )

@@ -8,23 +8,24 @@ import logging
 import os
 import warnings
 import weakref
+from abc import ABC, abstractmethod
 from functools import cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbridge.client.backlog import Backlog
-from asyncbridge.client.faults import closed_error, lost_error
+from asyncbridge.client.faults import closed_error
 from asyncbridge.client.halts import Halts
 from asyncbridge.client.output import OutputRouter
 from asyncbridge.client.rejections import Rejections
 from asyncbridge.client.restarts import Restarts
 from asyncbridge.client.states import States
-from asyncbridge.errors import AsyncBridgeError, BridgeClosed, StateLost, WorkerLost
+from asyncbridge.errors import AsyncBridgeError, BridgeClosed, WorkerLost
 from asyncbridge.lifetime import Finalizers
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
     from types import ModuleType
 
     from asyncbridge.client.awaiting import Awaiting
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from asyncbridge.client.held import Held
     from asyncbridge.client.options import Options
     from asyncbridge.client.pending import Pending
+    from asyncbridge.client.recycling import Move
     from asyncbridge.client.references import References
     from asyncbridge.client.session import Session
     from asyncbridge.promise import Promise
-    from asyncbridge.protocol.messages import Kept
+    from asyncbridge.protocol.messages import Advice, Kept
     from asyncbridge.transport.arena import Arena
 
 __all__ = ["UNOPENED", "Connected", "import_off_loop"]
@@ -53,7 +55,7 @@ HANG_UP_SECONDS = 1.0
 """How long what turned out to be no worker is waited for, when its connection is closed."""
 
 
-class Connected:
+class Connected(ABC):
     """Opens a worker and a session to it, and another one when that has ended.
 
     Args:
@@ -93,6 +95,8 @@ class Connected:
         # Names that bindings and mirrors had given, and what took them away.
         self._eternal: set[str] = set()
         self._lost_names: dict[str, WorkerLost] = {}
+        # While what the worker has is on its way to another one.
+        self._move: Move | None = None
         self._closing: Promise[None] | None = None
 
     # --- the first one ---
@@ -123,7 +127,8 @@ class Connected:
             worker.kill()
             await worker.close()
             raise
-        self._references.begin(self, incarnation_of(self._session))
+        if self._move is None:
+            self._references.begin(self, incarnation_of(self._session))
         self._finalizer = weakref.finalize(self, abandon, worker, repr(self), self._process)
 
     async def _greet(self, worker: Worker) -> Session:
@@ -153,6 +158,7 @@ class Connected:
             halts=self._halts,
             references=self._references,
             answered=self._kept,
+            advised=self._advised,
             debug=self._options.debug,
         )
         try:
@@ -197,6 +203,8 @@ class Connected:
                 session.end(ended.result())
             if self._held is None:
                 return False
+            if self._move is not None:  # it lives, and is to end now
+                return await self._succeed(session, None)
             await asyncio.wait({ended}, timeout=VERDICT_SECONDS)
             return await self._succeed(session, ended.result() if ended.done() else None)
         except asyncio.CancelledError:
@@ -221,8 +229,9 @@ class Connected:
 
     def _ended(self, error: AsyncBridgeError) -> Held | None:
         """Take a session's end; return what takes the commands that the next one may have."""
-        self._references.end(str(error).partition("\n")[0])
-        if self._goes_on(error):
+        if self._move is None:
+            self._references.end(str(error).partition("\n")[0])
+        if self._move is not None or self._goes_on(error):
             self._held = self._tools().Held(self._backlog)
             self._successor = asyncio.get_running_loop().create_future()
             self._states.connected(False)
@@ -241,139 +250,17 @@ class Connected:
             and self._restarts.policy.when != "never"
         )
 
-    # --- the next one ---
-
-    async def _succeed(self, session: Session, ending: WorkerLost | None) -> bool:
-        """Start another worker, and give it what waits; return whether there is one."""
-        lost = ending
-        await self._put_away()
-        while lost is not None and self._restarts.is_due(lost):
-            if (delay := self._restarts.delay()) is None:
-                lost = lost.because("it has ended too often to be started again")
-                break
-            await asyncio.sleep(delay)
-            try:
-                await self._bring_up()
-            except AsyncBridgeError as error:
-                lost = lost.because(f"another one could not be started: {error}")
-                log.warning("%s", lost.reason)
-            else:
-                await self._resume(lost)
-                return True
-        self._lose(lost, session.closed.result())
-        return False
-
-    def _lose(self, lost: WorkerLost | None, ended: AsyncBridgeError) -> None:
-        """Go on without a worker: what waits has none to wait for."""
-        self._last = lost or (ended if isinstance(ended, WorkerLost) else None)
-        self._states.become("lost")
-        self._backlog.close()
-        self._output.end()
-        error = self._last or ended
-        self._drop_held(lambda item: lost_error(item, error, "not_started"))
-
-    async def _stop_succeeding(self) -> None:
-        """Look for no other worker any more: the bridge closes."""
-        if self._watching is not None and self._held is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
-        why = "the bridge was closed before there was a worker"
-        self._drop_held(lambda item: closed_error(item, why))
-
-    async def _put_away(self) -> None:
-        """Let go of a worker that has ended."""
-        assert self._worker is not None
-        if self._finalizer is not None:
-            self._finalizer.detach()
-        with contextlib.suppress(AsyncBridgeError):
-            await self._worker.close()
-
-    async def _resume(self, lost: WorkerLost) -> None:
-        """Give the commands that wait to the new session, as far as they may run there."""
-        held, session = self._held, self._opened()
-        assert held is not None
-        sent = [item for item in held.items if held.was_sent(item)]
-        loop = asyncio.get_running_loop()
-        lost_to = self._tools().lost_to
-        told = self._finalizers.told
-        refused, there = await loop.run_in_executor(None, lost_to, sent, lost, told)
-        self._lost_names |= dict.fromkeys((self._finalizers.names | self._eternal) - there, lost)
-        self._eternal &= there
-        log.warning("%s; another one has taken its place", lost.reason)
-        for item in held.items:  # those that came meanwhile, too
-            if (error := refused.get(item)) is not None:
-                held.reject(item, error)
-                continue
-            again = held.was_sent(item)
-            held.let_go(item)
-            self._send_on(session, item, again=again)
-        self._held = None
-        if self._states.is_open:
-            self._states.opened()
-        self._pass_on()
-
-    def _send_on(self, session: Session, item: Pending, *, again: bool) -> None:
-        size = item.size
-        try:
-            if not again and (missing := self._missing(item)) is not None:
-                raise missing
-            if item.residence is not None and item.residence.ended:
-                raise item.residence.stale(f"what {item.sent().title} refers to", 0)
-            if self._awaiting.admits(item):
-                session.submit(item, again=again)
-        except Exception as error:  # noqa: BLE001 - nobody else could be told
-            self._reject(item, size, error)
-
-    def _reject(self, item: Pending, size: int, error: Exception) -> None:
-        """End a command that no session has taken; those that depend on it fail with it."""
-        promise = item.promise
-        self._backlog.give(size)
-        item.settled(failed=True, reason=error)
-        promise.set_exception(error)
-
+    @abstractmethod
     def _drop_held(self, error: Callable[[Pending], Exception]) -> None:
         """Reject what waits for a worker that will not come."""
-        held, self._held = self._held, None
-        if held is not None:
-            held.reject_all(error)
-        self._pass_on()
 
-    def _pass_on(self) -> None:
-        """Let those go on that wait for the next worker, or for the news that there is none."""
-        if self._successor is not None and not self._successor.done():
-            self._successor.set_result(None)
+    @abstractmethod
+    def _advised(self, advice: Advice) -> None:
+        """Take what the worker says of itself."""
 
-    def _named(self, names: Iterable[str]) -> None:
-        """Note that names stand for something in the worker from now on."""
-        for name in names:
-            self._lost_names.pop(name, None)
-
-    def _missing(self, item: Pending) -> StateLost | None:
-        """Return why a command cannot run in this worker: it names what an earlier one had."""
-        if not self._lost_names:
-            return None
-        needs: frozenset[str] = self._tools().needs_of(item.code).names
-        missing = sorted((needs & self._lost_names.keys()) - set(item.names))
-        if not missing:
-            return None
-        lost, told = self._lost_names[missing[0]], self._finalizers.told
-        return StateLost.of(lost, tuple(missing), command=item.sent(), told=told)
-
-    async def _current(self) -> Session:
-        """Return the session, once there is one again."""
-        while self._held is not None and self._successor is not None:
-            await asyncio.shield(self._successor)
-        return self._opened()
-
-    async def _asked(self, question: Callable[[Session], Awaitable[T]]) -> T:
-        """Ask the worker, or its successor, if it ends before it has answered."""
-        while True:
-            session = await self._current()
-            try:
-                return await question(session)
-            except WorkerLost:
-                if self._held is None and session is self._session:
-                    raise
+    @abstractmethod
+    async def _succeed(self, session: Session, ending: WorkerLost | None) -> bool:
+        """Start another worker, and give it what waits; return whether there is one."""
 
     # --- inner steps ---
 

@@ -7,10 +7,11 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from asyncbridge.client.connected import UNOPENED, Connected
+from asyncbridge.client.connected import UNOPENED
 from asyncbridge.client.current import enter, leave
 from asyncbridge.client.faults import closed_error
 from asyncbridge.client.loop_thread import LoopThread
+from asyncbridge.client.recycling import Recycling
 from asyncbridge.errors import BridgeClosed, SessionTaken, WorkerLost, WrongLoopError
 from asyncbridge.promise import Promise
 from asyncbridge.promise.callbacks import CallbackQueue
@@ -42,7 +43,7 @@ LOOP_ENDED = (
 )
 
 
-class BridgeLife(Connected):
+class BridgeLife(Recycling):
     """Opens a bridge and closes it; ``Bridge`` adds what one does there.
 
     Args:

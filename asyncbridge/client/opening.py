@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client.connected import import_off_loop
@@ -47,6 +48,7 @@ async def start_worker(options: Options) -> Worker:
                 "shared_memory": options.shared_memory,
                 "cache": options.cache,
                 "largest_value": options.largest_value,
+                "recycle": None if options.recycle is None else asdict(options.recycle),
             },
         )
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from asyncbridge.client.checks import check_flag, check_flags, check_timeout
+from asyncbridge.client.recycle import Recycle
 from asyncbridge.client.restarts import Restart, restart_of
 from asyncbridge.errors import AuthenticationError, ConnectError, SocketPermissionError
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, DEFAULT_IN_FLIGHT, Bound, TransferLimits
@@ -75,6 +76,7 @@ class Options:
         halt_on_error: Whether commands halt at one that fails, without a handler, too.
         halt_timeout: How long a halt lasts at most.
         transport: What carries the messages.
+        recycle: When a worker that was started is replaced; None for never.
         debug: Whether it is told who keeps the values of bindings alive after their commands.
     """
 
@@ -109,6 +111,7 @@ class Options:
     halt_timeout: float = HALT_SECONDS
     transport: Transport = "websocket"
     debug: bool = False
+    recycle: Recycle | None = None
 
 
 def resolve(
@@ -135,6 +138,7 @@ def resolve(
     halt_timeout: float | None = None,
     transport: str | None = None,
     debug: bool | None = None,
+    recycle: Recycle | None = None,
 ) -> Options:
     """Fill in what was not given.
 
@@ -153,6 +157,7 @@ def resolve(
     check_flag("locals", locals)
     check_flag("halt_on_error", halt_on_error)
     check_flags(debug=debug)
+    check_recycle(recycle, url or os.environ.get("ASYNCBRIDGE_URL"))
     environ = os.environ
     url = url or environ.get("ASYNCBRIDGE_URL") or None
     if isinstance(backend, Auto):
@@ -183,7 +188,23 @@ def resolve(
         halt_timeout=seconds(halt_timeout, "ASYNCBRIDGE_HALT_TIMEOUT", HALT_SECONDS),
         transport=transport_of(transport),
         debug=environ.get("ASYNCBRIDGE_DEBUG", "") not in ("", "0") if debug is None else debug,
+        recycle=recycle,
     )
+
+
+def check_recycle(given: object, url: str | None) -> None:
+    """Raise ``TypeError`` or ``ValueError`` for what is no policy, or for no worker of ours."""
+    if given is None:
+        return
+    if not isinstance(given, Recycle):
+        raise TypeError(
+            f"recycle= is a policy such as asyncbridge.Recycle(rss=2 * 2**30), not {given!r:.80}"
+        )
+    if url is not None:
+        raise ValueError(
+            "recycle= is for a worker that connect() starts itself: who has started the one at "
+            f"{url} replaces it"
+        )
 
 
 def transport_of(given: str | None) -> Transport:

@@ -95,6 +95,7 @@ class Pending:
         "names",
         "origin",
         "original",
+        "overtakes",
         "passes_on",
         "priority",
         "reason",
@@ -163,6 +164,8 @@ class Pending:
         self.residence: Residence | None = None
         """Where those live, of which one at least stands among the bindings."""
         self.keep = 0
+        self.overtakes = 0
+        """The lowest id that may still come behind it, in a new session."""
         self.sets: tuple[str, ...] = ()
         self.binding: str | None = None
         """The name that it sets, when it is a ``put``."""
@@ -404,6 +407,7 @@ class Pending:
             uses=tuple([use.item.id for use in self.uses if use.item]) if self.uses else (),
             keep=self.keep,
             sets=self.sets,
+            overtakes=self.overtakes,
         )
 
 

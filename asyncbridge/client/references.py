@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from asyncbridge.references.ref import Ref, Residence
 from asyncbridge.serialization.handles import ref_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from asyncbridge.protocol.keeping import Told
 
@@ -25,11 +25,10 @@ __all__ = ["References"]
 class _Tie(ref[Ref]):
     """To one reference: which object it is of, and how often that was told."""
 
-    __slots__ = ("count", "number", "residence")
+    __slots__ = ("count", "number")
 
     count: int
     number: int
-    residence: Residence
 
 
 class References:
@@ -43,7 +42,7 @@ class References:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._woken = False
-        self._home: object = None
+        self._home: ref[Any] = ref(self)
         self._residence = Residence("")
         self._ties: dict[int, _Tie] = {}
         self._dead: deque[_Tie] = deque()
@@ -66,7 +65,7 @@ class References:
     def end(self, reason: str) -> None:
         """Note that the worker is gone, with all that it kept."""
         self._residence.end(reason)
-        self._ties.clear()
+        self._forget()
 
     def told(self, tree: dict[str, object]) -> Ref:
         """Return the reference that a worker has told of; in any thread.
@@ -82,9 +81,9 @@ class References:
             tie = self._ties.get(told.number)
             known = None if tie is None else tie()
             if known is not None and not known._released:
-                known._told = told
+                known._tell(told)
                 return known
-            made = Ref(told, self._home(), self._residence)  # type: ignore[operator]  # since begin
+            made = Ref(told, self._home, self._residence)
             self._tie(made, told.number, 0)
             return made
 
@@ -110,7 +109,7 @@ class References:
                 return
             del self._ties[reference._number]
         again = _Tie(reference)
-        again.number, again.count, again.residence = tie.number, tie.count, tie.residence
+        again.number, again.count = tie.number, tie.count
         tie.count = 0
         self._enqueue(again)
 
@@ -123,7 +122,7 @@ class References:
             with self._lock:
                 if self._ties.get(tie.number) is tie:
                     del self._ties[tie.number]
-            if tie.count and tie.residence is self._residence:
+            if tie.count:
                 due.append((tie.number, tie.count))
         return tuple(due)
 
@@ -137,17 +136,37 @@ class References:
         found = [tie() for tie in list(self._ties.values())]
         return [each for each in found if each is not None]
 
-    def settle(self, moved: Iterable[Ref], residence: Residence) -> None:
-        """Let references be to objects that have moved to another worker, with their numbers."""
-        self._residence = residence
-        for reference in moved:
-            reference._residence = residence
-            self._tie(reference, reference._number, 1)
+    def move(
+        self, living: Mapping[int, Ref], lost: Mapping[int, str], incarnation: str, reason: str
+    ) -> None:
+        """Let references be to objects that have moved to another worker, with their numbers.
+
+        Args:
+            living: The references that there were, by number.
+            lost: Why some objects have not moved.
+            incarnation: The new worker's.
+            reason: Why the last one was replaced.
+        """
+        before, self._residence = self._residence, Residence(incarnation)
+        before.end(reason)
+        self._forget()
+        for number, reference in living.items():
+            if number in lost:
+                reference._residence = Residence(before.incarnation)
+                reference._residence.end(f"{reason}; it was not moved: {lost[number]}")
+            elif not reference._released:
+                reference._residence = self._residence
+                self._tie(reference, number, 1)
 
     def _tie(self, reference: Ref, number: int, count: int) -> None:
         tie = _Tie(reference, self._enqueue)
-        tie.number, tie.count, tie.residence = number, count, self._residence
+        tie.number, tie.count = number, count
         self._ties[number] = tie
+
+    def _forget(self) -> None:
+        """Let go of what was told by a worker that is gone: nothing is to be released there."""
+        self._ties.clear()
+        self._dead.clear()
 
     def _enqueue(self, tie: _Tie) -> None:
         self._dead.append(tie)

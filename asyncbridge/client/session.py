@@ -92,15 +92,23 @@ class Session(TakingOver):
         if quietly:
             for promise in unfinished:
                 promise._log_traceback = False
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Close the connection of a session that has ended."""
         await self._link.channel.close()
         await self.streams.closed()
         await self._transfers.closed()
 
-    def end(self, error: AsyncBridgeError) -> None:
+    def end(self, error: AsyncBridgeError, *, unstarted: bool = False) -> None:
         """Reject what is unfinished, each promise with what is known of its command.
 
         Commands that have provably never started go to the worker that comes next, if there is to
         be one.
+
+        Args:
+            error: Why.
+            unstarted: Whether no command that is unfinished has started: the worker says so.
         """
         if self.closed.done():
             return
@@ -108,7 +116,7 @@ class Session(TakingOver):
         self._heart.stop()
         self._transfers.close(lost=isinstance(error, WorkerLost))
         held = self._ended(error)
-        self._give_up(error, held)
+        self._give_up(error, held, unstarted=unstarted)
         for task in self._tasks:
             task.cancel()
         self._questions.fail(error)
@@ -117,7 +125,7 @@ class Session(TakingOver):
         if held is None:
             self._output.end()
 
-    def _give_up(self, error: AsyncBridgeError, held: Held | None) -> None:
+    def _give_up(self, error: AsyncBridgeError, held: Held | None, *, unstarted: bool) -> None:
         journal = error.journal if isinstance(error, WorkerLost) else b""
         waiting = {
             number
@@ -128,8 +136,13 @@ class Session(TakingOver):
         pending = dict(self._pending)
         self._pending.clear()
         for number, item in pending.items():
-            phase = phases.get(number, "finished_unreported")
-            if held is not None and phase == "not_started" and item.may_come_back:
+            phase = "not_started" if unstarted else phases.get(number, "finished_unreported")
+            comes_back = self.streams.leaves(item) if unstarted else item.may_come_back
+            if item.cancelling and unstarted:
+                self._pending[number] = item
+                self.outcomes.cancelled(item)
+                continue
+            if held is not None and phase == "not_started" and comes_back:
                 held.keep(item, counted=number in waiting)
                 continue
             if number in waiting:
@@ -181,7 +194,12 @@ class Session(TakingOver):
     def release_collected(self) -> None:
         """Tell the worker of collected bindings whose owners are garbage."""
         names, objects = self._finalizers.take(), self.references.take()
-        if (names or objects) and self.protocol.state is ConnectionState.OPEN:
+        if names or objects:
+            self.release(names, objects)
+
+    def release(self, names: tuple[str, ...], objects: tuple[tuple[int, int], ...] = ()) -> None:
+        """Let go of what nothing here refers to any more, behind the commands sent by now."""
+        if self.protocol.state is ConnectionState.OPEN:
             self.protocol.release(names, objects=objects)
             self._writer.wake()
 

@@ -105,6 +105,15 @@ class Streams:
         item.explain(error)
         return error
 
+    def leaves(self, item: Pending) -> bool:
+        """Let go of a command's streams, for another worker; tell whether none was drawn from."""
+        pumps = self._pumps.get(item.id, ())
+        if any(pump.task is not None for pump in pumps):
+            return False
+        self._pumps.pop(item.id, None)
+        self.end(item.id)
+        return True
+
     def end(self, command_id: int) -> None:
         """Close the sources of a command that has ended, and its parts."""
         for pump in self._pumps.pop(command_id, ()):

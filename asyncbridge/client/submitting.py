@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from asyncbridge.decisions import Decision
     from asyncbridge.lifetime import Finalizers
     from asyncbridge.protocol.limits import Bound
-    from asyncbridge.protocol.messages import Buffer, Decide, Kept, Message, StopMode
+    from asyncbridge.protocol.messages import Advice, Buffer, Decide, Kept, Message, StopMode
     from asyncbridge.transport.arena import Arena
     from asyncbridge.transport.contract import Link
 
@@ -81,6 +81,7 @@ class Submitting(ABC):
         halts: The bridge's; decides about commands that fail.
         references: The bridge's, to objects in the worker.
         answered: Told whether the worker keeps a value that it was asked to.
+        advised: Told what the worker has to say of itself.
         debug: Whether the worker tells who keeps the values of bindings alive.
     """
 
@@ -107,6 +108,7 @@ class Submitting(ABC):
         halts: Halts | None = None,
         references: References | None = None,
         answered: Callable[[Kept], None] = lambda message: None,
+        advised: Callable[[Advice], None] = lambda advice: None,
         debug: bool = False,
     ) -> None:
         self.shared_name = shared_name
@@ -131,6 +133,7 @@ class Submitting(ABC):
         self.streams = Streams(self.protocol, self._transfers, self._post)
         self.references = References(lambda: None) if references is None else references
         self._answered = answered
+        self._advised = advised
         self.outcomes = Outcomes(
             self.protocol, self._transfers, self.streams, output, self._broken, self.references
         )
@@ -165,6 +168,10 @@ class Submitting(ABC):
         """Promises that are not settled yet."""
         return len(self._pending)
 
+    def unfinished_items(self) -> list[Pending]:
+        """Return the commands that have no outcome yet."""
+        return list(self._pending.values())
+
     @property
     def newest(self) -> int:
         """The highest id that a command has had."""
@@ -198,7 +205,6 @@ class Submitting(ABC):
         self.protocol.submit(item.command(), ready=undecided is None, again=again)
         if item.names and item.lifetime != "command":
             self.protocol.keep(item.names)
-        item.references = ()  # what is released from here on goes behind it
         if item.uses:
             self._release_spent(item)
         self._newest = max(self._newest, item.id)
@@ -316,6 +322,16 @@ class Submitting(ABC):
         while self.protocol.backlogged and not self.closed.done():
             self._drained.clear()
             await self._drained.wait()
+
+    async def outcomes_told(self) -> None:
+        """Wait until no value is on its way here: what is left has not begun."""
+        coming = CommandState.FINISHED
+        while waiting := [
+            item.promise
+            for item in self._pending.values()
+            if self.protocol.command_state(item.id) is coming and not item.promise.done()
+        ]:
+            await asyncio.wait(waiting)
 
     async def settled(self) -> None:
         """Wait until every promise is settled, those that are made meanwhile included."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["ALONE", "HOLD", "STAY", "Keep", "Kept", "Question", "Release", "Tie", "Told"]
+__all__ = ["ALONE", "HOLD", "STAY", "URGENT", "Keep", "Kept", "Question", "Release", "Tie", "Told"]
 
 HOLD: Final = 1
 """A command's value is told as any other, and stays for commands that use it."""
 STAY: Final = 2
 """It stays whatever it is, and is told as a reference; others may use it, too."""
+URGENT: Final = 2**31
+"""The priority of what a bridge itself sends, to move what is in a worker: no user's is as high."""
 ALONE: Final = 3
 """It stays for commands that use it, and None is told."""
 

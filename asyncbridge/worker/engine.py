@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asyncbridge.errors import TooLarge
 from asyncbridge.outcome import Error, capture
+from asyncbridge.protocol.keeping import URGENT
 from asyncbridge.protocol.messages import Fault, Output, Payload, Progress, StateChanged
 from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.aftermath import Aftermath
@@ -33,6 +34,7 @@ from asyncbridge.worker.namespace import Namespace
 from asyncbridge.worker.overtime import Overtime, overdue_text
 from asyncbridge.worker.progress import Reporting
 from asyncbridge.worker.queue import CANCELLED, CommandQueue, Job
+from asyncbridge.worker.recycling import Watch
 from asyncbridge.worker.results import pack_up
 from asyncbridge.worker.starts import Starts
 from asyncbridge.worker.stopping import Stopper, was_stopped
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from asyncbridge.worker.objects import Claimant
     from asyncbridge.worker.output import Capture
     from asyncbridge.worker.peer import Peer
+    from asyncbridge.worker.recycling import Limits
     from asyncbridge.worker.results import Held
 
     Ended: TypeAlias = Payload | Draft | Fault | None
@@ -79,6 +82,8 @@ class Engine:
         journal: Where it is noted which command was taken up last.
         crash_fd: Where it is written how the process ended, if it may be ended for a command.
         clock: Seconds, for durations.
+        limits: What it is replaced for, if its client does that.
+        machine: Bytes of memory that there are, 0 for nobody to be told how much of it this takes.
     """
 
     def __init__(
@@ -91,6 +96,8 @@ class Engine:
         journal: Journal | None = None,
         crash_fd: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        limits: Limits | None = None,
+        machine: int = 0,
     ) -> None:
         self.incarnation = secrets.token_hex(8)
         self.namespace = Namespace()
@@ -129,6 +136,7 @@ class Engine:
         self._clock = clock
         self._output_lock = threading.Lock()
         self._current: Job | None = None
+        self._watch = Watch(limits, machine=machine, clock=clock)
         self._overtime = Overtime(
             post=self._post, later=loop.call_later, stopper=self.stopper, crash_fd=crash_fd
         )
@@ -275,6 +283,19 @@ class Engine:
     def _run(self, job: Job) -> None:
         if self._begin(job):
             self._finish(job)
+            if job.command.priority < URGENT:
+                self._look_at_size(job)
+
+    def _look_at_size(self, job: Job) -> None:
+        """Say that this worker should be replaced, or is large, between two commands."""
+        if self.queue.is_paused or job.halts or job.line.alone:
+            return
+        advice = self._watch.ran(self._clock() - job.started_at)
+        if advice is None:
+            return
+        if advice.kind == "recycle":
+            self.queue.pause()
+        self._post(lambda: self._broadcast(advice))
 
     def _begin(self, job: Job) -> bool:
         """Take the command up; return False when one that it depends on has failed."""
@@ -305,7 +326,7 @@ class Engine:
         # The limit holds for whatever may run code of the user's; copies are made after it.
         with (
             Reporting(partial(self._report, job)),
-            Present(self.lodging, job.peer.claimant),
+            Present(self.lodging, job.peer.claimant, self.queue, self._watch),
             self._overtime.limiting(job),
         ):
             ended = self._ended(job)

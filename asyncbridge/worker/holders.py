@@ -41,6 +41,8 @@ __all__ = ["HOLDER_LIMIT", "holders_of", "is_kept"]
 HOLDER_LIMIT: Final = 5
 LEVEL_LIMIT: Final = 12
 """References from a holder with a name down to the object."""
+MORE_LEVELS: Final = 3
+"""Of these those that are gone up when one holder has been found."""
 LINK_LIMIT: Final = 2_000
 """Objects that are looked at."""
 ITEM_LIMIT: Final = 100_000
@@ -107,10 +109,10 @@ def holders_of(
     """
     walk = _Walk(value, Known(scope), {id(ignore), *map(id, ignore)})
     level = [Link(value)]
-    for _ in range(LEVEL_LIMIT):
+    more = LEVEL_LIMIT
+    while level and more and len(walk.found) < HOLDER_LIMIT:
         level = walk.up(level)
-        if not level or len(walk.found) >= HOLDER_LIMIT:
-            break
+        more = min(more - 1, MORE_LEVELS) if walk.found else more - 1
     if walk.found or not walk.cyclic:
         return [cut(text, TEXT_LIMIT) for text in islice(walk.found or walk.loose, HOLDER_LIMIT)]
     return [CYCLE]

@@ -6,10 +6,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from asyncbridge.protocol.keeping import URGENT
 from asyncbridge.protocol.levels import Levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
+    from threading import Lock
 
     from asyncbridge.protocol.messages import Release
     from asyncbridge.worker.queue import Job
@@ -45,15 +47,17 @@ class Line:
         ordered_id: The newest job taken up of those that run in the order of their ids.
         droppings: What the loop adds and the GPU thread takes, each in one step of a deque.
         values: The values of commands that later ones use; the GPU thread's.
+        alone: Those commands among them whose value is nowhere else; likewise.
     """
 
-    __slots__ = ("droppings", "ordered_id", "values", "waiting")
+    __slots__ = ("alone", "droppings", "ordered_id", "values", "waiting")
 
     def __init__(self) -> None:
         self.waiting: Levels[Job] = Levels()
         self.ordered_id = 0
         self.droppings: deque[Dropping] = deque()
         self.values: dict[int, object] = {}
+        self.alone: set[int] = set()
 
     def take_up(self) -> Job:
         """Take out the job that is to be run now, of those that wait."""
@@ -69,6 +73,13 @@ class Line:
             self.ordered_id = command.id
         return job
 
+    def is_urgent(self, lock: Lock) -> bool:
+        """Tell whether the job that would be taken up now is one of the bridge's own."""
+        with lock:
+            waiting = self.waiting
+            job = waiting.first() if waiting.ranks else None
+            return job is not None and job.command.priority >= URGENT
+
     def keep(self, names: Container[str], command_id: int) -> None:
         """Let names stand that a command has set, if it was sent after they were let go of."""
         for dropping in tuple(self.droppings):
@@ -78,6 +89,7 @@ class Line:
     def forget(self, command_id: int) -> None:
         """Let go of a command's value that was kept for others."""
         self.values.pop(command_id, None)
+        self.alone.discard(command_id)
 
     def drop_up_to(self, lowest: int | None) -> None:
         """Drop what no job may use any more, the lowest one that waits being this one."""

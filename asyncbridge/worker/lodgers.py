@@ -5,27 +5,38 @@ They call this by its name; see ``asyncbridge.client.keeping``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import WorkerError
+from asyncbridge.worker import moving
+from asyncbridge.worker.footprint import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from asyncbridge.worker.lodging import Lodging
     from asyncbridge.worker.objects import Claimant
+    from asyncbridge.worker.queue import CommandQueue
+    from asyncbridge.worker.recycling import Watch
 
-__all__ = ["Present", "delete", "present"]
+__all__ = ["Present", "begin", "delete", "pack", "present", "resume", "unpack"]
+
+NOT_MOVED = "it is neither a model nor what a name stands for, and only those move"
 
 
 class Present:
-    """The worker's lodging, and the client whose command runs, while that lasts."""
+    """The worker's lodging and queue, and the client whose command runs, while that lasts."""
 
-    __slots__ = ("_before", "claimant", "lodging")
+    __slots__ = ("_before", "claimant", "lodging", "queue", "watch")
 
-    def __init__(self, lodging: Lodging, claimant: Claimant) -> None:
+    def __init__(
+        self, lodging: Lodging, claimant: Claimant, queue: CommandQueue, watch: Watch
+    ) -> None:
         self.lodging = lodging
         self.claimant = claimant
+        self.queue = queue
+        self.watch = watch
 
     def __enter__(self) -> None:
         global _present
@@ -62,3 +73,82 @@ def delete(names: Iterable[str]) -> None:
     for name in names:
         here.lodging.namespace.value_of(name)
         here.lodging.bindings.delete(name, here.claimant)
+
+
+def pack(numbers: Iterable[int], wanted: Iterable[str]) -> dict[str, Any]:
+    """Return all that moves to another worker, and have no other command taken up here.
+
+    Args:
+        numbers: The kept objects that the client has references to.
+        wanted: The collected bindings that it has not let go of, or that its commands use.
+    """
+    here = present()
+    here.queue.pause()
+    lodging = here.lodging
+    now = lodging.clock()
+    collected = {each.name for each in lodging.bindings.all() if each.lifetime == "collected"}
+    spent = collected.difference(wanted)
+    things: dict[str, object] = {
+        f"name {name}": lodging.namespace.value_of(name)
+        for name in lodging.namespace.names()
+        if name not in spent
+    }
+    named = {id(value) for value in things.values()}
+    lost: dict[str, str] = {}
+    for number in numbers:
+        if number not in lodging.objects:
+            continue
+        value = lodging.objects.value_of(number)
+        if id(value) in named or is_keras_object(value):
+            things[f"object {number}"] = value
+        else:
+            lost[f"object {number}"] = NOT_MOVED
+    records = [
+        (record.name, record.lifetime, now - record.since) for record in lodging.bindings.all()
+    ]
+    return {
+        "things": moving.pack(things),
+        "lost": lost,
+        "records": records,
+        "newest": lodging.objects.newest,
+    }
+
+
+def unpack(state: Mapping[str, Any]) -> dict[str, str]:
+    """Make here what another worker has packed; return the reasons for what was lost, by key."""
+    here = present()
+    lodging, claimant = here.lodging, here.claimant
+    now = lodging.clock()
+    lodging.objects.begin_after(state["newest"])
+    made, lost = moving.unpack(state["things"])
+    for key, value in made.items():
+        kind, _, rest = key.partition(" ")
+        if kind == "name":
+            lodging.namespace.bind(rest, value)
+        else:
+            lodging.objects.put(int(rest), value, now)
+            lodging.objects.claim(claimant, int(rest))
+    for name, lifetime, age in state["records"]:
+        if f"name {name}" in made:
+            lodging.take_over(name, lifetime, claimant, now - age)
+    return {**state["lost"], **lost}
+
+
+def begin() -> str:
+    """Look at what this worker begins with; return what is to be said of it, if anything is."""
+    _, resident = trim()
+    return present().watch.begin_with(resident)
+
+
+def resume() -> None:
+    """Take up commands again: this worker is not replaced after all."""
+    present().queue.resume()
+
+
+def is_keras_object(value: object) -> bool:
+    """Tell what is made of Keras: a model, a layer, an optimizer and the like."""
+    keras = sys.modules.get("keras")
+    if keras is None:
+        return False
+    kinds = (keras.Layer, keras.Optimizer, keras.Variable, keras.Metric, keras.Loss)
+    return isinstance(value, kinds)

@@ -193,6 +193,7 @@ class Lodging:
         if job.keep:  # read after that: see ``keep``
             job.line.values[job.command.id] = result
         if job.keep == ALONE:
+            job.line.alone.add(job.command.id)
             return NOTHING
         largest = job.peer.largest
         if not job.peer.references:
@@ -223,6 +224,15 @@ class Lodging:
         if keeper is not None:
             keeper.tidy()
             job.line.forget(job.command.id)
+
+    def take_over(self, name: str, lifetime: str, claimant: Claimant, since: float) -> None:
+        """Take a binding over from the worker before this one."""
+        self.bindings.note([name], lifetime, claimant, since)
+        seconds = seconds_of(lifetime)
+        record = self.bindings.get(name)
+        if seconds is not None and record is not None:
+            left = max(0.0, since + seconds - self.clock())
+            self._end_later(left, partial(self.bindings.end_lease, record))
 
     def drop(self, claimant: Claimant, line: Line, due: Dropping) -> None:
         """Let go of what nothing in a client refers to any more."""
@@ -292,7 +302,7 @@ class Lodging:
 def kept_alive(bindings: dict[str, Any], scope: dict[str, object]) -> tuple[str, ...]:
     """Say who keeps the values of a command's bindings alive, now that it is over."""
     told: list[str] = []
-    for name in bindings:
+    for name in list(bindings):
         value = bindings[name]
         if not is_kept(value, 2):  # that dict's, and this variable's
             continue

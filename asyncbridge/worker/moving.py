@@ -29,7 +29,9 @@ def pack(things: Mapping[str, object]) -> dict[str, Any]:
     """Return data with a wire form, of which ``unpack`` makes these objects anew.
 
     Two keys of one object are two keys of one object afterwards; so is what stands in lists,
-    tuples and dicts. Keras's objects come back with their state, and as parts of one another.
+    tuples and dicts. Keras's objects come back with their state, and as parts of one another; of
+    the attributes that code has set on them, those that no config tells are not there. It runs in
+    the thread that runs commands, as ``unpack`` does: Keras keeps settings for each thread.
 
     Args:
         things: Objects by keys of any text.

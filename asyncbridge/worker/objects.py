@@ -60,16 +60,16 @@ class Entry:
 class Objects:
     """The kept objects of one incarnation, by number.
 
-    Args:
-        first: The number that comes next: numbers are not used again by a worker's successor.
+    Attributes:
+        newest: The highest number that there was.
     """
 
-    def __init__(self, first: int = 1) -> None:
+    def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
         # By id(), which is theirs alone while they are kept here.
         self._numbers: dict[int, int] = {}
-        self._count = itertools.count(first)
-        self.newest = first - 1
+        self._count = itertools.count(1)
+        self.newest = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -89,6 +89,11 @@ class Objects:
             self._numbers[id(value)] = number
             self._entries[number] = Entry(value, now)
         return number
+
+    def begin_after(self, newest: int) -> None:
+        """Use no number that the worker before this one has used."""
+        self.newest = max(self.newest, newest)
+        self._count = itertools.count(self.newest + 1)
 
     def put(self, number: int, value: object, now: float) -> None:
         """Keep an object under the number that it had in the worker before this one."""

@@ -196,6 +196,8 @@ class CommandQueue:
         self._lock = threading.Lock()
         # In the order in which they come up. One stays until its job has finished. The loop's alone.
         self._places: dict[Place, None] = {}
+        # The turns that have come up while the worker waits to be replaced; the GPU thread's.
+        self._paused: list[Place] | None = None
 
     @property
     def count(self) -> int:
@@ -298,7 +300,26 @@ class CommandQueue:
             job.state, job.again = JobState.RUNNING, False
         self._run(job)
 
+    def pause(self) -> None:
+        """Take up no job but urgent ones, for the time being; in the GPU thread."""
+        if self._paused is None:
+            self._paused = []
+
+    def resume(self) -> None:
+        """Take up jobs again, in their order; in the GPU thread."""
+        paused, self._paused = self._paused or [], None
+        for place in paused:
+            self._executor.submit(partial(place.hold.take, self._take_up, place))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether none but urgent jobs are taken up."""
+        return self._paused is not None
+
     def _take_up(self, place: Place) -> None:
+        if self._paused is not None and not place.line.is_urgent(self._lock):
+            self._paused.append(place)
+            return
         with self._lock:
             job = None if place.job is None else self._claim(place, place.job)
         if job is not None:

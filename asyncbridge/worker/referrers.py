@@ -29,7 +29,7 @@ HOLDERS_LIMIT: Final = 10_000
 FRAME_LIMIT: Final = 200
 """Frames of one thread that are looked at, the innermost first."""
 
-_FIXED: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, str, int, float)
+_FIXED: Final = (ModuleType, type, FunctionType, BuiltinFunctionType)
 
 
 class Link:
@@ -74,6 +74,7 @@ class Known:
         loaded = [item for item in list(sys.modules.items()) if isinstance(item[1], ModuleType)]
         self.modules = {id(vars(module)): name for name, module in loaded}
         self.modules.pop(id(scope), None)
+        self._old: list[object] = []
 
     def referrers(self, level: Sequence[Link]) -> Iterator[tuple[object, Link]]:
         """Yield each object that refers to one of the links' objects, with that link."""
@@ -99,10 +100,32 @@ class Known:
         """Return modules' dicts, and what stands in them, as far as they refer to the level."""
         if not gc.get_freeze_count():
             return []
-        dicts = [vars(each) for each in list(sys.modules.values()) if isinstance(each, ModuleType)]
-        # Not what is as it was: only what may have been filled since.
-        filled = [part for part in gc.get_referents(*dicts) if not issubclass(type(part), _FIXED)]
-        return [holder for holder in (*dicts, *filled) if _parts_in(holder, links)]
+        if not self._old:
+            loaded = [each for each in list(sys.modules.values()) if isinstance(each, ModuleType)]
+            self._old = _filled([vars(module) for module in loaded])
+        return [
+            holder
+            for chunk in _chunks(self._old, 256)
+            if not links.keys().isdisjoint(map(id, gc.get_referents(*chunk)))
+            for holder in chunk
+            if _parts_in(holder, links)
+        ]
+
+
+def _filled(dicts: list[dict[str, Any]]) -> list[object]:
+    """Return modules' dicts, and of what stands in them all that may have been filled since."""
+    # An empty dict is not tracked, either.
+    inside = {
+        id(part): part
+        for part in gc.get_referents(*dicts)
+        if type(part) in (dict, tuple) or gc.is_tracked(part)
+    }
+    return [*dicts, *(part for part in inside.values() if not issubclass(type(part), _FIXED))]
+
+
+def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _referrers(level: Sequence[Link]) -> list[object]:
@@ -124,9 +147,8 @@ def _untracked(links: dict[int, Link], level: Sequence[Link]) -> list[object]:
 
 
 def _all_untracked() -> Iterator[object]:
-    everything = gc.get_objects()
-    for start in range(0, len(everything), CHUNK):
-        for part in gc.get_referents(*everything[start : start + CHUNK]):
+    for chunk in _chunks(gc.get_objects(), CHUNK):
+        for part in gc.get_referents(*chunk):
             if type(part) in (dict, tuple) and not gc.is_tracked(part):
                 yield part
 

@@ -16,7 +16,7 @@ from aiohttp import web
 from asyncbridge.serialization.registry import add_converter
 from asyncbridge.transport.arena import open_arena
 from asyncbridge.transport.loops import new_event_loop
-from asyncbridge.transport.sizes import cache_bytes, largest_value
+from asyncbridge.transport.sizes import cache_bytes, largest_value, memory_of_machine
 from asyncbridge.worker import tensors
 from asyncbridge.worker.app import WorkerApp
 from asyncbridge.worker.descriptors import Descriptors, end_without_descriptors
@@ -25,6 +25,7 @@ from asyncbridge.worker.executor import GpuThread
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.output import Capture
 from asyncbridge.worker.process import SOCKET_FILE
+from asyncbridge.worker.recycling import Limits
 from asyncbridge.worker.security import UNIX_HOST, bracketed
 from asyncbridge.worker.shelf import DEFAULT_RESULTS, Shelf
 
@@ -70,6 +71,8 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
         output=output,
         journal=journal,
         crash_fd=config.get("crash_fd"),
+        limits=Limits.of(config.get("recycle")),
+        machine=memory_of_machine(),
     )
     arena = open_arena(config.get("shared_memory"))
     app = WorkerApp(

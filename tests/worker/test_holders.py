@@ -163,17 +163,18 @@ thread.start()
     assert not is_kept(value, 1)
 
 
-def test_what_was_frozen() -> None:
+@pytest.mark.parametrize("make", VALUES)
+def test_what_was_frozen(make: Any) -> None:
     """What was there before the collector was told to leave it alone is told of, too."""
     scope: dict[str, Any] = {"early": [1]}
     module = ModuleType("frozen_module")
-    registry: dict[str, object] = {"a": 1}
+    registry: dict[str, object] = {}
     vars(module)["REGISTRY"] = registry
     sys.modules["frozen_module"] = module
     try:
         gc.collect()
         gc.freeze()
-        value = Thing()
+        value = make()
         registry["x"] = scope["late"] = value
         assert holders_of(value, scope) == [
             "name 'late'",

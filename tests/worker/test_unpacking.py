@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncbridge.worker.records import Unmovable
+from asyncbridge.worker.records import Record, Unmovable
 from asyncbridge.worker.unpacking import Unpacking
 
 
@@ -21,8 +21,11 @@ def test_each_is_made_once() -> None:
 
 def test_a_failure_is_remembered() -> None:
     """Whatever needs what failed fails by the same reason."""
-    table = [{"kind": "tuple", "items": [(1,)]}, {"kind": "module", "name": "no_such_module"}]
-    unpacking = Unpacking([*table])
+    table: list[Record | None] = [
+        {"kind": "tuple", "items": [(1,)]},
+        {"kind": "module", "name": "no_such_module"},
+    ]
+    unpacking = Unpacking(table)
     for number in (0, 1, 0):
         with pytest.raises(
             Unmovable, match="ModuleNotFoundError: No module named 'no_such_module'"

@@ -70,7 +70,7 @@ class Census:
                 pending += attempt(partial(_next, thing), [])
 
     def _own(self, thing: Any) -> None:
-        parts = attempt(partial(children, thing), [])
+        parts: list[Any] = attempt(partial(children, thing), [])
         # What its config tells whole is made as any other; else its layers cannot be shared.
         apart = {id(part) for part in parts if assembled(part)}
         if apart:

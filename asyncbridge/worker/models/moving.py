@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras.src.ops.node import Node
 
+from asyncbridge.serialization.codec import draft
 from asyncbridge.worker.guards import type_name
 from asyncbridge.worker.models.census import Census, ancestors, node_of
 from asyncbridge.worker.models.configs import MARK, configured, marks
@@ -163,11 +164,11 @@ class KerasPacking:
         }
 
     def _configured(self, thing: Any) -> Record:
-        config = configured(thing)[0]
+        config = _checked({"own": configured(thing)[0], **_build(thing)})
         return {
             "kind": "keras.config",
             "class": self._packing.ref(type(thing)),
-            "config": {"own": config, **_build(thing)},
+            "config": config,
             "address": id(thing),
             "children": self._children(thing),
         }
@@ -237,9 +238,19 @@ class KerasPacking:
                 f"the model {model.name!r} has a compile() of its own: define get_compile_config() "
                 "and compile_from_config(), too, or compile it anew"
             )
-        config = configured(model, model.get_compile_config)[0]
+        config = _checked(configured(model, model.get_compile_config)[0])
         optimizer = self._packing.item(model.optimizer)
         return {"recompile": {"config": config, "optimizer": optimizer}}
+
+
+def _checked(config: Any) -> Any:
+    """Return a config, if it has a wire form: a class may put anything into its own.
+
+    Raises:
+        SerializationError: It has none.
+    """
+    draft(config, path="get_config()", decided=True)
+    return config
 
 
 def _history(history: Any) -> list[Any]:

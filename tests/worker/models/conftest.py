@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.limits import HANG_S
+from tests.worker.models.moves import mover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.worker.models.moves import Move
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -102,3 +105,18 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KerasProcess]:
     process = KerasProcess(tmp_path_factory.mktemp("keras") / "stderr")
     yield process
     process.close()
+
+
+@pytest.fixture(scope="session")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[KerasProcess]]:
+    """Return a process and its successor: not the one of all tests, whose names stay as they are."""
+    processes = [KerasProcess(tmp_path_factory.mktemp("moving") / "stderr") for _ in range(2)]
+    yield processes
+    for process in processes:
+        process.close()
+
+
+@pytest.fixture
+def move(workers: list[KerasProcess], tmp_path: Path) -> Move:
+    """Return what moves objects from a process to its successor; see ``moves.py``."""
+    return mover(workers, tmp_path)

@@ -89,7 +89,12 @@ async def test_promises_that_go_through_here() -> None:
     """The worker has no value of theirs: one made here, one with a transform, another bridge's."""
     async with FakeWorker().connect() as bridge, FakeWorker().connect() as other:
         own: Promise[int] = Promise(loop=asyncio.get_running_loop())
-        given: list[Promise[Any]] = [own, bridge.send("1").transform(str), bridge.send("1").then(str), other.send("1")]
+        given: list[Promise[Any]] = [
+            own,
+            bridge.send("1").transform(str),
+            bridge.send("1").then(str),
+            other.send("1"),
+        ]
         handing = Handing(bridge)
         assert written(handing, given) == [there("command", place) for place in range(4)]
         assert [use.item for use in handing.uses] == [None] * 4

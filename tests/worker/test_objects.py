@@ -6,8 +6,8 @@ import weakref
 from typing import Any
 
 import pytest
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from asyncbridge.errors import StaleReference
 from asyncbridge.worker.objects import Claimant, Objects

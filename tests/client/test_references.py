@@ -147,21 +147,25 @@ def test_released_by_the_worker_s_end(rig: Rig) -> None:
 
 
 def test_moved_to_another_worker(rig: Rig) -> None:
-    """The references that were moved go on with their numbers, one claim each; the others are stale."""
-    stays, lost = rig.tell(1), rig.tell(2)
+    """They go on with their numbers, one claim each; what was not moved is stale, and says why."""
+    stays, lost, released = rig.tell(1), rig.tell(2), rig.tell(3)
     rig.tell(1)
-    before = rig.references.residence
-    rig.references.end("it was replaced")
-    rig.references.begin(rig.home, "life-2")
-    after = rig.references.residence
-    assert after is not before
-    rig.references.settle([stays], after)
+    rig.tell(4)
+    released.release()
+    living = {1: stays, 2: lost, 3: released}
+    rig.references.move(living, {2: "it is a file"}, "life-2", "it was replaced")
+    assert rig.references.residence.incarnation == "life-2"
+    assert rig.references.take() == ()
     home: object = stays._home()
     assert home is rig.home
-    with pytest.raises(StaleReference, match="it was replaced"):
+    with pytest.raises(
+        StaleReference, match="life-1, .* it was replaced; it was not moved: it is a"
+    ):
         lost._home()
+    with pytest.raises(StaleReference):
+        released._home()
     assert rig.tell(1) is stays
-    del stays, lost
+    del stays, lost, released, living
     assert rig.references.take() == ((1, 2),)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +54,8 @@ class Home:
         """Keep an object, and refer to it."""
         number = len(self.objects) + 1
         self.objects[number] = value
-        return Ref(
-            Told(number, f"app.{type(value).__name__}", "short", 0, ""), self, self.residence
-        )
+        told = Told(number, f"app.{type(value).__name__}", "short", 0, "")
+        return Ref(told, weakref.ref(self), self.residence)
 
     def release(self, reference: Ref, how: str) -> None:
         reference._released = how

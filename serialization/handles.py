@@ -63,6 +63,10 @@ def ref_of(tree: dict[str, object]) -> Told:
     if type(parts) is not list or tuple(map(type, parts)) != _TOLD:
         malformed("ref", f"a number, a class, a text, a size and a device, not {shown(parts)}")
     told = Told._make(parts)
-    if told.number < 1 or told.size < 0 or len(told.kind) + len(told.text) + len(told.device) > LONGEST_TEXT:
+    if (
+        told.number < 1
+        or told.size < 0
+        or len(told.kind) + len(told.text) + len(told.device) > LONGEST_TEXT
+    ):
         malformed("ref", "a number from 1 up, a size that is not negative, and short texts")
     return told

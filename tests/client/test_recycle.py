@@ -43,4 +43,4 @@ def test_connect_takes_a_policy_alone() -> None:
 def test_a_worker_of_somebody_elses() -> None:
     """Who has started it replaces it."""
     with pytest.raises(ValueError, match="for a worker that connect"):
-        connect("unix:///tmp/worker.sock", token="t", recycle=Recycle(commands=1))  # noqa: S106
+        connect("unix:///tmp/worker.sock", token="t", recycle=Recycle(commands=1))

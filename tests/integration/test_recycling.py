@@ -134,7 +134,7 @@ async def test_what_is_halted_is_not_left() -> None:
     """While a command waits for a decision its worker stays, and then goes on."""
     async with connect(backend=None, halt_on_error=True) as bridge:
         failed = bridge.send("1 / 0")
-        while not bridge.halted:  # noqa: ASYNC110 - told on this loop, in a turn of its own
+        while not bridge.halted:
             await asyncio.sleep(0)
         with pytest.raises(asyncbridge.BridgeClosed, match="halted, and wait for a decision"):
             await bridge.recycle()

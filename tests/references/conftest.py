@@ -53,7 +53,9 @@ class Home:
         """Keep an object, and refer to it."""
         number = len(self.objects) + 1
         self.objects[number] = value
-        return Ref(Told(number, f"app.{type(value).__name__}", "short", 0, ""), self, self.residence)
+        return Ref(
+            Told(number, f"app.{type(value).__name__}", "short", 0, ""), self, self.residence
+        )
 
     def release(self, reference: Ref, how: str) -> None:
         reference._released = how
@@ -70,7 +72,9 @@ class Home:
         _keep: int = 0,
     ) -> Promise[Any]:
         source = code if isinstance(code, str) else render(code)
-        self.sent.append(Sent(plain(source, bindings), [*(bindings or {}).values()], name, keep, _keep))
+        self.sent.append(
+            Sent(plain(source, bindings), [*(bindings or {}).values()], name, keep, _keep)
+        )
         promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
         if transform is not None:
             promise.transform(transform)

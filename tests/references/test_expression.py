@@ -44,9 +44,14 @@ async def test_it_is_sent_ahead_for_others(home: Home) -> None:
 async def test_what_it_says(home: Home) -> None:
     """It is told as a reader would write it, with what to do about it."""
     model = home.reference(SimpleNamespace())
-    assert repr(model.layers[0].units) == "<RemoteExpression SimpleNamespace.layers[0].units: await it>"
+    assert (
+        repr(model.layers[0].units)
+        == "<RemoteExpression SimpleNamespace.layers[0].units: await it>"
+    )
     shown = model.fit("y" * 40, x=list(range(100)), k=(1, slice(2)))
-    assert repr(shown).startswith("<RemoteExpression SimpleNamespace.fit('yyyyyyyyyyyyyyyyyyyy..., x=<l")
+    assert repr(shown).startswith(
+        "<RemoteExpression SimpleNamespace.fit('yyyyyyyyyyyyyyyyyyyy..., x=<l"
+    )
     assert home.sent == []
 
 

@@ -57,7 +57,9 @@ def test_its_worker_is_gone(home: Home) -> None:
     error = caught.value
     assert (error.number, error.reason) == (7, "killed by SIGKILL")
     assert error.died_at == home.residence.died_at
-    assert str(error).startswith("<Ref 7 keras.Model <Model> 2.0 KiB gpu:0> is gone: it was an object")
+    assert str(error).startswith(
+        "<Ref 7 keras.Model <Model> 2.0 KiB gpu:0> is gone: it was an object"
+    )
     assert "worker life-1, which ended at " in str(error)
 
 
@@ -76,7 +78,9 @@ def test_its_bridge_is_gone() -> None:
 def test_where_nobody_is_asked(home: Home) -> None:
     """What came in the place of a value is refused by what it is; a value passes."""
     assert refuse_ref(3, "x") == 3
-    with pytest.raises(SerializationError, match="x has no wire form: an object of class keras.Model stays"):
+    with pytest.raises(
+        SerializationError, match="x has no wire form: an object of class keras.Model stays"
+    ):
         refuse_ref(Ref(MODEL, home, home.residence), "x")
 
 

@@ -132,7 +132,9 @@ async def test_its_value(home: Home) -> None:
     assert await home.reference(3).value() == 3
     assert home.codes == ["ref"]
     stays = home.reference(home.reference(object()))
-    with pytest.raises(SerializationError, match=r"Ref has no wire form: .* class app\.object stays"):
+    with pytest.raises(
+        SerializationError, match=r"Ref has no wire form: .* class app\.object stays"
+    ):
         await stays.value()
 
 

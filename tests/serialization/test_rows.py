@@ -78,9 +78,7 @@ SAMPLES: list[m.Message] = [
     m.Started(id=1),
     m.Output(id=None, stream="stderr", text="t", dropped=5),
     m.Completed(id=1, value=m.Payload(header=None)),
-    m.Completed(
-        id=1, value=m.Payload(header=None), objects=(3, 3), holders=("x is held by y[0]",)
-    ),
+    m.Completed(id=1, value=m.Payload(header=None), objects=(3, 3), holders=("x is held by y[0]",)),
     m.Failed(
         id=1,
         fault=m.Fault(

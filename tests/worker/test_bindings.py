@@ -177,5 +177,7 @@ def test_lifetimes(lifetime: str, seconds: float | None) -> None:
 )  # fmt: skip
 def test_what_is_no_lifetime(lifetime: str) -> None:
     """It is refused, whatever a client has sent."""
-    with pytest.raises(ValueError, match="it must be 'command', 'eternal', 'collected' or 'leased'"):
+    with pytest.raises(
+        ValueError, match="it must be 'command', 'eternal', 'collected' or 'leased'"
+    ):
         seconds_of(lifetime)

@@ -32,9 +32,7 @@ def test_the_newest_in_order() -> None:
 
 def dropping(names: tuple[str, ...], behind: int, dropped: list[Dropping]) -> Dropping:
     """Return what is to be dropped, and is noted then."""
-    return Dropping(
-        names=names, release=Release(names=names), behind=behind, drop=dropped.append
-    )
+    return Dropping(names=names, release=Release(names=names), behind=behind, drop=dropped.append)
 
 
 def test_what_is_dropped_when() -> None:

@@ -6,8 +6,8 @@ import weakref
 from typing import Any
 
 import pytest
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from asyncbridge.errors import StaleReference
 from asyncbridge.worker.objects import Claimant, Objects
@@ -25,7 +25,12 @@ def test_one_number_for_one_object() -> None:
     assert objects.value_of(number) is thing
     assert (objects.known(thing), objects.known([1])) == (1, None)
     assert objects.items()[0][1].since == 1.0
-    assert (len(objects), [*objects.numbers()], 1 in objects, 3 in objects) == (2, [1, 2], True, False)
+    assert (len(objects), [*objects.numbers()], 1 in objects, 3 in objects) == (
+        2,
+        [1, 2],
+        True,
+        False,
+    )
 
 
 def test_it_goes_with_its_last_handle() -> None:
@@ -59,7 +64,9 @@ def test_what_is_there_no_longer() -> None:
     """The error says whether it ever was."""
     objects = Objects()
     objects.tidy([objects.number_of(Thing(), 0.0)])
-    with pytest.raises(StaleReference, match="object 1 is not in the worker: nothing refers") as gone:
+    with pytest.raises(
+        StaleReference, match="object 1 is not in the worker: nothing refers"
+    ) as gone:
         objects.value_of(1)
     assert gone.value.number == 1
     with pytest.raises(StaleReference, match="this worker has kept no such object"):

@@ -47,9 +47,8 @@ ACKNOWLEDGE_COUNT = 256
 class ClientProtocol(Claims):
     """One session's commands, from the backlog to their outcome.
 
-    It does no I/O: ``receive`` takes what came in, ``outgoing`` gives what is to be written
-    now. Commands leave by priority, and in each in the order of ``submit``; the rest of the
-    messages pass them.
+    It does no I/O: ``receive`` takes what came in, ``outgoing`` gives what is to be written now.
+    Commands leave by priority, and in each in the order of ``submit``; other messages pass them.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeGuard, cast
 
-from asyncbridge.models.mirrors.wire import is_handle, is_remote, keras_name_of
+from asyncbridge.models.mirrors.wire import is_handle, keras_name_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +58,7 @@ def as_data(value: object) -> object:
         ValueError: The rows are not equally long, or hold what is no number or text; a column
             holds no numbers; an array is masked.
     """
-    if is_handle(value) or is_remote(value) or keras_name_of(value) is not None:
+    if is_handle(value) or keras_name_of(value) is not None:
         return value
     if isinstance(value, Mapping):
         return {key: as_data(part) for key, part in value.items()}

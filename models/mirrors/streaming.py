@@ -47,12 +47,7 @@ def as_stream(value: object, label: str) -> Stream | None:
     """Return the stream that is passed as data; None for what is none."""
     if isinstance(value, Stream):
         stream = value
-    elif (
-        is_handle(value)
-        or is_remote(value)
-        or keras_name_of(value) is not None
-        or hasattr(value, "__await__")
-    ):
+    elif is_handle(value) or keras_name_of(value) is not None or hasattr(value, "__await__"):
         return None
     elif isinstance(value, (Iterator, AsyncIterable)):
         if inspect.isgenerator(value) and inspect.getgeneratorstate(value) == inspect.GEN_CLOSED:

@@ -60,7 +60,7 @@ def test_one_for_one_object(rig: Rig) -> None:
 
 def test_what_a_worker_tells_is_read(rig: Rig) -> None:
     """And what is none is refused."""
-    tree = {"$": "ref", "v": list(told(3))}
+    tree: dict[str, object] = {"$": "ref", "v": list(told(3))}
     assert rig.references.told(tree).about == told(3)
     with pytest.raises(DecodeError):
         rig.references.told({"$": "ref", "v": []})
@@ -156,7 +156,8 @@ def test_moved_to_another_worker(rig: Rig) -> None:
     after = rig.references.residence
     assert after is not before
     rig.references.settle([stays], after)
-    assert stays._home() is rig.home
+    home: object = stays._home()
+    assert home is rig.home
     with pytest.raises(StaleReference, match="it was replaced"):
         lost._home()
     assert rig.tell(1) is stays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ class Own:
     """A user's policy."""
 
     name: str = "own"
-    terms: Any = Terms(ends="session")
+    terms: Any = field(default_factory=partial(Terms, ends="session"))
     held: list[Hold] = field(default_factory=list)
 
     def begin(self, hold: Hold) -> None:
@@ -79,7 +80,7 @@ def test_terms_that_are_none() -> None:
 
 def test_the_words_of_a_command() -> None:
     """The worker reads what the terms say, and of a lease the very seconds."""
-    wires = [Terms(ends=ends).wire for ends in ("command", "session", "never")]  # type: ignore[arg-type]  # a str each
+    wires = [Terms(ends=ends).wire for ends in ("command", "session", "never")]
     assert wires == ["command", "collected", "eternal"]
     assert [seconds_of(wire) for wire in wires] == [None] * 3
     assert seconds_of(Leased(0.1).terms.wire) == 0.1

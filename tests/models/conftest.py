@@ -20,6 +20,7 @@ from asyncbridge.models.mirrors.sending import current_bridge
 from asyncbridge.promise import Promise
 from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.times import Times
+from asyncbridge.references import PromisedValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -50,6 +51,9 @@ class Sent:
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         return promise._settle_cancelled(msg)
+
+    def expression(self, promise: Promise[Any]) -> PromisedValue:
+        return PromisedValue(promise, self.label, lambda: None)
 
 
 class RecordingBridge:

@@ -433,7 +433,8 @@ def test_a_release_of_objects_stays_behind_a_command_of_another_priority() -> No
     client.release(objects=((7, 1),))
     client.submit(replace(command(3), priority=1))
     client.receive(Completed(id=1, value=NOTHING))
-    assert ids(sent := client.outgoing()) == [3]
+    sent = client.outgoing()
+    assert ids(sent) == [3]
     client.receive(Completed(id=3, value=NOTHING))
     sent += client.outgoing()
     kinds = [type(message) for message in sent if not isinstance(message, Acknowledge)]

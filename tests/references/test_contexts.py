@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from asyncbridge.tasks import spawn
+
 if TYPE_CHECKING:
     from tests.references.conftest import Home
 
@@ -85,7 +87,7 @@ async def test_one_inside_itself_and_in_several_tasks(home: Home) -> None:
             first.set()
 
     async with reference:
-        running = asyncio.create_task(task())
+        running = spawn(task(), name="inside")
         await first.wait()
     await running
     assert manager.seen.count("in") == manager.seen.count("out") == 3

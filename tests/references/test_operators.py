@@ -44,7 +44,7 @@ async def test_two_operands(home: Home, symbol: str, apply: Callable[[Any, Any],
 
 async def test_the_product_of_matrices(home: Home) -> None:
     """It has no reflected form with a plain number, so it is here with arrays."""
-    matrix = np.array([[1, 2], [3, 4]])
+    matrix: Any = np.array([[1, 2], [3, 4]])
     reference = home.reference(matrix)
     for built in (reference @ matrix, matrix @ reference):
         assert (await built).tolist() == (matrix @ matrix).tolist()
@@ -72,7 +72,8 @@ async def test_one_operand(home: Home, symbol: str, apply: Callable[[Any], Any])
 
 async def test_numpy_leaves_it_to_the_object(home: Home) -> None:
     """An array on the left is an operand like any other: one command, not one an element."""
-    array, reference = np.arange(3), home.reference(2)
+    array: Any = np.arange(3)
+    reference = home.reference(2)
     assert (await (array * reference)).tolist() == [0, 2, 4]
     assert len(home.sent) == 1
     with pytest.raises(TypeError, match="is no array here: it is in the worker"):

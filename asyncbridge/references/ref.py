@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 from asyncbridge.errors import BridgeClosed, SerializationError, StaleReference
 from asyncbridge.references.remote import Remote
 
 if TYPE_CHECKING:
+    from weakref import ref
+
     from asyncbridge.codegen import Expression
     from asyncbridge.protocol.keeping import Told
     from asyncbridge.references.code import RemoteCode

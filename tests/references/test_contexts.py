@@ -86,8 +86,8 @@ async def test_one_inside_itself_and_in_several_tasks(home: Home) -> None:
         async with reference, reference:
             first.set()
 
+    running = spawn(task(), name="inside")
     async with reference:
-        running = spawn(task(), name="inside")
         await first.wait()
     await running
     assert manager.seen.count("in") == manager.seen.count("out") == 3

@@ -88,7 +88,7 @@ async def test_setting_and_deleting(home: Home) -> None:
     remote.of = sequence
     sequence[0] = "a"
     del sequence[1]
-    del remote.size
+    delattr(remote, "size")
     assert vars(thing) == {"of": items}
     assert items == ["a"]
     assert home.codes == [

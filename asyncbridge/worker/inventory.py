@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.transport.sizes import memory_of_machine
@@ -41,6 +42,8 @@ def _named(lodging: Lodging) -> list[dict[str, Any]]:
             value = lodging.namespace.value_of(name)
         except NameError:  # it has gone meanwhile
             continue
+        if _is_ours(value):
+            continue
         told = {"name": name, "number": lodging.objects.known(value) or 0, **_described(value)}
         record = records.get(name)
         if record is None:
@@ -55,6 +58,11 @@ def _named(lodging: Lodging) -> list[dict[str, Any]]:
             "holders": holders + ["a lease"] * bool(record.leases),
         })  # fmt: skip
     return found
+
+
+def _is_ours(value: object) -> bool:
+    """Tell a module of ours, which commands of ours import by a name of their own."""
+    return type(value) is ModuleType and value.__name__.startswith("asyncbridge.worker")
 
 
 def _numbered(lodging: Lodging) -> list[dict[str, Any]]:

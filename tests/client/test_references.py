@@ -151,14 +151,13 @@ def test_moved_to_another_worker(rig: Rig) -> None:
     stays, lost = rig.tell(1), rig.tell(2)
     rig.tell(1)
     before = rig.references.residence
-    rig.references.end("it was replaced")
-    rig.references.begin(rig.home, "life-2")
+    why = {2: "it cannot travel"}
+    rig.references.move({1: stays, 2: lost}, why, "life-2", "it was replaced")
     after = rig.references.residence
-    assert after is not before
-    rig.references.settle([stays], after)
+    assert (before.ended, after.incarnation) == ("it was replaced", "life-2")
     home: object = stays._home()
     assert home is rig.home
-    with pytest.raises(StaleReference, match="it was replaced"):
+    with pytest.raises(StaleReference, match="it was replaced; it was not moved: it cannot travel"):
         lost._home()
     assert rig.tell(1) is stays
     del stays, lost

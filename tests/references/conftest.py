@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import pytest
 
@@ -54,7 +55,7 @@ class Home:
         number = len(self.objects) + 1
         self.objects[number] = value
         return Ref(
-            Told(number, f"app.{type(value).__name__}", "short", 0, ""), self, self.residence
+            Told(number, f"app.{type(value).__name__}", "short", 0, ""), ref(self), self.residence
         )
 
     def release(self, reference: Ref, how: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from weakref import ref
 
 import pytest
 
@@ -17,10 +18,10 @@ MODEL = Told(7, "keras.Model", "<Model>", 2048, "gpu:0")
 
 def test_what_it_tells(home: Home) -> None:
     """Number, class, text, size and place, as far as they are known; nothing is sent."""
-    reference = Ref(MODEL, home, home.residence)
+    reference = Ref(MODEL, ref(home), home.residence)
     assert reference.about == MODEL
     assert repr(reference) == "<Ref 7 keras.Model <Model> 2.0 KiB gpu:0>"
-    assert repr(Ref(Told(1, "int", "", 0, ""), home, home.residence)) == "<Ref 1 int>"
+    assert repr(Ref(Told(1, "int", "", 0, ""), ref(home), home.residence)) == "<Ref 1 int>"
     assert home.sent == []
 
 
@@ -49,7 +50,7 @@ def test_released(home: Home) -> None:
 
 def test_its_worker_is_gone(home: Home) -> None:
     """The error says which worker, when it ended, and why; the first reason stays."""
-    reference = Ref(MODEL, home, home.residence)
+    reference = Ref(MODEL, ref(home), home.residence)
     home.residence.end("killed by SIGKILL")
     home.residence.end("closed")
     with pytest.raises(StaleReference) as caught:
@@ -81,12 +82,12 @@ def test_where_nobody_is_asked(home: Home) -> None:
     with pytest.raises(
         SerializationError, match="x has no wire form: an object of class keras.Model stays"
     ):
-        refuse_ref(Ref(MODEL, home, home.residence), "x")
+        refuse_ref(Ref(MODEL, ref(home), home.residence), "x")
 
 
 def test_pickling_asks_the_bridge(home: Home) -> None:
     """One that is stale cannot be pickled, either."""
-    reference = Ref(MODEL, home, Residence("life-2"))
+    reference = Ref(MODEL, ref(home), Residence("life-2"))
     reference._residence.end("it died")
     with pytest.raises(StaleReference, match="life-2"):
         pickle.dumps(reference)

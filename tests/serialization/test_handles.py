@@ -104,9 +104,11 @@ def test_what_is_no_reference(parts: object) -> None:
 
 
 def test_the_longest_text() -> None:
-    """It is read."""
-    told = TOLD._replace(text="x" * LONGEST_TEXT)
+    """All of its texts together may be so long, and not longer."""
+    told = TOLD._replace(kind="", text="x" * LONGEST_TEXT, device="")
     assert ref_of(read(ref(told))) == told
+    with pytest.raises(DecodeError, match="short texts"):
+        ref_of(read(ref(told._replace(device="c"))))
 
 
 def test_one_that_goes_the_wrong_way() -> None:

@@ -126,7 +126,8 @@ def test_a_successor_goes_on_counting() -> None:
     """What has moved keeps its number; a new object gets one that none has had."""
     before, thing = Objects(), Thing()
     number = before.number_of(thing, 3.0)
-    after = Objects(before.newest + 1)
+    after = Objects()
+    after.begin_after(before.newest)
     after.put(number, thing, 3.0)
     assert after.known(thing) == number
     assert after.number_of(Thing(), 4.0) == number + 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pandas as pd
@@ -97,7 +98,7 @@ async def test_handles_stay_as_they_are() -> None:
     """The value of a promise, or of a reference, is in the worker, or will be: none is asked of it."""
     promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
     binding = Binding("x", "eternal")
-    reference = Ref(Told(1, "app.Data", "<Data>", 0, ""), binding, Residence("i"))
+    reference = Ref(Told(1, "app.Data", "<Data>", 0, ""), ref(binding), Residence("i"))
     for handle in (promise, binding, reference, reference.train[:10]):
         assert as_data(handle) is handle
         pair = as_data([handle, {"a": handle}])

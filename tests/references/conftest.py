@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import pytest
 
@@ -54,8 +54,9 @@ class Home:
         """Keep an object, and refer to it."""
         number = len(self.objects) + 1
         self.objects[number] = value
-        told = Told(number, f"app.{type(value).__name__}", "short", 0, "")
-        return Ref(told, weakref.ref(self), self.residence)
+        return Ref(
+            Told(number, f"app.{type(value).__name__}", "short", 0, ""), ref(self), self.residence
+        )
 
     def release(self, reference: Ref, how: str) -> None:
         reference._released = how

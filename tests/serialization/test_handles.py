@@ -93,7 +93,7 @@ def test_from_the_worker() -> None:
     "parts",
     [None, [], [1, "a", "b", 0], [1, "a", "b", 0, "", 0], ["1", "a", "b", 0, ""],
      [True, "a", "b", 0, ""], [1, "a", "b", 0.0, ""], [1, None, "b", 0, ""], [0, "a", "b", 0, ""],
-     [-1, "a", "b", 0, ""], [1, "a", "b", -1, ""], [1, "a" * (LONGEST_TEXT + 1), "b", 0, ""], [1, "a" * LONGEST_TEXT, "b", 0, ""],
+     [-1, "a", "b", 0, ""], [1, "a", "b", -1, ""], [1, "a" * (LONGEST_TEXT + 1), "b", 0, ""],
      [1, "a", "b" * (LONGEST_TEXT + 1), 0, ""], [1, "a", "b", 0, "c" * (LONGEST_TEXT + 1)]],
     ids=lambda parts: repr(parts)[:40],
 )  # fmt: skip
@@ -104,9 +104,11 @@ def test_what_is_no_reference(parts: object) -> None:
 
 
 def test_the_longest_text() -> None:
-    """Class, text and device may have so many characters together."""
-    told = Told(7, "a", "x" * (LONGEST_TEXT - 2), 0, "c")
+    """All of its texts together may be so long, and not longer."""
+    told = TOLD._replace(kind="", text="x" * LONGEST_TEXT, device="")
     assert ref_of(read(ref(told))) == told
+    with pytest.raises(DecodeError, match="short texts"):
+        ref_of(read(ref(told._replace(device="c"))))
 
 
 def test_one_that_goes_the_wrong_way() -> None:

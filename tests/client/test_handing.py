@@ -40,7 +40,8 @@ async def test_names() -> None:
             there("name", str(binding)),
             {"m": there("module", "os.path")},
         ]
-        assert handing.is_empty
+        assert not handing.is_empty
+        assert handing.uses == handing.after == handing.references == []
 
 
 async def test_a_reference() -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from asyncbridge.client.pending import Pending
 from asyncbridge.client.rejections import Rejections
-from asyncbridge.client.words import STATE_NAMES, origin
 from asyncbridge.promise import OutputLine, Promise
 from asyncbridge.promise.times import Times
 from asyncbridge.protocol.messages import Command, Payload, Started

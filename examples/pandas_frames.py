@@ -27,7 +27,8 @@ async def make_orders(bridge: asyncbridge.Bridge) -> asyncbridge.Ref:
         "items": rng.integers(1, 9, ORDERS),
         "price": rng.gamma(2.0, 15.0, ORDERS).round(2),
     }
-    return await pd.DataFrame(columns).keep()
+    orders: asyncbridge.Ref = await pd.DataFrame(columns).keep()
+    return orders
 
 
 async def main() -> dict[str, float]:

@@ -59,6 +59,7 @@ class ClientProtocol(Claims):
         arena: str = "",
         largest: int = 0,
         locals: bool = False,  # noqa: A002 - the message's field
+        references: bool = True,
         debug: bool = False,
         backlog: Bound = DEFAULT_BACKLOG,
     ) -> None:
@@ -68,6 +69,7 @@ class ClientProtocol(Claims):
         self.arena = arena
         self.largest = largest
         self.locals = locals
+        self.references = references
         self.debug = debug
         self.state = ConnectionState.IDLE
         self.worker_state: m.WorkerState = "importing"
@@ -90,7 +92,7 @@ class ClientProtocol(Claims):
                 arena=self.arena,
                 largest=self.largest,
                 locals=self.locals,
-                references=True,
+                references=self.references,
                 debug=self.debug,
             )
         )

@@ -119,7 +119,7 @@ class Running(ABC):
 
     def _look_at_size(self, job: Job) -> None:
         """Say that this worker should be replaced, or is large, between two commands."""
-        if self.queue.is_paused or job.halts or job.line.alone:
+        if self.queue.is_paused or job.hold.is_up or job.line.alone:
             return
         advice = self._watch.ran(self._clock() - job.started_at)
         if advice is None:

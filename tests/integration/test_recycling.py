@@ -201,3 +201,34 @@ async def test_models_move_with_all_that_they_have() -> None:
     assert moved[0] == stayed[0]
     assert np.array_equal(moved[1], stayed[1])
     assert all(map(np.array_equal, moved[2], stayed[2]))
+
+
+@pytest.mark.asyncio
+async def test_all_names_move_and_none_is_left_of_the_moving() -> None:
+    """Also those of the user that are called as arguments of what packs and unpacks."""
+    names = ("numbers", "state", "things", "wanted")
+    async with connect(backend=None) as bridge:
+        await bridge.send("; ".join(f"{name} = {name!r}" for name in names))
+        for _ in range(2):
+            assert (await bridge.recycle()).lost == {}
+            told = {each.name for each in await bridge.bindings() if each.type != "module"}
+            assert told == set(names)
+            assert await bridge.send(f"[{', '.join(names)}]") == list(names)
+
+
+@pytest.mark.asyncio
+async def test_a_policy_holds_where_errors_halt() -> None:
+    """A worker is not replaced while a command is halted, and is once it goes on."""
+    async with connect(backend=None, halt_on_error=True, recycle=Recycle(commands=3)) as bridge:
+        first = bridge.incarnation
+        failing = bridge.send("number", name="halts")
+        async with asyncio.timeout(HANG_S):
+            while not bridge.halted:
+                await bridge.info()
+        behind = [bridge.send("1") for _ in range(9)]
+        assert bridge.incarnation == first
+        (halt,) = bridge.halted
+        await bridge.decide(halt.error_id, asyncbridge.Ignore(7))
+        assert await failing == 7
+        assert await asyncio.gather(*behind) == [1] * 9
+        assert bridge.incarnation != first

@@ -49,6 +49,10 @@ class Owner:
         """End it at once."""
         return promise._settle_cancelled(msg)
 
+    def expression(self, promise: Promise[Any]) -> Any:
+        """Say that there is no code on its value."""
+        raise NotImplementedError
+
 
 def measure(quick: bool) -> list[Figure]:
     """Alternate promises and futures that do the same; then count what promises keep."""

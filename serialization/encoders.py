@@ -104,12 +104,18 @@ def _encode_list(value: list[object], buffers: Sink, depth: int) -> object:
             return value
         write = _SLICES.few if count <= FEW else _SLICES.items
         return write(value, buffers, depth + 1)
-    if count >= _BULK_CHECK and _all_plain(value, set(map(type, value)), buffers):
+    if count < _BULK_CHECK:
+        depth += 1
+        return [ENCODERS[type(item)](item, buffers, depth) for item in value]
+    kinds = set(map(type, value))
+    if _all_plain(value, kinds, buffers):
         return value
     if count > _FEW:
         buffers.charge(_ODD * count)
     depth += 1
-    return [ENCODERS[type(item)](item, buffers, depth) for item in value]
+    # Looked up once for each type: it takes long where that has no form of its own.
+    encoders = {kind: ENCODERS[kind] for kind in kinds}
+    return [encoders[type(item)](item, buffers, depth) for item in value]
 
 
 def _encode_dict(value: dict[object, object], buffers: Sink, depth: int) -> object:

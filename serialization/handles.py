@@ -21,7 +21,8 @@ KEYS: Final = frozenset((TAG, "v"))
 NUMBERED: Final = ("object", "command")
 KINDS: Final = frozenset(get_args(Kind))
 LONGEST_TEXT: Final = 1024
-"""Characters of a class's name, or of a repr, that are read."""
+"""Characters of a class's name and of a repr, together, that are read."""
+_TOLD: Final = (int, str, str, int, str)
 
 
 def there(kind: Kind, what: int | str) -> dict[str, object]:
@@ -59,9 +60,13 @@ def ref_of(tree: dict[str, object]) -> Told:
     parts = tree["v"]
     if tree[TAG] != "ref":
         raise DecodeError(f"a handle that comes from the worker is tagged 'ref', not {tree[TAG]!r}")
-    if type(parts) is not list or [*map(type, parts)] != [int, str, str, int, str]:
+    if type(parts) is not list or tuple(map(type, parts)) != _TOLD:
         malformed("ref", f"a number, a class, a text, a size and a device, not {shown(parts)}")
-    number, kind, text, size, device = parts
-    if number < 1 or size < 0 or max(len(kind), len(text), len(device)) > LONGEST_TEXT:
+    told = Told._make(parts)
+    if (
+        told.number < 1
+        or told.size < 0
+        or len(told.kind) + len(told.text) + len(told.device) > LONGEST_TEXT
+    ):
         malformed("ref", "a number from 1 up, a size that is not negative, and short texts")
-    return Told(number, kind, text, size, device)
+    return told

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from asyncbridge.client.faults import argument_error
 from asyncbridge.client.pending import Pending
 from asyncbridge.promise import Promise
-from asyncbridge.protocol.keeping import ALONE, HOLD
+from asyncbridge.protocol.keeping import ALONE, HOLD, URGENT
 from asyncbridge.protocol.messages import Keep
 from asyncbridge.references.expression import hush
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from asyncbridge.client.handing import Use
     from asyncbridge.client.session import Session
 
-__all__ = ["Awaiting"]
+__all__ = ["Awaiting", "passing_on"]
+
+AHEAD = URGENT - 1
 
 
 class Awaiting:
@@ -213,7 +215,8 @@ def passing_on(loop: Any, bindings: Any, user: Pending) -> Pending:
         annotate=None,
         origin=user.origin,
         names=("value",),
-        priority=user.priority,
+        # Commands go by their ids: one that has its own already would be run ahead of this.
+        priority=AHEAD if user.id else user.priority,
     )
     item.keep, item.passes_on = ALONE, True
     promise._attach(item)

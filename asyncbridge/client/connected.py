@@ -122,13 +122,13 @@ class Connected(ABC):
         try:
             self._runtime = await import_off_loop("asyncbridge.client.runtime")
             timeout = self._options.connect_timeout
-            self._session = await opening.greet(worker, self._greet, timeout)
+            self._session = session = await opening.greet(worker, self._greet, timeout)
         except BaseException:
             worker.kill()
             await worker.close()
             raise
         if self._move is None:
-            self._references.begin(self, incarnation_of(self._session))
+            self._references.begin(self, incarnation_of(session))
         self._finalizer = weakref.finalize(self, abandon, worker, repr(self), self._process)
 
     async def _greet(self, worker: Worker) -> Session:

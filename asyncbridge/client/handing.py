@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.client.pending import Pending
 from asyncbridge.errors import BridgeClosed, StaleReference
@@ -51,32 +51,37 @@ class Handing:
         after: Commands that have to have succeeded before it.
         references: What must live until it is sent.
         names: Those of bindings among them.
+        is_empty: Whether there is no handle among the bindings.
     """
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
-        self._sent: dict[int, tuple[object, Promise[Any]]] = {}
-        self.begin()
+        self._sent: dict[int, tuple[object, Promise[Any]]] | None = None
+        self.is_empty = True
+        self.uses: list[Use] = _NONE
+        self.after: list[Pending] = _NONE
+        self.references: list[Ref] = _NONE
+        self.names: list[str] = _NONE
+        self._places: dict[int, int] = _NOWHERE
+        self._residence: Residence | None = None
 
     def begin(self) -> None:
         """Forget what was written: the bindings are walked again."""
-        self.uses: list[Use] = []
-        self.after: list[Pending] = []
-        self.references: list[Ref] = []
-        self.names: list[str] = []
-        self._places: dict[int, int] = {}
-        self._residence: Residence | None = None
+        self.is_empty = True
 
     def give_up(self) -> None:
         """Let go of what was made in the worker for a command that will not be sent."""
-        for _, promise in self._sent.values():
+        for _, promise in (self._sent or _NOTHING).values():
             if isinstance(item := promise._source, Pending):
                 item.let_go()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no handle among the bindings."""
-        return not (self.uses or self.after or self.references or self.names)
+    def _note(self) -> None:
+        """Begin the accounts with the first handle: most commands have none."""
+        if self.is_empty:
+            self.is_empty = False
+            self.uses, self.after, self.references, self._places = [], [], [], {}
+            self.names = []
+            self._residence = None
 
     def write(self, value: Any, buffers: Sink, depth: int) -> object:
         """Return the tree of a handle; of what has come meanwhile, that of the value.
@@ -87,6 +92,7 @@ class Handing:
             StaleReference: Its object is gone.
             ValueError: It is behind another bridge.
         """
+        self._note()
         if isinstance(value, Remote):
             return self._remote(value)
         if isinstance(value, Promise):
@@ -121,6 +127,8 @@ class Handing:
 
     def _evaluated(self, value: RemoteExpression) -> Promise[Any]:
         """Have an expression evaluated ahead of the command, in the worker alone."""
+        if self._sent is None:
+            self._sent = {}
         known = self._sent.get(id(value))
         if known is None:
             if value._home() is not self._bridge:
@@ -164,6 +172,11 @@ class Handing:
     def _is_raw(self, promise: Promise[Any], source: Pending) -> bool:
         """Tell whether the worker has the promise's value, and nothing here makes another of it."""
         return self._is_ours(source) and not promise._transforms and not promise.done()
+
+
+_NONE: Final[list[Any]] = []
+_NOWHERE: Final[dict[int, int]] = {}
+_NOTHING: Final[dict[int, tuple[object, Promise[Any]]]] = {}
 
 
 def foreign(value: Remote) -> Exception:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 from asyncbridge.client.checks import milliseconds
 from asyncbridge.client.kills import ends_worker
 from asyncbridge.client.rejections import UnhandledRejection
+from asyncbridge.client.words import STATE_NAMES, STOP_MODES
 from asyncbridge.errors import DecodeError, RemoteError, SentCommand
 from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.promise.times import Times
-from asyncbridge.promise.traces import PACKAGE_FOLDERS
 from asyncbridge.protocol.keeping import ALONE
 from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.protocol.messages import Command, Payload, Started
-from asyncbridge.protocol.states import CommandState
 from asyncbridge.references import PromisedValue
 from asyncbridge.serialization.codec import decode
 
@@ -37,29 +35,14 @@ if TYPE_CHECKING:
     from asyncbridge.client.sources import Source
     from asyncbridge.client.submitting import Submitting
     from asyncbridge.promise import OutputLine, Promise
-    from asyncbridge.protocol.messages import Progress, StopMode
+    from asyncbridge.protocol.messages import Progress
     from asyncbridge.references import Ref, Residence
     from asyncbridge.serialization.deferred import Outgoing
 
-__all__ = ["Pending", "origin"]
+__all__ = ["Pending"]
 
 log = logging.getLogger(__name__)
 
-STATE_NAMES = {
-    CommandState.BACKLOG: "pending",
-    CommandState.SENT: "pending",
-    CommandState.QUEUED: "queued",
-    CommandState.RUNNING: "running",
-    CommandState.HALTED: "halted",
-    CommandState.FINISHED: "running",  # its value is still on the way
-}
-STOP_MODES: Mapping[str | None, StopMode] = {
-    None: "auto",
-    "graceful": "graceful",
-    "interrupt": "interrupt",
-    "kill": "interrupt",  # of one that has begun by the time that the worker is told
-}
-"""What the worker is told, by the mode of ``promise.cancel``."""
 _NONE: Mapping[str, Outgoing] = MappingProxyType({})
 INTERRUPT_SECONDS = 1.0
 """How long an interrupted command may take to end before its state says that it is late."""
@@ -426,11 +409,3 @@ class Pending:
             sets=self.sets,
             overtakes=self.overtakes,
         )
-
-
-def origin() -> str:
-    """Return the caller's line outside this package, as ``file:line, in function``."""
-    frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(PACKAGE_FOLDERS) and frame.f_back is not None:
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}, in {frame.f_code.co_name}"

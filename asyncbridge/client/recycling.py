@@ -108,7 +108,8 @@ class Recycling(Succession):
         try:
             await self._replaced(reason)
         except AsyncBridgeError as error:
-            log.warning("the worker could not be replaced (%s): %s", reason, error)
+            level = logging.WARNING if self._states.is_open else logging.DEBUG
+            log.log(level, "the worker could not be replaced (%s): %s", reason, error)
 
     async def _replaced(self, reason: str) -> Recycled:
         """Replace the worker, unless that is under way."""
@@ -131,15 +132,11 @@ class Recycling(Succession):
                 raise BridgeClosed("commands are halted, and wait for a decision")
             wanted = await self._wanted(session)
             numbers = [each.about.number for each in self._references.living()]
-            state = await self._urgently(
-                session,
-                "worker_lodgers.pack(numbers, wanted)",
-                {"numbers": numbers, "wanted": wanted},
-            )
+            state = await self._urgently(session, "pack", numbers, wanted)
             await session.outcomes_told()
         except BaseException:
             if not session.closed.done():
-                self._urgently(session, "worker_lodgers.resume()")
+                self._urgently(session, "resume")
             raise
         error = WorkerLost(f"the worker was replaced: {reason}", phase="not_started")
         move = self._move = Move(reason=reason, state=state, error=error)
@@ -153,27 +150,31 @@ class Recycling(Succession):
 
     async def _wanted(self, session: Session) -> list[str]:
         """Return the names that live objects are tied to, or that unfinished commands use."""
-        codes = {item.code for item in session.unfinished_items()}
+        unfinished = session.unfinished_items()
+        codes = {item.code for item in unfinished}
+        handed = {name for item in unfinished for name in item.handed}
+        waiting, _ = self._awaiting.used()
         needs_of, loop = self._tools().needs_of, asyncio.get_running_loop()
 
         def used() -> set[str]:
             return {name for code in codes for name in needs_of(code).names}
 
-        return sorted({*self._finalizers.names, *await loop.run_in_executor(None, used)})
+        inside = await loop.run_in_executor(None, used)
+        return sorted({*self._finalizers.names, *handed, *waiting, *inside})
 
-    def _urgently(
-        self, session: Session, code: str, bindings: dict[str, Any] | None = None
-    ) -> Promise[Any]:
+    def _urgently(self, session: Session, function: str, *args: object) -> Promise[Any]:
         """Send a command of the bridge's own, ahead of all others, also of those that have an id."""
         tools = self._tools()
         promise: Promise[Any] = Promise(loop=self._loop)
+        # Under names that nobody has: all others move.
+        bindings = {tools.random_name(): value for value in args}
         written = tools.write_bindings(
             bindings, copy=False, one_hot=False, files=False, limit=0, quickly=False
         ) if bindings else None  # fmt: skip
         item = tools.Pending(
-            promise, code=LODGERS + code, bindings=written, lifetime="command",
-            label=code.partition("(")[0].rpartition(".")[2], after=(), home=self._rejections,
-            annotate=None, origin="", priority=URGENT, requeue=False,
+            promise, code=f"{LODGERS}worker_lodgers.{function}({', '.join(bindings)})",
+            bindings=written, lifetime="command", label=function, after=(),
+            home=self._rejections, annotate=None, origin="", priority=URGENT, requeue=False,
         )  # fmt: skip
         item.overtakes = 1
         promise._attach(item)
@@ -211,8 +212,8 @@ class Recycling(Succession):
 
     def _release_spent(self, move: Move) -> None:
         """Let go of collected bindings that nothing here is tied to any more; behind what uses them."""
-        tied = self._finalizers.names
-        spent = tuple(name for name in move.collected if name not in tied)
+        tied, (waiting, _) = self._finalizers.names, self._awaiting.used()
+        spent = tuple(name for name in move.collected if name not in tied | waiting)
         session = self._opened()
         if spent and not session.closed.done():
             session.release(spent)
@@ -222,9 +223,7 @@ class Recycling(Succession):
         session = self._opened()
         living = {each.about.number: each for each in self._references.living()}
         try:
-            told: dict[str, str] = await self._urgently(
-                session, "worker_lodgers.unpack(state)", {"state": move.state}
-            )
+            told: dict[str, str] = await self._urgently(session, "unpack", move.state)
         except AsyncBridgeError as error:
             if session.closed.done():
                 raise
@@ -236,7 +235,7 @@ class Recycling(Succession):
         records = move.state["records"]
         move.collected = [name for name, lifetime, _ in records if lifetime == "collected"]
         move.state = None
-        if warning := await self._urgently(session, "worker_lodgers.begin()"):
+        if warning := await self._urgently(session, "begin"):
             log.warning("%s", warning)
         lost: dict[str, str] = {}
         gone: dict[int, str] = {}

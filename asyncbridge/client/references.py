@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from asyncbridge.references.ref import Ref, Residence
@@ -25,11 +25,10 @@ __all__ = ["References"]
 class _Tie(ref[Ref]):
     """To one reference: which object it is of, and how often that was told."""
 
-    __slots__ = ("count", "number", "residence")
+    __slots__ = ("count", "number")
 
     count: int
     number: int
-    residence: Residence
 
 
 class References:
@@ -43,7 +42,7 @@ class References:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._woken = False
-        self._home: object = None
+        self._home: ref[Any] = ref(self)
         self._residence = Residence("")
         self._ties: dict[int, _Tie] = {}
         self._dead: deque[_Tie] = deque()
@@ -67,7 +66,7 @@ class References:
     def end(self, reason: str) -> None:
         """Note that the worker is gone, with all that it kept."""
         self._residence.end(reason)
-        self._ties.clear()
+        self._forget()
 
     def told(self, tree: dict[str, object]) -> Ref:
         """Return the reference that a worker has told of; in any thread.
@@ -83,9 +82,9 @@ class References:
             tie = self._ties.get(told.number)
             known = None if tie is None else tie()
             if known is not None and not known._released:
-                known._told = told
+                known._tell(told)
                 return known
-            made = Ref(told, self._home(), self._residence)  # type: ignore[operator]  # since begin
+            made = Ref(told, self._home, self._residence)
             self._tie(made, told.number, 0)
             return made
 
@@ -126,7 +125,7 @@ class References:
                 return
             del self._ties[reference._number]
         again = _Tie(reference)
-        again.number, again.count, again.residence = tie.number, tie.count, tie.residence
+        again.number, again.count = tie.number, tie.count
         tie.count = 0
         self._enqueue(again)
 
@@ -147,7 +146,7 @@ class References:
             with self._lock:
                 if self._ties.get(tie.number) is tie:
                     del self._ties[tie.number]
-            if tie.count and tie.residence is self._residence:
+            if tie.count:
                 due.append((tie.number, tie.count))
         self._dead.extendleft(reversed(later))
         return tuple(due)
@@ -175,7 +174,7 @@ class References:
         """
         before, self._residence = self._residence, Residence(incarnation)
         before.end(reason)
-        self._ties.clear()
+        self._forget()
         for number, reference in living.items():
             if number in lost:
                 reference._residence = Residence(before.incarnation)
@@ -186,8 +185,13 @@ class References:
 
     def _tie(self, reference: Ref, number: int, count: int) -> None:
         tie = _Tie(reference, self._enqueue)
-        tie.number, tie.count, tie.residence = number, count, self._residence
+        tie.number, tie.count = number, count
         self._ties[number] = tie
+
+    def _forget(self) -> None:
+        """Let go of what was told by a worker that is gone: nothing is to be released there."""
+        self._ties.clear()
+        self._dead.clear()
 
     def _enqueue(self, tie: _Tie) -> None:
         self._dead.append(tie)

@@ -8,9 +8,10 @@ from asyncbridge.client.drafts import write_bindings
 from asyncbridge.client.handing import Handing
 from asyncbridge.client.held import Held, lost_to
 from asyncbridge.client.naming import command_behind, dependencies
-from asyncbridge.client.pending import Pending, origin
+from asyncbridge.client.pending import Pending
 from asyncbridge.client.references import References
 from asyncbridge.client.session import Session
+from asyncbridge.client.words import origin
 from asyncbridge.codegen import call, check_identifier, random_name, render, ship
 from asyncbridge.codegen.needs import needs_of
 from asyncbridge.transport.arena import open_arena

@@ -95,7 +95,10 @@ class Scope:
 
 def current_scope(bridge: object) -> Scope | None:
     """Return the innermost scope of a bridge that was entered here."""
-    return next((each for each in reversed(_scopes.get()) if each._bridge() is bridge), None)
+    entered = _scopes.get()
+    if not entered:  # as most often
+        return None
+    return next((each for each in reversed(entered) if each._bridge() is bridge), None)
 
 
 _scopes: ContextVar[tuple[Scope, ...]] = ContextVar("asyncbridge_scopes", default=())

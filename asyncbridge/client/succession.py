@@ -93,7 +93,7 @@ class Succession(Connected):
 
     def _send_held(self, session: Session, refused: Mapping[Pending, StateLost] = _NONE) -> None:
         """Send what has waited, those that came meanwhile, too; end what may not run there."""
-        held = self._held
+        held, self._held = self._held, None
         assert held is not None
         for item in held.items:
             if (error := refused.get(item)) is not None:
@@ -103,7 +103,6 @@ class Succession(Connected):
             again = held.was_sent(item) and self._move is None
             held.let_go(item)
             self._send_on(session, item, again=again)
-        self._held = None
         if self._states.is_open:
             self._states.opened()
         self._pass_on()
@@ -149,9 +148,10 @@ class Succession(Connected):
         """Return why a command cannot run in this worker: it names what an earlier one had."""
         if not self._lost_names:
             return None
-        needs: frozenset[str] = self._tools().needs_of(item.code).names
-        missing = sorted((needs & self._lost_names.keys()) - set(item.names))
+        needs = self._tools().needs_of(item.code)
+        missing = sorted((needs.names & self._lost_names.keys()) - set(item.names))
         if not missing:
+            self._named(needs.sets)  # by its code they stand for something again
             return None
         lost, told = self._lost_names[missing[0]], self._finalizers.told
         return StateLost.of(lost, tuple(missing), command=item.sent(), told=told)

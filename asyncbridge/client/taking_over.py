@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from asyncbridge.client import faults
 from asyncbridge.client.inherited import Inherited
 from asyncbridge.client.kills import NOT_OURS
-from asyncbridge.client.pending import STOP_MODES
 from asyncbridge.client.shared_outcome import SharedOutcome
 from asyncbridge.client.submitting import Submitting
+from asyncbridge.client.words import STOP_MODES
 from asyncbridge.errors import (
     AsyncBridgeError,
     BridgeClosed,

@@ -65,7 +65,7 @@ class Policy(Protocol):
 
     @property
     def name(self) -> str:
-        """What ``bindings()`` and a binding's repr call it."""
+        """What a binding's repr calls it; ``bindings()`` tells the terms."""
         ...
 
     @property

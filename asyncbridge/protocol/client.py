@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from asyncbridge.protocol.keeping import HOLD
 from asyncbridge.protocol.levels import Levels
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, REASON_CHARS, Bound, Gauge, size_of
 from asyncbridge.protocol.phases import phase_of
+from asyncbridge.protocol.releases import Releases
 from asyncbridge.protocol.standing import Entry, is_ready
 from asyncbridge.protocol.states import (
     CommandEvent,
@@ -47,9 +47,8 @@ ACKNOWLEDGE_COUNT = 256
 class ClientProtocol(Claims):
     """One session's commands, from the backlog to their outcome.
 
-    It does no I/O: ``receive`` takes what came in, ``outgoing`` gives what is to be written
-    now. Commands leave by priority, and in each in the order of ``submit``; the rest of the
-    messages pass them.
+    It does no I/O: ``receive`` takes what came in, ``outgoing`` gives what is to be written now.
+    Commands leave by priority, and in each in the order of ``submit``; other messages pass them.
     """
 
     def __init__(
@@ -60,6 +59,7 @@ class ClientProtocol(Claims):
         arena: str = "",
         largest: int = 0,
         locals: bool = False,  # noqa: A002 - the message's field
+        references: bool = True,
         debug: bool = False,
         backlog: Bound = DEFAULT_BACKLOG,
     ) -> None:
@@ -69,13 +69,14 @@ class ClientProtocol(Claims):
         self.arena = arena
         self.largest = largest
         self.locals = locals
+        self.references = references
         self.debug = debug
         self.state = ConnectionState.IDLE
         self.worker_state: m.WorkerState = "importing"
         # One at once where another process would be told again what this one has seen.
         self.acknowledge_count = ACKNOWLEDGE_COUNT
         self.welcome: m.Welcome | None = None
-        self._releases: deque[tuple[int, m.Release]] = deque()
+        self._releases = Releases()
 
     # --- what the caller asks for ---
 
@@ -91,13 +92,13 @@ class ClientProtocol(Claims):
                 arena=self.arena,
                 largest=self.largest,
                 locals=self.locals,
-                references=True,
+                references=self.references,
                 debug=self.debug,
             )
         )
 
     def fits(self, size: int) -> bool:
-        """Tell whether the backlog has room for one more command of ``size`` bytes."""
+        """Tell whether the backlog has room for one more command of this size."""
         return self._backlog_gauge.fits(size)
 
     def submit(self, command: m.Command, *, ready: bool = True, again: bool = False) -> None:
@@ -181,20 +182,11 @@ class ClientProtocol(Claims):
         commands: tuple[int, ...] = (),
     ) -> None:
         """Queue the release of bindings, and of what was kept, behind every command submitted by now."""
-        release = m.Release(names=names, objects=objects, commands=commands)
-        self._releases.append((self._newest, release))
+        self._releases.add(self._newest, m.Release(names=names, objects=objects, commands=commands))
 
     def keep(self, names: Iterable[str]) -> None:
         """Let names stand that a command sets anew: no release sent before it drops them."""
-        if self._releases:
-            kept = set(names)
-            self._releases = deque(
-                (
-                    newest,
-                    replace(each, names=tuple(name for name in each.names if name not in kept)),
-                )
-                for newest, each in self._releases
-            )
+        self._releases.keep(names)
 
     def control(self, message: m.Message) -> None:
         """Queue a message that passes the commands, such as a ping."""
@@ -269,7 +261,7 @@ class ClientProtocol(Claims):
         messages, self._control = self._control, []
         if self._window is not None and self.state is ConnectionState.OPEN:
             messages.extend(self._admit(self._window))
-            messages.extend(self._due_releases())
+            messages.extend(self._releases.due(self._backlog.lowest() or self._newest + 1))
         if self._seen and (messages or len(self._seen) >= self.acknowledge_count):
             messages.insert(0, m.Acknowledge(ids=tuple(self._seen)))  # ahead of a goodbye
             self._seen.clear()
@@ -295,18 +287,6 @@ class ClientProtocol(Claims):
         entry.state = advance_command(entry.state, CommandEvent.SEND)
         self._backlog_gauge.give(entry.size)
         window.take(entry.size)
-
-    def _due_releases(self) -> list[m.Message]:
-        """Return the releases whose commands have all left."""
-        due: list[m.Message] = []
-        if not self._releases:
-            return due
-        waiting = self._backlog.lowest() or self._newest + 1
-        while self._releases and self._releases[0][0] < waiting:
-            release = self._releases.popleft()[1]
-            if release.names or release.objects or release.commands:
-                due.append(release)
-        return due
 
     def _refused(self, message: m.Refused) -> None:
         reason = message.message[:REASON_CHARS]

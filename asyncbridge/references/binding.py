@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from asyncbridge.codegen import Name
@@ -26,9 +26,6 @@ class Binding(Remote):
     """
 
     __slots__ = ("_at", "_lifetime", "_name", "_released")
-
-    # Said by the codec, which does not know this class.
-    _wire_advice: ClassVar[str] = "a binding is in the worker already: write its name into the code"
 
     def __init__(self, name: str, lifetime: str, home: object = None) -> None:
         self._name = name

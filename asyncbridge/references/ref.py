@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 from asyncbridge.errors import BridgeClosed, SerializationError, StaleReference
 from asyncbridge.references.remote import Remote
 
 if TYPE_CHECKING:
+    from weakref import ref
+
     from asyncbridge.codegen import Expression
     from asyncbridge.protocol.keeping import Told
     from asyncbridge.references.code import RemoteCode
@@ -63,14 +64,27 @@ class Ref(Remote):
     Everything that is done with it builds code: see ``Remote``.
     """
 
-    __slots__ = ("_at", "_number", "_released", "_residence", "_told")
+    __slots__ = ("_at", "_released", "_residence", "_told")
 
-    def __init__(self, told: Told, home: object, residence: Residence) -> None:
-        self._number = told.number
-        self._told = told
-        self._at = ref(home)
-        self._residence = residence
-        self._released = ""
+    _at: ref[Any]
+    _released: str
+    _residence: Residence
+    _told: Told
+
+    def __init__(self, told: Told, home: ref[Any], residence: Residence) -> None:
+        # By the slots themselves, for there may be millions: to assign asks ``__setattr__`` first.
+        _put_told(self, told)
+        _put_at(self, home)
+        _put_residence(self, residence)
+        _put_released(self, "")
+
+    @property
+    def _number(self) -> int:
+        return self._told.number
+
+    def _tell(self, told: Told) -> None:
+        """Take what the worker has told anew."""
+        _put_told(self, told)
 
     @property
     def about(self) -> Told:
@@ -127,6 +141,11 @@ class Ref(Remote):
         told = self._told
         parts = [told.kind, told.text, sized(told.size), told.device]
         return f"<Ref {told.number} {' '.join(part for part in parts if part)}>"
+
+
+_put_told, _put_at, _put_residence, _put_released = (
+    vars(Ref)[name].__set__ for name in ("_told", "_at", "_residence", "_released")
+)
 
 
 def refuse_ref(value: object, said: str) -> object:

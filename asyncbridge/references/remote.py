@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from asyncbridge.codegen import (
     Assign,
@@ -62,6 +62,11 @@ class Remote(RemoteOperators):
     """
 
     __slots__ = ("__weakref__",)
+
+    # Said by the codec, which does not know this class.
+    _wire_advice: ClassVar[str] = (
+        "it stands for what is in the worker, among the bindings of a command alone"
+    )
 
     # --- what kinds of it give ---
 

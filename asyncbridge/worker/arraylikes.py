@@ -48,11 +48,14 @@ class Kind(NamedTuple):
         of: The type, which is not kept alive.
         name: Its name as tracebacks have it.
         family: That of a class which it is derived from, if it has none itself.
+        bare: Whether its objects say nothing of themselves: their repr is Python's own, of their
+            address, and so is their size.
     """
 
     of: ref[type]
     name: str
     family: Family
+    bare: bool = False
 
 
 KINDS_KEPT: Final = 1024
@@ -71,8 +74,13 @@ def kind_of(cls: type) -> Kind:
     # Not kept where that fails: a framework may be half imported, in another thread.
     if (family := attempt(partial(_family_of, cls), None)) is None:
         return Kind(ref(cls), name, Family.PLAIN)
-    kind = _known[id(cls)] = Kind(ref(cls), name, family)
+    bare = family is Family.PLAIN and name.isascii() and attempt(partial(_is_bare, cls), False)
+    kind = _known[id(cls)] = Kind(ref(cls), name, family, bare)
     return kind
+
+
+def _is_bare(cls: type) -> bool:
+    return all(getattr(cls, name) is getattr(object, name) for name in ("__repr__", "__sizeof__"))
 
 
 def _family_of(cls: type) -> Family:

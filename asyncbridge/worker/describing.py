@@ -47,7 +47,7 @@ def describe(value: object, *, brief: bool = False) -> Description:
         value: The object.
         brief: Leave the text out, and with it the user's ``__repr__``.
     """
-    _, name, family = kind_of(type(value))
+    _, name, family, _ = kind_of(type(value))
     size, whole = weigh(value)
     text = "" if brief else _text(value)
     if family is Family.PLAIN:

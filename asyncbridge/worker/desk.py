@@ -131,7 +131,9 @@ class Desk:
         self._largest = largest
         # The slash keeps it apart from those that have connections: none of these can be so named.
         session = f"{SESSIONS_OF_DESKS}{name}/{life}" if life else f"{SESSIONS_OF_DESKS}{name}"
-        self._protocol = ClientProtocol(session=session, client="http", backlog=backlog)
+        self._protocol = ClientProtocol(  # there are no means to let go of a reference
+            session=session, client="http", references=False, backlog=backlog
+        )
         self._channel = DeskChannel(self._hear)
         peer = open_peer(self._channel)
         self._halts = DeskHalts(self._protocol.control, self._say, limit=peer.limit, told=halted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import types
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -13,7 +14,11 @@ __all__ = ["LINE_LIMIT", "attempt", "cut", "members", "slot", "type_name"]
 T = TypeVar("T")
 
 # By identity, as they were before any code has run.
-_BUILT_IN: Final = {id(kind): kind for kind in vars(builtins).values() if isinstance(kind, type)}
+_BUILT_IN: Final = {
+    id(kind): kind
+    for kind in (*vars(builtins).values(), *vars(types).values())
+    if isinstance(kind, type) and kind.__module__ == "builtins"
+}
 
 LINE_LIMIT: Final = 512
 """Characters of a source line, a file name or a function's name."""

@@ -36,6 +36,11 @@ class Hold:
         self._busy = False
         self._kept: deque[Turn] = deque()
 
+    @property
+    def is_up(self) -> bool:
+        """Whether anything is kept back; in the GPU thread."""
+        return self._busy
+
     def take(self, work: Callable[[Any], object], item: object) -> None:
         """Do a piece of work, if nothing of the session is to be done before it; GPU thread."""
         if not self._busy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -9,6 +10,8 @@ import orjson
 from asyncbridge.protocol.keeping import Told
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization.handles import LONGEST_TEXT, ref
+from asyncbridge.serialization.walk import TAG
+from asyncbridge.worker.arraylikes import kind_of
 from asyncbridge.worker.describing import describe
 
 if TYPE_CHECKING:
@@ -56,6 +59,9 @@ class Keeper:
             raise TooMany
         number = self._objects.number_of(value, self._now)
         self.numbers.append(number)
+        kind = kind_of(type(value))
+        if kind.bare:  # as most are of which there are many
+            return {TAG: "ref", "v": (number, kind.name, "", getsizeof(value), "")}
         about = describe(value)
         told = Told(number, _plain(about.kind), _plain(about.text), about.size, about.device)
         return ref(told)
@@ -74,5 +80,5 @@ class Keeper:
 
 def _plain(text: str) -> str:
     """Return a text that JSON carries, which a repr, or a class's name, need not be."""
-    cut = text[:LONGEST_TEXT]
+    cut = text[: LONGEST_TEXT // 2]
     return cut if cut.isascii() else cut.encode("utf-8", "replace").decode()

@@ -88,10 +88,12 @@ def pack(numbers: Iterable[int], wanted: Iterable[str]) -> dict[str, Any]:
     now = lodging.clock()
     collected = {each.name for each in lodging.bindings.all() if each.lifetime == "collected"}
     spent = collected.difference(wanted)
+    values = {name: lodging.namespace.value_of(name) for name in lodging.namespace.names()}
     things: dict[str, object] = {
-        f"name {name}": lodging.namespace.value_of(name)
-        for name in lodging.namespace.names()
-        if name not in spent
+        f"name {name}": value
+        for name, value in values.items()
+        # The command that calls this has names for its arguments, which do not outlive it.
+        if name not in spent and value is not numbers and value is not wanted
     }
     named = {id(value) for value in things.values()}
     lost: dict[str, str] = {}

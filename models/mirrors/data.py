@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeGuard, cast
 
-from asyncbridge.models.mirrors.wire import is_remote, keras_name_of
+from asyncbridge.models.mirrors.wire import is_handle, keras_name_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,14 +52,13 @@ def as_data(value: object) -> object:
     so is a dict; their parts are converted. A ``DataFrame`` becomes an array ``(rows,
     columns)`` and a ``Series`` one of ``(rows, 1)``, as in Keras; NA becomes NaN. What else
     has ``__array__`` becomes the array that it says. The rest stays: numbers, mirrors, what is
-    in the worker, what only the codec can judge.
+    in the worker or will be, what only the codec can judge.
 
     Raises:
-        TypeError: A promise: its value may not be there yet.
         ValueError: The rows are not equally long, or hold what is no number or text; a column
             holds no numbers; an array is masked.
     """
-    if is_remote(value) or keras_name_of(value) is not None:
+    if is_handle(value) or keras_name_of(value) is not None:
         return value
     if isinstance(value, Mapping):
         return {key: as_data(part) for key, part in value.items()}
@@ -176,6 +175,8 @@ def column_names(value: object) -> tuple[str, ...]:
     Args:
         value: A data frame of pandas, polars or another library, a ``Series``, or anything.
     """
+    if is_handle(value):  # its attributes are code
+        return ()
     if _is_column(value):
         return () if value.name is None else (str(value.name),)
     named = hasattr(value, "columns") and hasattr(value, "__array__")

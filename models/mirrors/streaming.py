@@ -9,7 +9,7 @@ from typing import Any
 
 from asyncbridge.models.mirrors.data import as_data
 from asyncbridge.models.mirrors.rows import Rows, is_on_disk, rows_of, sliced
-from asyncbridge.models.mirrors.wire import is_remote, keras_name_of
+from asyncbridge.models.mirrors.wire import is_handle, is_remote, keras_name_of
 from asyncbridge.streams import Stream
 
 __all__ = ["streamed"]
@@ -47,7 +47,7 @@ def as_stream(value: object, label: str) -> Stream | None:
     """Return the stream that is passed as data; None for what is none."""
     if isinstance(value, Stream):
         stream = value
-    elif is_remote(value) or keras_name_of(value) is not None or hasattr(value, "__await__"):
+    elif is_handle(value) or keras_name_of(value) is not None or hasattr(value, "__await__"):
         return None
     elif isinstance(value, (Iterator, AsyncIterable)):
         if inspect.isgenerator(value) and inspect.getgeneratorstate(value) == inspect.GEN_CLOSED:

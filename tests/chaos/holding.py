@@ -122,7 +122,8 @@ class Model:
     def leave(self, client: str) -> None:
         """Take all that a client has."""
         self.clients.discard(client)
-        for what in (*self.things, *self.names.values()):
+        held: list[Thing | Name] = [*self.things, *self.names.values()]
+        for what in held:
             what.holders.discard(client)
         self.tidy()
 

@@ -18,6 +18,7 @@ from tests.limits import HANG_S
 DAY = 86_400.0
 STAMPS = {
     "asyncbridge/promise/times.py",  # when a command was sent, for people
+    "asyncbridge/references/ref.py",  # when a worker died, for people
     "asyncbridge/worker/engine.py",  # when the worker was started, for people
     "asyncbridge/worker/shelf.py",  # when an outcome was dropped, for people
 }

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from asyncbridge.client.arguments import check_arguments, check_bindings, named_as
+from asyncbridge.client.arguments import check_bindings, named_as
 from asyncbridge.errors import SerializationError, TooLarge
-from asyncbridge.references import Binding
 from asyncbridge.testing import FakeWorker
 
 
@@ -15,18 +14,6 @@ def test_bindings_are_a_dict(bindings: object) -> None:
     """Anything else is refused by the argument's name."""
     with pytest.raises(TypeError, match=r"^bindings= is a dict of values by name, not"):
         check_bindings(bindings)
-
-
-def test_a_binding_is_named_in_the_code() -> None:
-    """Among the bindings of a command it is refused, with its name."""
-    with pytest.raises(TypeError, match="x: a binding is in the worker .* name, data, into"):
-        check_bindings({"x": Binding("data", "eternal")})
-
-
-def test_an_argument_that_is_a_binding_is_refused_by_its_place() -> None:
-    """The text says what works in place of ``run``."""
-    with pytest.raises(TypeError, match=r"^argument 0: .*by its name, data, with bridge\.send"):
-        check_arguments({"argument 0": Binding("data", "eternal")})
 
 
 def test_other_errors_pass_as_they_are() -> None:
@@ -53,12 +40,14 @@ async def test_a_refused_argument_of_run_is_called_what_the_caller_calls_it() ->
 
 
 @pytest.mark.asyncio
-async def test_a_binding_inside_a_value_gets_the_same_advice() -> None:
-    """A list of bindings is refused with what to do about each."""
+async def test_an_argument_of_run_may_be_in_the_worker() -> None:
+    """A binding, a promise or a reference stands for its value, also inside of containers."""
     async with FakeWorker().connect() as bridge:
         binding = await bridge.put(1)
-        with pytest.raises(SerializationError, match=r'"a"\]\[0\]: .*write its name into the code'):
-            bridge.send("1", {"a": [binding]})
+        reference = await bridge.send("object()")
+        assert await bridge.run(first, binding, [bridge.send("2")]) == (1, [2])
+        assert await bridge.run(first, x={"a": binding}) == {"x": {"a": 1}}
+        assert await bridge.run(first, reference, reference) == (reference, reference)
 
 
 @pytest.mark.asyncio

@@ -309,8 +309,8 @@ async def test_names_go_with_the_objects_that_they_are_tied_to() -> None:
         owners = []
         for name in ("a", "b"):
             owners.append(Owner())
-            bridge.collect(owners[-1], name)
-            bridge.send("None", {name: 1}, lifetime="eternal")
+            bridge.tie(owners[-1], name)
+            bridge.send(f"{name} = 1")
         await settle(bridge)
         assert worker.engine is not None
         assert {"a", "b"} <= set(worker.engine.namespace.names())

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from asyncbridge.client.pending import STATE_NAMES, Pending, origin
+from asyncbridge.client.pending import Pending
 from asyncbridge.client.rejections import Rejections
 from asyncbridge.promise import OutputLine, Promise
 from asyncbridge.promise.times import Times
 from asyncbridge.protocol.messages import Command, Payload, Started
-from asyncbridge.protocol.states import CommandState
 from asyncbridge.testing import ManualClock
 
 pytestmark = pytest.mark.asyncio
@@ -87,14 +86,3 @@ async def test_its_log_is_made_when_it_is_needed() -> None:
     assert log.ended
     assert late.output.ended
     assert [line.text for line in item.output.events] == ["a"]
-
-
-async def test_every_state_has_a_name() -> None:
-    """A new state in the protocol needs one here."""
-    assert set(STATE_NAMES) == set(CommandState)
-
-
-async def test_the_origin_is_the_callers_line() -> None:
-    """This file, this function."""
-    assert "test_pending.py:" in origin()
-    assert origin().endswith("in test_the_origin_is_the_callers_line")

@@ -10,8 +10,9 @@ from tests.limits import HANG_S
 def test_it_has_all_that_a_bridge_takes_from_it() -> None:
     """And nothing that is not there."""
     assert sorted(runtime.__all__) == [
-        "Held", "Pending", "Session", "call", "check_identifier", "command_behind", "dependencies", "lost_to", "needs_of",
-        "open_arena", "origin", "random_name", "render", "ship", "write_bindings",
+        "Awaiting", "Handing", "Held", "Pending", "References", "Session", "call",
+        "check_identifier", "command_behind", "dependencies", "lost_to", "needs_of", "open_arena",
+        "origin", "passing_on", "random_name", "render", "ship", "write_bindings",
         "write_decision",
     ]  # fmt: skip
     for name in runtime.__all__:

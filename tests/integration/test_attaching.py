@@ -83,6 +83,13 @@ async def test_a_client_attaches_and_leaves_the_worker_running(standalone: Stand
         assert repr(bridge) == "<Bridge attached [0 pending, 0 in the backlog] open>"
 
 
+async def test_its_worker_is_not_replaced_from_here(standalone: Standalone) -> None:
+    """Whoever has started it does that."""
+    async with connect(standalone.url) as bridge:
+        with pytest.raises(ValueError, match="for a worker that was started for this bridge"):
+            bridge.recycle()
+
+
 async def test_two_clients_share_the_namespace_and_have_ids_of_their_own(
     standalone: Standalone,
 ) -> None:

@@ -19,6 +19,7 @@ from asyncbridge.errors import (
     WrongLoopError,
 )
 from asyncbridge.protocol.limits import Bound
+from asyncbridge.references import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,13 +201,17 @@ async def test_a_binding_with_no_wire_form_is_refused_at_the_call(
         assert await bridge.send("1") == 1
 
 
-async def test_a_result_with_no_wire_form_rejects_and_the_next_command_works(
+async def test_what_of_a_result_has_no_wire_form_comes_as_a_reference(
     connected: Callable[[], Bridge],
 ) -> None:
-    """The text names the result."""
+    """It stays in the worker, and stands for itself there; its value is refused, and told why."""
     async with connected() as bridge:
-        with pytest.raises(RemoteError, match="result"):
-            await bridge.send("{'k': object()}")
+        result = await bridge.send("made = {'k': object(), 1: 2}; made")
+        assert result[1] == 2
+        assert isinstance(result["k"], Ref)
+        assert await bridge.send("k is made['k']", {"k": result["k"]}) is True
+        with pytest.raises(SerializationError, match="an object of class object stays"):
+            await result["k"].value()
         assert await bridge.send("1") == 1
 
 
@@ -559,7 +564,7 @@ async def test_a_large_value_is_freed_when_it_is_dropped(connected: Callable[[],
         ({"timeout": True}, TypeError),
         ({"timeout": float("nan")}, ValueError),
         ({"timeout": -1}, ValueError),
-        ({"lifetime": "collected"}, ValueError),
+        ({"lifetime": "collected", "bindings": {"x": 1}}, ValueError),
         ({"lifetime": "for ever"}, ValueError),
     ],
 )

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from asyncbridge.client import Bridge, connect
-from asyncbridge.errors import DependencyError, RemoteError, SerializationError
+from asyncbridge.errors import DependencyError, SerializationError
+from asyncbridge.references import Ref
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -155,9 +156,13 @@ async def test_many_parts_that_cannot_be_sent(connected: Callable[[], Bridge]) -
         assert await bridge.send("1 + 1") == 2
 
 
-async def test_results_of_many_parts_that_cannot_be_sent(connected: Callable[[], Bridge]) -> None:
-    """The command fails, with the place in its result."""
+async def test_results_of_many_parts_one_of_which_cannot_be_sent(
+    connected: Callable[[], Bridge],
+) -> None:
+    """A reference stands in its place."""
     async with connected() as bridge:
-        with pytest.raises(RemoteError, match=r"result\[10000\]: object of type object"):
-            await bridge.send("['x'] * 10_000 + [object()]")
+        *texts, stays = await bridge.send("['x'] * 10_000 + [object()]")
+        assert texts == ["x"] * 10_000
+        assert isinstance(stays, Ref)
+        assert await bridge.send("type(x) is object", {"x": stays}) is True
         assert await bridge.send("1 + 1") == 2

@@ -137,7 +137,8 @@ def test_from_any_thread(wakes: Wakes) -> None:
 def test_nothing_at_the_interpreters_exit() -> None:
     """What lives to the end is not enqueued: the worker goes with all it holds."""
     code = (
-        "from asyncbridge.lifetime import Binding, Finalizers\n"
+        "from asyncbridge.lifetime import Finalizers\n"
+        "from asyncbridge.references import Binding\n"
         "keep = Binding('x', 'collected')\n"
         "Finalizers(lambda: print('woken')).tie(keep, 'x')\n"
     )

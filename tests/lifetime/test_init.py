@@ -8,10 +8,16 @@ from asyncbridge import lifetime
 def test_exports() -> None:
     """The package's names are these, and all of them are there."""
     assert sorted(lifetime.__all__) == [
-        "Binding",
+        "Collected",
+        "Eternal",
         "Finalizers",
+        "Hold",
         "LIFETIMES",
+        "Leased",
         "Lifetime",
-        "check_lifetime",
+        "PerCommand",
+        "Policy",
+        "Terms",
+        "policy_of",
     ]
     assert all(hasattr(lifetime, name) for name in lifetime.__all__)

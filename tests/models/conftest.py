@@ -20,6 +20,7 @@ from asyncbridge.models.mirrors.sending import current_bridge
 from asyncbridge.promise import Promise
 from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.times import Times
+from asyncbridge.references import PromisedValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ class Sent:
     label: str
     after: tuple[Promise[Any], ...]
     annotate: Callable[[RemoteError], None]
+    sets: tuple[str, ...] = ()
     promise: Promise[Any] = field(init=False)
     state: str = "queued"
     ahead: int = 0
@@ -49,6 +51,9 @@ class Sent:
 
     def cancel(self, promise: Promise[Any], msg: object, mode: str | None) -> bool:
         return promise._settle_cancelled(msg)
+
+    def expression(self, promise: Promise[Any]) -> PromisedValue:
+        return PromisedValue(promise, self.label, lambda: None)
 
 
 class RecordingBridge:
@@ -83,6 +88,7 @@ class RecordingBridge:
         after: Sequence[Promise[Any]] = (),
         annotate: Callable[[RemoteError], None] | None = None,
         promise_factory: Callable[..., Promise[Any]] = Promise,
+        _sets: tuple[str, ...] = (),
     ) -> Promise[Any]:
         assert annotate is not None
         promise = promise_factory(loop=asyncio.get_running_loop())
@@ -95,13 +101,14 @@ class RecordingBridge:
             label=name or "",
             after=tuple(after),
             annotate=annotate,
+            sets=_sets,
         )
         item.promise = promise
         promise._attach(item)
         self.sent.append(item)
         return promise
 
-    def collect(self, owner: object, name: str, about: Callable[[], str] | None = None) -> None:
+    def tie(self, owner: object, name: str, about: Callable[[], str] | None = None) -> None:
         self.about[name] = about
         weakref.finalize(owner, self.released.append, name)
 

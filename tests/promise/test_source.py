@@ -17,6 +17,19 @@ from asyncbridge.testing import ManualClock
 from tests.promise.conftest import never, outcome, pending
 
 
+class Items:
+    """Code on a promise's value: notes what is built."""
+
+    def __init__(self, promise: object) -> None:
+        self.promise = promise
+
+    def __getitem__(self, key: object) -> tuple[object, object]:
+        return self.promise, key
+
+    def attr(self, name: str) -> tuple[object, str]:
+        return self.promise, name
+
+
 class Owner:
     """A command's owner that notes what it is asked."""
 
@@ -40,6 +53,9 @@ class Owner:
     def unhandled(self, error: BaseException) -> dict[str, str]:
         self.unhandled_errors.append(error)
         return {"command": self.label}
+
+    def expression(self, promise: Promise[Any]) -> Any:
+        return Items(promise)
 
 
 def time_of(promise: Promise[Any]) -> tuple[object, ...]:
@@ -121,3 +137,17 @@ async def test_blocks_that_never_run_are_let_go(end: str) -> None:
     del held
     gc.collect()
     assert seen() is None
+
+
+@pytest.mark.asyncio
+async def test_code_on_its_value() -> None:
+    """Items and attributes are built by the command's owner; without one there is nothing to ask."""
+    promise = pending()
+    promise._attach(Owner())
+    assert promise[0] == (promise, 0)
+    assert promise.attr("x") == (promise, "x")
+    own = pending()
+    with pytest.raises(TypeError, match="a Promise has no items: .*await"):
+        own[0]
+    with pytest.raises(TypeError, match="a Promise has no such attributes: .*await"):
+        own.attr("x")

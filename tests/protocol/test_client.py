@@ -16,12 +16,14 @@ from asyncbridge.errors import (
 )
 from asyncbridge.protocol.client import ACKNOWLEDGE_COUNT, ClientProtocol
 from asyncbridge.protocol.journal import Entry, session_digest
+from asyncbridge.protocol.keeping import HOLD, STAY
 from asyncbridge.protocol.limits import DEFAULT_BACKLOG, Bound, size_of
 from asyncbridge.protocol.messages import (
     OLDEST_VERSION,
     PROTOCOL_VERSION,
     Accepted,
     Acknowledge,
+    Advice,
     BulkRef,
     Cancel,
     Cancelled,
@@ -32,6 +34,7 @@ from asyncbridge.protocol.messages import (
     Goodbye,
     Hello,
     Info,
+    Kept,
     Message,
     Output,
     Payload,
@@ -110,7 +113,13 @@ def test_hello() -> None:
     client.greet()
     assert client.state is ConnectionState.GREETING
     assert client.outgoing() == [
-        Hello(oldest=OLDEST_VERSION, newest=PROTOCOL_VERSION, session="s", client="me")
+        Hello(
+            oldest=OLDEST_VERSION,
+            newest=PROTOCOL_VERSION,
+            session="s",
+            client="me",
+            references=True,
+        )
     ]
     assert client.outgoing() == []
 
@@ -396,6 +405,90 @@ def test_a_release_stays_behind_commands() -> None:
     sent += client.outgoing()
     kinds = [type(message) for message in sent if not isinstance(message, Acknowledge)]
     assert kinds == [Command, Command, Release]
+
+
+def test_releases_keep_their_order() -> None:
+    """Each is behind the commands that were submitted before it, and ahead of those after it."""
+    client = opened()
+    submit(client, 1)
+    client.release(objects=((7, 2),))
+    submit(client, 2)
+    client.release(("b",), commands=(1,))
+    client.release()
+    assert client.outgoing() == [
+        command(1),
+        command(2),
+        Release(objects=((7, 2),)),
+        Release(names=("b",), commands=(1,)),
+    ]
+    assert client.outgoing() == []
+
+
+def test_a_release_of_objects_stays_behind_a_command_of_another_priority() -> None:
+    """One that waits may still use them, though a later command has left."""
+    client = opened(window=1)
+    submit(client, 1)
+    assert ids(client.outgoing()) == [1]
+    client.submit(replace(command(2), priority=-1))
+    client.release(objects=((7, 1),))
+    client.submit(replace(command(3), priority=1))
+    client.receive(Completed(id=1, value=NOTHING))
+    sent = client.outgoing()
+    assert ids(sent) == [3]
+    client.receive(Completed(id=3, value=NOTHING))
+    sent += client.outgoing()
+    kinds = [type(message) for message in sent if not isinstance(message, Acknowledge)]
+    assert kinds == [Command, Command, Release]
+    assert ids(sent) == [3, 2]
+
+
+def test_a_name_that_is_set_anew_is_not_released() -> None:
+    """What else the same release has goes; one with nothing left is not sent."""
+    client = opened(window=1)
+    submit(client, 1, 2)
+    client.outgoing()
+    client.release(("a", "b"), objects=((7, 1),))
+    client.release(("b",))
+    client.keep(["b"])
+    client.receive(Cancelled(id=1))
+    sent = client.outgoing()
+    releases = [message for message in sent if isinstance(message, Release)]
+    assert releases == [Release(names=("a",), objects=((7, 1),))]
+
+
+# --- values that stay --------------------------------------------------------------------
+
+
+def test_a_value_that_a_later_command_uses() -> None:
+    """A command that has not left says it itself; of one that has, the worker is to be asked."""
+    client = opened(window=1)
+    submit(client, 1, 2)
+    client.outgoing()
+    assert not client.want_kept(1)
+    assert client.want_kept(2)
+    assert not client.want_kept(9)
+    client.receive(Cancelled(id=1))
+    sent = [message for message in client.outgoing() if isinstance(message, Command)]
+    assert sent == [replace(command(2), keep=HOLD)]
+    assert not client.want_kept(2)
+
+
+def test_a_value_that_stays_anyway() -> None:
+    """What was said of it when it was sent is more."""
+    client = opened(window=1)
+    submit(client, 1)
+    client.submit(replace(command(2), keep=STAY))
+    assert client.want_kept(2)
+    client.outgoing()
+    client.receive(Cancelled(id=1))
+    (sent,) = [message for message in client.outgoing() if isinstance(message, Command)]
+    assert sent.keep == STAY
+
+
+@pytest.mark.parametrize("message", [Kept(id=1, kept=True), Advice(kind="memory", text="much")])
+def test_what_the_caller_handles(message: Message) -> None:
+    """It comes through as it is."""
+    assert opened().receive(message) == message
 
 
 # --- outcomes ----------------------------------------------------------------------------

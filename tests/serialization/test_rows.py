@@ -19,8 +19,12 @@ from asyncbridge.serialization.rows import (
 # As deep as orjson reads, less the levels around it.
 DEEP: Any = orjson.loads("[" * 1000 + "]" * 1000)
 FAULT = m.Fault(type="E", message="no")
+BOOLEANS = frozenset({
+    "transient", "aside", "parts", "lacking", "more", "on", "unknown", "asks", "began",
+    "references", "debug", "locals", "stopped", "kept",
+})  # fmt: skip
 SAMPLES: list[m.Message] = [
-    m.Hello(oldest=1, newest=2, session="s", client="c", arena="a"),
+    m.Hello(oldest=1, newest=2, session="s", client="c", arena="a", references=True, debug=True),
     m.Command(
         id=7,
         code="a",
@@ -31,12 +35,21 @@ SAMPLES: list[m.Message] = [
         aside=True,
         streams=("x",),
         parts=True,
+        uses=(5, 6),
+        keep=2,
+        sets=("model",),
     ),
     m.Cancel(id=1),
     m.Cancel(id=1, mode="interrupt", lacking=True),
     m.Acknowledge(ids=(1, 2)),
-    m.Release(names=("a", "b")),
+    m.Release(names=("a", "b"), objects=((3, 2), (4, 1)), commands=(5,)),
     m.InfoRequest(id=3),
+    m.InfoRequest(id=3, about="memory"),
+    m.Keep(id=3),
+    m.Kept(id=3, kept=True),
+    m.Tie(object=4, lease_ms=300_000),
+    m.Tie(name="x"),
+    m.Advice(kind="memory", text="much"),
     m.Ping(nonce=2**63),
     m.Join(session="s", incarnation="i", received=3, name="n"),
     m.Claim(id=4),
@@ -65,6 +78,7 @@ SAMPLES: list[m.Message] = [
     m.Started(id=1),
     m.Output(id=None, stream="stderr", text="t", dropped=5),
     m.Completed(id=1, value=m.Payload(header=None)),
+    m.Completed(id=1, value=m.Payload(header=None), objects=(3, 3), holders=("x is held by y[0]",)),
     m.Failed(
         id=1,
         fault=m.Fault(
@@ -184,7 +198,7 @@ def fits(message: m.Message, name: str, wrong: object) -> bool:
     """Whether one of the wrong values is a right one after all."""
     if name == "info":
         return isinstance(wrong, dict)
-    if name in ("transient", "aside", "parts", "lacking", "more", "on", "unknown", "asks", "began"):
+    if name in BOOLEANS:
         return isinstance(wrong, bool)
     # A payload's tree may be anything, so a list of one is a payload.
     return (

@@ -21,9 +21,11 @@ from scipy import sparse
 
 import asyncbridge
 from asyncbridge.protocol import messages as m
+from asyncbridge.protocol.keeping import Told
 from asyncbridge.protocol.messages import Payload
 from asyncbridge.serialization import decode, encode, pack, unpack
 from asyncbridge.serialization.frames import ORIGIN, Place, place_of
+from asyncbridge.serialization.handles import ref, there
 from asyncbridge.serialization.rows import TAGS
 
 if TYPE_CHECKING:
@@ -244,6 +246,32 @@ FRAMES: dict[str, list[m.Message]] = {
         m.Claim(id=8),
         m.Withheld(id=6, code="delivered", message="it is told once"),
         m.Detach(),
+    ],
+    "what stays in the worker": [
+        m.Hello(oldest=1, newest=1, session="s-1", references=True),
+        m.Command(id=2, code="Model()", keep=2, sets=("model",)),
+        m.Completed(
+            id=2,
+            value=Payload(header=ref(Told(1, "app.Model", "<Model>", 4096, "gpu:0"))),
+            objects=(1,),
+        ),
+        m.Keep(id=3),
+        m.Kept(id=3, kept=True),
+        m.Command(
+            id=4,
+            code="f(a, b, c)",
+            bindings=Payload(
+                header={"a": there("object", 1), "b": there("command", 0), "c": there("name", "x")}
+            ),
+            after=(3,),
+            uses=(3,),
+        ),
+        m.Tie(object=1, lease_ms=300_000),
+        m.Tie(name="x"),
+        m.Release(names=("x",), objects=((1, 2),), commands=(3,)),
+        m.InfoRequest(id=5, about="bindings"),
+        m.Completed(id=6, value=encode(None), holders=("x is held by y[0]",)),
+        m.Advice(kind="memory", text="the worker holds much of the machine's memory"),
     ],
     "an error that halts": [
         m.Halting(on=True, timeout_ms=300_000),

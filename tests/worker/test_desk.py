@@ -104,6 +104,16 @@ async def test_large_values_are_handed_over() -> None:
         assert made.desk.is_idle
 
 
+async def test_what_has_no_wire_form_stays_nowhere() -> None:
+    """It is an error, as no reference is told to those who could not let go of it."""
+    async with bench() as made:
+        ((ticket, _, _),) = made.order({"id": 1, "code": "object()"})
+        await made.run(ticket)
+        assert ticket.fault is not None
+        assert ticket.fault.type == "asyncbridge.errors.SerializationError"
+        assert len(made.engine.lodging.objects) == 0
+
+
 async def test_beyond_the_window() -> None:
     """Commands wait at the desk, and all of them run in their order."""
     async with bench(Bound(count=5000, size=10**6)) as made:

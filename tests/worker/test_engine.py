@@ -21,6 +21,7 @@ from asyncbridge.protocol.messages import (
     Output,
     Payload,
     Progress,
+    Release,
     StateChanged,
     StreamName,
 )
@@ -47,7 +48,8 @@ class Notes(Peer):
     def __init__(self, engine: Engine, session: str = "s") -> None:
         self.told: list[tuple[Any, ...]] = []
         self.largest = 0
-        self.locals = False
+        self.locals = self.references = self.debug = False
+        self.claimant = engine.lodging.enter(session)
         self.failures = FailureLog()
         self._engine = engine
         self._name = session
@@ -60,9 +62,9 @@ class Notes(Peer):
         self.told.append(("started", command_id))
 
     def completed(
-        self, command_id: int, value: Payload, bulk: dict[str, Held], *, stopped: bool
+        self, command_id: int, value: Payload, bulk: dict[str, Held], **more: Any
     ) -> None:
-        assert not stopped
+        assert more == {"stopped": False, "objects": (), "holders": ()}
         self.told.append(("completed", command_id, value, bulk))
 
     def place(self, buffer: Outgoing) -> Held:
@@ -329,19 +331,21 @@ async def test_without_its_backend_nothing_halts() -> None:
 
 
 async def test_lifetimes() -> None:
-    """Bindings go with their command, or stay until they are released, in the queue's order."""
+    """Bindings go with their command, or are released in the queue's order, or stay for good."""
     bench = Bench()
     await bench.run(
         Command(id=1, code="None", bindings=encode({"stays": 1}), lifetime="eternal"),
-        Command(id=2, code="None", bindings=encode({"goes": 1})),
+        Command(id=2, code="None", bindings=encode({"held": 1}), lifetime="collected"),
+        Command(id=3, code="None", bindings=encode({"goes": 1})),
     )
-    assert bench.engine.namespace.names() == ("stays",)
-    await bench.peer.put(Command(id=3, code="stays"))
-    bench.engine.release(("stays", "unknown"), Line(), 3, Hold())
+    assert bench.engine.namespace.names() == ("stays", "held")
+    await bench.peer.put(Command(id=4, code="held"))
+    release = Release(names=("stays", "held", "unknown"))
+    bench.engine.release(release, bench.peer.claimant, Line(), 4, Hold())
     bench.executor.run_all()
     await turn()
     assert bench.peer.kinds() == ["completed"]
-    assert bench.engine.namespace.names() == ()
+    assert bench.engine.namespace.names() == ("stays",)
 
 
 # --- the backend -------------------------------------------------------------------------

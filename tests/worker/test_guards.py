@@ -40,6 +40,7 @@ def test_names_are_told_without_the_metaclass() -> None:
 
     assert type_name(Own) == "own.test_names_are_told_without_the_metaclass.<locals>.Own"
     assert type_name(ValueError) == "ValueError"
+    assert type_name(type(len)) == "builtin_function_or_method"
     for module in ("builtins", 5):
         liar = type("ValueError", (Exception,), {"__module__": module})
         assert type_name(liar) == "<unknown>.ValueError"

@@ -87,3 +87,17 @@ def test_lifted_with_nothing_behind_it_all_is_as_before() -> None:
     bench.executor.run_all()
     bench.put(bench.held, "1")
     assert (bench.executor.run_all(), bench.did) == (1, ["1"])
+
+
+def test_it_is_up_until_nothing_is_kept_back() -> None:
+    """A hold that was lifted is over with the last piece of work that it had kept."""
+    bench = Bench()
+    assert not bench.held.is_up
+    bench.held.put_up()
+    bench.put(bench.held, "1", "2")
+    bench.executor.run_all()
+    bench.held.lift(bench.executor)
+    bench.executor.step()
+    assert bench.held.is_up
+    bench.executor.run_all()
+    assert not bench.held.is_up

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from asyncbridge.protocol.messages import Command
+from asyncbridge.protocol.messages import Command, Release
 from asyncbridge.worker.lines import Dropping, Line
 from asyncbridge.worker.peer import Peer
 from asyncbridge.worker.queue import FailureLog, Job
@@ -30,24 +30,38 @@ def test_the_newest_in_order() -> None:
     assert not line.waiting
 
 
+def dropping(names: tuple[str, ...], behind: int, dropped: list[Dropping]) -> Dropping:
+    """Return what is to be dropped, and is noted then."""
+    return Dropping(names=names, release=Release(names=names), behind=behind, drop=dropped.append)
+
+
 def test_what_is_dropped_when() -> None:
-    """Names go once no command waits that was sent before they were let go of."""
-    line, dropped = Line(), list[tuple[str, ...]]()
-    for behind, name in ((1, "x"), (3, "y")):
-        line.droppings.append(Dropping(names=(name,), behind=behind, drop=dropped.append))
+    """It goes once no command waits that was sent before it was let go of."""
+    line, dropped = Line(), list[Dropping]()
+    first, second = dropping(("x",), 1, dropped), dropping(("y",), 3, dropped)
+    line.droppings.extend((first, second))
     line.drop_up_to(1)
     assert dropped == []
     line.drop_up_to(3)
-    assert dropped == [("x",)]
+    assert dropped == [first]
     line.drop_up_to(None)
-    assert dropped == [("x",), ("y",)]
+    assert dropped == [first, second]
 
 
 def test_what_is_kept() -> None:
     """A name that was set by a command sent later stays; one set before it was let go of goes."""
-    line, dropped = Line(), list[tuple[str, ...]]()
-    line.droppings.append(Dropping(names=("x", "y", "z"), behind=2, drop=dropped.append))
+    line, dropped = Line(), list[Dropping]()
+    line.droppings.append(dropping(("x", "y", "z"), 2, dropped))
     line.keep(["x"], 3)
     line.keep(["y"], 2)
     line.drop_up_to(None)
-    assert dropped == [("y", "z")]
+    assert [due.names for due in dropped] == [("y", "z")]
+
+
+def test_the_value_of_a_command() -> None:
+    """It is forgotten once, whether or not it is there."""
+    line = Line()
+    line.values[1] = object()
+    for _ in range(2):
+        line.forget(1)
+    assert line.values == {}

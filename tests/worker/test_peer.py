@@ -305,7 +305,7 @@ async def test_release() -> None:
     bench = Bench()
     async with bench.session() as client:
         await client.say(
-            Command(id=1, code="None", bindings=encode({"b": 5}), lifetime="eternal"),
+            Command(id=1, code="None", bindings=encode({"b": 5}), lifetime="collected"),
             Command(id=2, code="b"),
         )
         await until(lambda: bench.executor.pending == 2)
@@ -361,7 +361,7 @@ async def test_a_release_waits_for_commands_that_wait(large: bool) -> None:
     bench = Bench()
     payload, data = large_bindings(2)
     async with bench.session() as client:
-        bind = Command(id=1, code="None", bindings=encode({"b": 5}), lifetime="eternal")
+        bind = Command(id=1, code="None", bindings=encode({"b": 5}), lifetime="collected")
         await client.say(bind)
         await bench.work(client)
         await client.hear(Completed)
@@ -385,7 +385,7 @@ async def test_a_command_aside_lets_others_pass() -> None:
     payload, data = large_bindings(1)
     async with bench.session() as client:
         await client.say(
-            Command(id=1, code="None", bindings=payload, lifetime="eternal", aside=True),
+            Command(id=1, code="None", bindings=payload, lifetime="collected", aside=True),
             Command(id=2, code="2"),
             Release(names=("x",)),
             Command(id=3, code="3", after=(1,)),
@@ -414,7 +414,7 @@ async def test_a_command_aside_whose_session_ends() -> None:
             Command(id=2, code="2", after=(1,)),
         )
         await client.pong()
-    assert bench.executor.pending == 0
+    assert bench.engine.queue.count == 0
 
 
 async def test_memory_that_nobody_shares() -> None:
@@ -484,7 +484,7 @@ async def test_data_of_another_size(size: int, caplog: pytest.LogCaptureFixture)
         await client.end()
     assert f"session s is cut off: bulk buffer 1-0 has {size} bytes, not" in caplog.text
     assert f"bulk buffer 1-0 has {size} bytes, not" in goodbye_of(client)
-    assert bench.executor.pending == 0
+    assert bench.engine.queue.count == 0
 
 
 async def test_bulk_to_the_client() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from asyncbridge.protocol.limits import Bound
-from asyncbridge.protocol.messages import Command, Fault, Payload
+from asyncbridge.protocol.messages import Command, Fault, Payload, Release
 from asyncbridge.tasks import spawn
 from asyncbridge.worker.executor import StepExecutor
 from asyncbridge.worker.holding import Hold
@@ -377,29 +377,31 @@ async def test_places_of_what_runs_and_of_what_was_cancelled() -> None:
 async def test_a_release_among_priorities() -> None:
     """It waits for a low job that was sent before it, though others pass; then it is done."""
     bench = Bench()
-    line, dropped = Line(), list[tuple[str, ...]]()
+    line, dropped = Line(), list[Dropping]()
     low = ranked(line, 1, -1)
     await bench.queue.put(low)
-    bench.queue.release(line, Hold(), Dropping(names=("x",), behind=1, drop=dropped.append))
+    due = Dropping(names=(), release=Release(), behind=1, drop=dropped.append)
+    bench.queue.release(line, Hold(), due)
     await bench.queue.put(ranked(line, 2))
     bench.executor.step()
     bench.executor.step()
     assert (bench.ran, dropped) == ([2], [])
     bench.executor.step()
-    assert (bench.ran, dropped) == ([2, 1], [("x",)])
+    assert (bench.ran, dropped) == ([2, 1], [due])
 
 
 @pytest.mark.asyncio
 async def test_a_release_whose_job_is_cancelled() -> None:
     """It is done when the place comes up, empty as it is."""
     bench = Bench()
-    line, dropped = Line(), list[tuple[str, ...]]()
+    line, dropped = Line(), list[Dropping]()
     low = ranked(line, 1, -1)
     await bench.queue.put(low)
-    bench.queue.release(line, Hold(), Dropping(names=("x",), behind=1, drop=dropped.append))
+    due = Dropping(names=(), release=Release(), behind=1, drop=dropped.append)
+    bench.queue.release(line, Hold(), due)
     bench.queue.cancel(low)
     bench.executor.run_all()
-    assert (bench.ran, dropped) == ([], [("x",)])
+    assert (bench.ran, dropped) == ([], [due])
 
 
 class SessionsMachine(RuleBasedStateMachine):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from asyncbridge.models import layers
 from asyncbridge.models.mirrors.data import as_data, as_data_tuple, column_names
 from asyncbridge.promise import Promise
-from asyncbridge.references.binding import Binding
+from asyncbridge.protocol.keeping import Told
+from asyncbridge.references import Binding, Ref, Residence
 
 
 def array(value: object) -> np.ndarray[Any, Any]:
@@ -92,12 +94,16 @@ def test_masked_arrays_are_refused() -> None:
 
 
 @pytest.mark.asyncio
-async def test_promises_are_refused() -> None:
-    """A promise has no value yet, alone or among several inputs."""
+async def test_handles_stay_as_they_are() -> None:
+    """The value of a promise, or of a reference, is in the worker, or will be: none is asked of it."""
     promise: Promise[Any] = Promise(loop=asyncio.get_running_loop())
-    for value in (promise, [promise, promise], {"a": promise}):
-        with pytest.raises(TypeError, match="Write `await promise`"):
-            as_data(value)
+    binding = Binding("x", "eternal")
+    reference = Ref(Told(1, "app.Data", "<Data>", 0, ""), ref(binding), Residence("i"))
+    for handle in (promise, binding, reference, reference.train[:10]):
+        assert as_data(handle) is handle
+        pair = as_data([handle, {"a": handle}])
+        assert isinstance(pair, list)
+        assert pair[0] is pair[1]["a"] is handle
 
 
 # --- data frames -------------------------------------------------------------------------
@@ -171,5 +177,8 @@ def test_column_names() -> None:
     frame = pd.DataFrame([[1, 2]], columns=["a", 7])
     assert column_names(frame) == ("a", "7")
     assert column_names(frame["a"]) == ("a",)
-    for value in (pd.Series([1]), np.zeros(2), [[1]], {"a": frame}, None, Binding("x", "eternal")):
+    for value in (pd.Series([1]), np.zeros(2), [[1]], {"a": frame}, None):
         assert column_names(value) == ()
+    binding = Binding("x", "eternal")
+    for handle in (binding, binding.attr("frame")):
+        assert column_names(handle) == ()

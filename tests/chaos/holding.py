@@ -14,15 +14,17 @@ from aiohttp import web
 
 from asyncbridge.client import Bridge, connect
 from asyncbridge.client.current import enter
+from asyncbridge.references import Binding
 from asyncbridge.testing.executors import LoopExecutor
 from asyncbridge.worker.app import WorkerApp
 from asyncbridge.worker.backend import Backend
 from asyncbridge.worker.engine import Engine
 from asyncbridge.worker.security import UNIX_HOST
 from tests.chaos.proxy import Proxy
+from tests.chaos.workers import StandingWorker
 from tests.limits import HANG_S
 
-__all__ = ["Account", "Client", "Model", "Name", "Thing", "Worker"]
+__all__ = ["Account", "Client", "Model", "Name", "Standing", "Thing", "Worker"]
 
 TOKEN = "correct-horse"
 THINGS = """
@@ -31,6 +33,7 @@ class Thing:
     def __repr__(self): return f"Thing {self.key}"
 things = [Thing(key) for key in range(4)]
 """
+MARK = "mark_"
 GONE_S = 0.001
 """The lease of a client that is to be gone."""
 
@@ -180,6 +183,8 @@ class Worker:
         self._count = 0
         self._due: list[Callable[[], None]] = []
         self._clients: set[Client] = set()
+        self._socket, self._token = folder / "w", TOKEN
+        self._marks: dict[Client, Binding] = {}
 
     async def start(self) -> None:
         """Listen, and be watched by a client that has nothing."""
@@ -192,15 +197,18 @@ class Worker:
         self.app = WorkerApp(self.engine, token=TOKEN, hosts=frozenset({UNIX_HOST}))
         runner = web.AppRunner(self.app.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
-        await web.UnixSite(runner, str(self._folder / "w")).start()
+        await web.UnixSite(runner, str(self._socket)).start()
         self._stack.push_async_callback(runner.cleanup)
         self._stack.push_async_callback(self.app.close)
+        await self._watch()
+
+    async def _watch(self) -> None:
         self._watcher = await self.connect()
         await self._watcher.bridge.send(THINGS)
 
     async def close(self) -> None:
         """End it all."""
-        for client in tuple(self._clients):
+        for client in sorted(self._clients, key=lambda each: each is self._watcher):
             await self.leave(client)
         await self._stack.aclose()
 
@@ -208,9 +216,9 @@ class Worker:
         """Return a new client."""
         self._count += 1
         front = self._folder / f"c{self._count}"
-        proxy = Proxy(front, self._folder / "w")
+        proxy = Proxy(front, self._socket)
         await proxy.start()
-        bridge = await connect(f"unix://{front}", token=TOKEN, shared_memory=0)
+        bridge = await connect(f"unix://{front}", token=self._token, shared_memory=0)
         client = Client(bridge, proxy)
         self._clients.add(client)
         return client
@@ -245,7 +253,7 @@ class Worker:
                 "a lease" in row.holders,
             )
             for row in rows
-            if row.name and row.lifetime != "code"
+            if row.name and row.lifetime != "code" and not row.name.startswith(MARK)
         }
         return names, {row.text: sorted(row.holders) for row in rows if not row.name}
 
@@ -253,4 +261,30 @@ class Worker:
         self._clients.discard(client)
         async with asyncio.timeout(HANG_S):
             while any(each.owner == client.id for each in self.engine.lodging.claimants):
+                await asyncio.sleep(0)
+
+
+class Standing(Worker):
+    """A worker in a process of its own; nobody tells it when a lease is over."""
+
+    async def start(self) -> None:
+        """Start it, and be watched by a client that has nothing."""
+        process = StandingWorker(self._folder / "f")
+        self._stack.callback(process.stop)
+        self._socket, self._token = self._folder / "f" / "worker.sock", process.token
+        await self._watch()
+
+    async def connect(self) -> Client:
+        """Return a new client, which has a mark that goes with it."""
+        client = await super().connect()
+        self._marks[client] = await client.bridge.put(None, name=f"{MARK}{self._count}")
+        return client
+
+    async def _left(self, client: Client) -> None:
+        self._clients.discard(client)
+        mark = self._marks.pop(client).name
+        if client is self._watcher:
+            return
+        async with asyncio.timeout(HANG_S):
+            while any(row.name == mark for row in await self._watcher.bridge.bindings()):
                 await asyncio.sleep(0)

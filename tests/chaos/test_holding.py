@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import gc
 import pickle
-import tempfile
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
     rule,
     run_state_machine_as_test,
 )
@@ -35,11 +27,11 @@ from asyncbridge.errors import (
 from asyncbridge.lifetime import Leased
 from asyncbridge.promise import Promise
 from asyncbridge.references import Binding, Ref
-from tests.chaos.holding import Account, Client, Model, Name, Thing, Worker
-from tests.limits import HANG_S
+from tests.chaos.handles import Group, Handle, Parcel, Rig
+from tests.chaos.holding import Client, Standing, Thing
 
-EXAMPLES = 12
-STEPS = 40
+EXAMPLES, STEPS = 12, 40
+THERE_EXAMPLES, THERE_STEPS = 2, 25
 CLIENTS = st.integers(0, 1)
 KEYS = st.integers(0, 3)
 NAMES = st.sampled_from(["one", "two"])
@@ -47,91 +39,8 @@ PLACES = st.integers(0, STEPS)
 LIFETIMES = st.sampled_from(["collected", "collected", "eternal", "leased"])
 
 
-class Group:
-    """The handles of one client on one value of a name: it goes with the last of them."""
-
-
-@dataclass(slots=True, eq=False)
-class Handle:
-    """A variable with a handle, and what the model says of it."""
-
-    real: Any
-    client: Client
-    what: Thing | str
-    """The object; of a binding the name, for that is what a binding is."""
-    group: Group | None = None
-    is_stale: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Parcel:
-    """A handle that was pickled."""
-
-    data: bytes
-    what: Thing | Name
-    is_counted: bool
-
-
-class Holding(RuleBasedStateMachine):
+class Holding(Rig):
     """Two clients, and what each of them has, told to a worker over real connections."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        gc.collect()
-        gc.disable()  # cycles go when a rule says so
-        self.loop = asyncio.new_event_loop()
-        self.folder = tempfile.TemporaryDirectory(prefix="ab-")
-        self.worker = Worker(Path(self.folder.name))
-        self.model = Model()
-        self.clients: list[Client] = []
-        self.handles: list[Handle] = []
-        self.limbo: list[Handle] = []
-        self.groups: dict[tuple[Client, str], Group] = {}
-        self.parcels: list[Parcel] = []
-        self.value = 0
-
-    def do(self, work: Callable[[], Any]) -> Any:
-        """Do something on the loop, and wait for what comes of it."""
-
-        async def within() -> Any:
-            async with asyncio.timeout(HANG_S):
-                made = work()
-                return await made if isinstance(made, Awaitable) else made
-
-        return self.loop.run_until_complete(within())
-
-    @initialize()
-    def begin(self) -> None:
-        """Start the worker, with two clients."""
-        self.do(self.worker.start)
-        for _ in range(2):
-            self.clients.append(self.do(self.worker.connect))
-            self.model.clients.add(self.clients[-1].id)
-
-    def teardown(self) -> None:
-        """Leave: nothing but eternal bindings is left, whoever had what."""
-        try:
-            if self.clients:
-                self.end()
-        finally:
-            gc.enable()
-            self.loop.close()
-            self.folder.cleanup()
-
-    def end(self) -> None:
-        """Look at what is left when all have gone."""
-        self.handles.clear()
-        self.limbo.clear()
-        gc.collect()
-        for client in self.clients:
-            self.do(partial(self.worker.leave, client))
-            self.model.leave(client.id)
-        self.do(self.worker.end_leases)
-        self.model.end_leases()
-        account = self.do(self.worker.account)
-        assert account == self.model.account()
-        assert account[1] == {}
-        self.do(self.worker.close)
 
     # --- handles come ---
 
@@ -141,14 +50,6 @@ class Holding(RuleBasedStateMachine):
         at = self.clients[client]
         real = self.do(lambda: at.bridge.send(f"things[{key}]"))
         self.refers(at, real, self.model.thing(key))
-
-    def refers(self, at: Client, real: Ref, thing: Thing) -> None:
-        """Note a handle on an object, and look whether it is the one that there is."""
-        known = [each for each in self.handles + self.limbo if each.what is thing]
-        living = [each.real for each in known if each.client is at and not each.is_stale]
-        assert all(each is real for each in living)
-        thing.holders.add(at.id)
-        self.handles.append(Handle(real, at, thing))
 
     @rule(client=CLIENTS, name=NAMES, lifetime=LIFETIMES)
     def put(self, client: int, name: str, lifetime: str) -> None:
@@ -298,40 +199,18 @@ class Holding(RuleBasedStateMachine):
             if one is not None:
                 self.make_stale(one)
 
-    def gone(self, one: Handle) -> None:
-        """Note that a variable is gone."""
-        others = [each for each in self.handles + self.limbo if each.client is one.client]
-        if isinstance(one.what, Thing):
-            if one.is_stale or any(each.what is one.what and not each.is_stale for each in others):
-                return
-            self.model.let_go(one.what, one.client.id)
-            return
-        key = one.client, one.what
-        if one.group is None or self.groups.get(key) is not one.group:
-            return
-        if any(each.group is one.group for each in others):
-            return
-        del self.groups[key]
-        if (record := self.model.names.get(one.what)) is not None:
-            self.model.let_go(record, one.client.id)
-
-    def make_stale(self, one: Handle) -> None:
-        """Note that a handle is of no use any more, in whatever variable it is."""
-        for each in self.handles + self.limbo:
-            same = each.what is one.what if isinstance(one.what, Thing) else each.real is one.real
-            each.is_stale |= same and each.client is one.client
-
     # --- groups, and commands that wait ---
 
     @rule(client=CLIENTS, keys=st.lists(KEYS, max_size=3), name=NAMES)
     def scope(self, client: int, keys: list[int], name: str) -> None:
         """Have a group end: what was made in it is released, what was there before is not."""
-        at, before = self.clients[client], list(self.handles)
+        at = self.clients[client]
+        before = [each for each in self.handles if each.client is at]
         with self.do(at.bridge.scope):
             for key in keys:
                 self.refer(client, key)
             self.put(client, name, "collected")
-        for one in [each for each in self.handles if each not in before]:
+        for one in [each for each in self.handles if each.client is at and each not in before]:
             if isinstance(one.what, str):
                 self.make_stale(one)
                 del self.groups[at, name]
@@ -387,15 +266,6 @@ class Holding(RuleBasedStateMachine):
         except (StaleReference, RemoteError) as error:
             return error
 
-    def is_good(self, one: Handle) -> bool:
-        """Tell whether a handle is of use."""
-        there = one.what in self.model.names or one.what in self.model.things
-        return there and not one.is_stale
-
-    def expected(self, one: Handle) -> int:
-        """Return what a handle gives."""
-        return one.what.key if isinstance(one.what, Thing) else self.model.names[one.what].value
-
     # --- connections, clients, time ---
 
     @rule(client=CLIENTS)
@@ -407,6 +277,7 @@ class Holding(RuleBasedStateMachine):
     def another_client(self, client: int, vanishes: bool) -> None:
         """Have a client end, or be gone for good, with all that it has; another one comes."""
         at = self.clients[client]
+        vanishes = vanishes and self.time_is_ours
         self.do(partial(self.worker.vanish if vanishes else self.worker.leave, at))
         self.model.leave(at.id)
         self.handles = [each for each in self.handles if each.client is not at]
@@ -418,32 +289,7 @@ class Holding(RuleBasedStateMachine):
     @rule()
     def time_passes(self) -> None:
         """Let all leases end."""
-        self.do(self.worker.end_leases)
-        self.model.end_leases()
-
-    # --- what holds ---
-
-    @invariant()
-    def the_worker_holds_what_somebody_has(self) -> None:
-        """After every step: names and objects, and whose they are."""
-        if self.clients:
-            assert self.settled() == self.model.account()
-
-    def settled(self) -> Account:
-        """Return the worker's account, once it has heard of everything."""
-        for client in self.clients:
-            self.do(client.settle)
-        account: Account = self.do(self.worker.account)
-        return account
-
-    def next_value(self) -> int:
-        """Return a value that no name had."""
-        self.value += 1
-        return self.value
-
-    def pick(self, place: int) -> Handle | None:
-        """Return one of the handles, if there is any."""
-        return self.handles[place % len(self.handles)] if self.handles else None
+        self.end_leases()
 
 
 async def outcome(promise: Promise[Any]) -> object:
@@ -454,16 +300,35 @@ async def outcome(promise: Promise[Any]) -> object:
         return error
 
 
+class HoldingThere(Holding):
+    """The same, with a worker's process, whose time is its own."""
+
+    worker_type = Standing
+    time_is_ours = False
+
+
+def run(machine: type[Holding], examples: int, steps: int) -> None:
+    """Run programs; what a shrunk one would tell, the model says better."""
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=max(examples, examples * settings().max_examples // 120),  # nightly more
+            stateful_step_count=steps,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.explicit, Phase.generate],
+        ),
+    )
+
+
 @pytest.mark.usefixtures("no_leaks")
 @pytest.mark.slow
 def test_it_holds_what_somebody_has() -> None:
     """In any order of what clients do, and of what befalls them."""
-    run_state_machine_as_test(
-        Holding,
-        settings=settings(
-            max_examples=max(EXAMPLES, settings().max_examples // 10),  # the nightly profile's
-            stateful_step_count=STEPS,
-            suppress_health_check=list(HealthCheck),
-            phases=[Phase.generate],
-        ),
-    )
+    run(Holding, EXAMPLES, STEPS)
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.slow
+def test_in_a_process_of_its_own() -> None:
+    """Likewise."""
+    run(HoldingThere, THERE_EXAMPLES, THERE_STEPS)

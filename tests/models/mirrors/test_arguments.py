@@ -250,4 +250,4 @@ def test_what_is_in_the_worker_is_of_any_type() -> None:
     """A binding, and code on one, stand for values that Keras alone can judge."""
     binding = Binding("size", "eternal")
     for value in (binding, binding.items[0]):
-        assert Dense(value).arguments["units"] is value
+        assert taken(units=value) is value

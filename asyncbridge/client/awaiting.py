@@ -40,7 +40,8 @@ class Awaiting:
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
         self._items: dict[Pending, None] = {}
-        self._asked: dict[int, bool | None] = {}
+        # What the worker was asked to keep, and its answer, as long as that matters.
+        self._asked: dict[Pending, bool | None] = {}
 
     @property
     def items(self) -> tuple[Pending, ...]:
@@ -73,14 +74,22 @@ class Awaiting:
         for item in self.items:
             self._reject(item, error(item))
 
+    def used(self) -> tuple[set[str], set[int]]:
+        """Return the names, and the objects' numbers, that those use which wait."""
+        names, numbers = set[str](), set[int]()
+        needs_of = self._bridge._tools().needs_of
+        for item in self._items:
+            names.update(item.handed, needs_of(item.code).names)
+            numbers.update(each.about.number for each in item.references)
+        return names, numbers
+
     def answered(self, command_id: int, *, kept: bool) -> None:
         """Take the worker's word whether it keeps a value that it was asked to."""
-        self._asked[command_id] = kept
+        for source in self._asked:
+            if source.id == command_id:
+                self._asked[source] = kept
         self._look_again()
-
-    def ended(self, command_id: int) -> None:
-        """Note that a command has an outcome: its value is told, and kept no longer."""
-        self._asked.pop(command_id, None)
+        self._asked = {each: told for each, told in self._asked.items() if not each.is_settled}
 
     # --- inner steps ---
 
@@ -113,6 +122,8 @@ class Awaiting:
                 return self._is_kept(session, source) or self._awaits(item, use)
         if not use.promise.done():
             return self._awaits(item, use)
+        if source is not None:
+            self._asked.pop(source, None)
         return self._passes_on(item, use)
 
     def _stays(self, item: Pending, use: Use, source: Pending) -> bool:
@@ -132,10 +143,10 @@ class Awaiting:
         if session.protocol.want_kept(source.id):
             source.keep = HOLD
             return True
-        if source.id not in self._asked:
-            self._asked[source.id] = None
+        if source not in self._asked:
+            self._asked[source] = None
             session.tell(Keep(id=source.id))
-        if self._asked[source.id]:
+        if self._asked[source]:
             source.keep = HOLD
             return True
         return False
@@ -171,7 +182,10 @@ class Awaiting:
         return True
 
     def _let_go(self, item: Pending) -> None:
-        del self._items[item]
+        if item in self._items:
+            del self._items[item]
+            # What is released meanwhile may have waited for it.
+            self._bridge._wake_finalizers()
         item.holder = None
 
     def _drop(self, item: Pending, reason: Exception | None) -> None:
@@ -184,8 +198,7 @@ class Awaiting:
         if item.is_settled:
             return
         promise = item.promise
-        self._items.pop(item, None)
-        item.holder = None
+        self._let_go(item)
         self._bridge._backlog.give(item.size)
         item.settled(failed=True, reason=error)
         if not promise.done():

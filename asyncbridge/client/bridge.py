@@ -15,7 +15,7 @@ from asyncbridge.client.checks import (
 )
 from asyncbridge.client.deciding import Deciding
 from asyncbridge.client.info import WorkerInfo
-from asyncbridge.client.keeping import Keeping
+from asyncbridge.client.keeping import Change, Keeping
 from asyncbridge.client.life import in_thread_of
 from asyncbridge.client.scopes import current_scope
 from asyncbridge.client.scripting import Scripting
@@ -70,7 +70,7 @@ class Bridge(Keeping, Deciding, Sessions, Scripting):
         requeue: bool = True,
         priority: int = 0,
         _aside: bool = False,
-        _begun: bool = False,
+        _change: Change | None = None,
         _keep: int = 0,
         _sets: tuple[str, ...] = (),
     ) -> Promise[Any]:
@@ -151,50 +151,61 @@ class Bridge(Keeping, Deciding, Sessions, Scripting):
         bindings, streams = take_streams(bindings, policy.terms.ends)
         for key in bindings or ():
             tools.check_identifier(key)
-        if bindings and not _begun and policy.terms.ends != "command":
+        change = _change
+        if bindings and change is None and policy.terms.ends != "command":
+            change = Change(self._finalizers)
             for key in bindings:
-                self._begin(policy, key, None)
+                self._begin(policy, key, None, change=change)
         handing = tools.Handing(self) if bindings else None
         promise = promise_factory(loop=loop)
         if one_hot is None:
             one_hot = self._options.one_hot
         if transform is not None:
             promise._add_transform(transform)
-        item = tools.Pending(
-            promise,
-            code=source,
-            bindings=self._encoded(
-                bindings,
-                copy=self._options.copy if copy is None else copy,
-                one_hot=one_hot,
-                handing=handing,
+        if change is not None:
+            promise._add_own_callback(change.ended)
+        try:
+            item = tools.Pending(
+                promise,
+                code=source,
+                bindings=self._encoded(
+                    bindings,
+                    copy=self._options.copy if copy is None else copy,
+                    one_hot=one_hot,
+                    handing=handing,
+                )
+                if bindings
+                else None,
+                lifetime=policy.terms.wire,
+                label=name or "",
+                after=tools.dependencies(after, self._rejections) if after != () else (),
+                home=self._rejections,
+                annotate=annotate,
+                origin=tools.origin(),
+                aside=_aside,
+                writable=self._options.writable if writable is None else writable,
+                streams=streams,
+                names=tuple(bindings or ()),
+                requeue=requeue,
+                run_timeout=run_timeout,
+                priority=priority,
             )
-            if bindings
-            else None,
-            lifetime=policy.terms.wire,
-            label=name or "",
-            after=tools.dependencies(after, self._rejections) if after != () else (),
-            home=self._rejections,
-            annotate=annotate,
-            origin=tools.origin(),
-            aside=_aside,
-            writable=self._options.writable if writable is None else writable,
-            streams=streams,
-            names=tuple(bindings or ()),
-            requeue=requeue,
-            run_timeout=run_timeout,
-            priority=priority,
-        )
-        item.keep = STAY if keep else _keep
-        item.sets = _sets
-        item.scope = current_scope(self)
-        if handing is not None and not handing.is_empty:
-            self._took(item, handing)
-        if bindings and policy.terms.ends in ("never", "lease"):
-            self._named(bindings)
-            self._eternal |= bindings.keys() - self._finalizers.names
-        promise._attach(item)
-        self._submit(item, timeout)
+            item.keep = STAY if keep else _keep
+            item.sets = _sets
+            item.scope = current_scope(self)
+            if handing is not None and not handing.is_empty:
+                self._took(item, handing)
+            if bindings and policy.terms.ends in ("never", "lease"):
+                self._named(bindings)
+                self._eternal |= bindings.keys() - self._finalizers.names
+            promise._attach(item)
+            self._submit(item, timeout)
+        except BaseException:
+            if handing is not None:
+                handing.give_up()
+            if change is not None:
+                change.take_back()
+            raise
         return promise
 
     def run(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Promise[T]:

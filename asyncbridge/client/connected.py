@@ -296,7 +296,14 @@ class Connected(ABC):
     def _wake_finalizers(self) -> None:
         loop, session = self._loop, self._session
         if loop is not None and session is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(session.release_collected)
+            loop.call_soon_threadsafe(self._release_collected, session)
+
+    def _release_collected(self, session: Session) -> None:
+        """Tell the worker what nothing here refers to, nor what waits to be sent."""
+        if self._awaiting.items:
+            session.release_collected(*self._awaiting.used())
+        else:
+            session.release_collected()
 
 
 def incarnation_of(session: Session) -> str:

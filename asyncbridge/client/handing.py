@@ -50,6 +50,7 @@ class Handing:
         uses: The promises whose values it uses, by their places.
         after: Commands that have to have succeeded before it.
         references: What must live until it is sent.
+        names: Those of bindings among them.
         is_empty: Whether there is no handle among the bindings.
     """
 
@@ -60,6 +61,7 @@ class Handing:
         self.uses: list[Use] = _NONE
         self.after: list[Pending] = _NONE
         self.references: list[Ref] = _NONE
+        self.names: list[str] = _NONE
         self._places: dict[int, int] = _NOWHERE
         self._residence: Residence | None = None
 
@@ -71,8 +73,15 @@ class Handing:
         """Begin the accounts with the first handle: most commands have none."""
         if self.is_empty:
             self.is_empty = False
-            self.uses, self.after, self.references, self._places = [], [], [], {}
+            self.uses, self.after, self.references, self.names = [], [], [], []
+            self._places = {}
             self._residence = None
+
+    def give_up(self) -> None:
+        """Let go of what was made in the worker for a command that will not be sent."""
+        for _, promise in (self._sent or {}).values():
+            if isinstance(item := promise._source, Pending):
+                item.let_go()
 
     def write(self, value: Any, buffers: Sink, depth: int) -> object:
         """Return the tree of a handle; of what has come meanwhile, that of the value.
@@ -100,6 +109,7 @@ class Handing:
             value._check_released()
             if not value.is_at(self._bridge):
                 raise foreign(value)
+            self.names.append(value.name)
             return there("name", value.name)
         if isinstance(value, Ref):
             self._check_ref(value)
@@ -133,6 +143,7 @@ class Handing:
         if not promise.done():
             if item is not None and item.binding is not None:
                 self.after.append(item)  # the name is known, and will be set by then
+                self.names.append(item.binding)
                 return there("name", item.binding)
             return there("command", self._place(promise))
         if promise.state == "fulfilled":

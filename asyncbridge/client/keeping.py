@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from asyncbridge.client.inventory import BindingInfo, MemoryInfo
 from asyncbridge.client.queueing import Queueing
@@ -20,15 +20,62 @@ if TYPE_CHECKING:
 
     from asyncbridge.client.handing import Handing
     from asyncbridge.client.pending import Pending
-    from asyncbridge.lifetime import Lifetime, Policy
+    from asyncbridge.lifetime import Finalizers, Lifetime, Policy
+    from asyncbridge.lifetime.finalizers import Former
     from asyncbridge.promise import Promise
 
-__all__ = ["Keeping", "adopt_binding", "adopt_ref"]
+__all__ = ["Change", "Keeping", "adopt_binding", "adopt_ref"]
 
 log = logging.getLogger(__name__)
 
 PICKLED_LEASE_S = 300.0
 """For how long the object of a pickled handle stays, whoever lets go of it meanwhile."""
+
+
+class Change:
+    """What a command is to make of some names here, taken back if it fails.
+
+    Args:
+        finalizers: The bridge's.
+    """
+
+    def __init__(self, finalizers: Finalizers) -> None:
+        self._finalizers = finalizers
+        self._names: list[tuple[str, Hold | None, Former, object]] = []
+
+    def add(
+        self, name: str, former: Former, hold: Hold | None = None, handle: object = None
+    ) -> None:
+        """Note one of them.
+
+        Args:
+            name: It.
+            former: Who had it before.
+            hold: Who has it now, None if nobody has.
+            handle: Who must not be garbage before it is known.
+        """
+        self._names.append((name, hold, former, handle))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.take_back()
+
+    def take_back(self) -> None:
+        """Let the names stand for what they stood for before."""
+        names, self._names = self._names, []
+        for name, hold, former, handle in names:
+            if isinstance(handle, Binding) and hold is None:
+                handle._released = ""
+            if self._finalizers.is_current(name, hold):
+                self._finalizers.restore(name, former)
+
+    def ended(self, promise: Promise[Any]) -> None:
+        """Take the command's end."""
+        if promise.state != "fulfilled":  # to ask for the error would be to have taken it
+            self.take_back()
 
 
 class Keeping(Queueing):
@@ -67,21 +114,22 @@ class Keeping(Queueing):
         tools = self._tools()
         key = tools.random_name() if name is None else tools.check_identifier(name)
         binding = Binding(key, policy.name, self)
-        self._finalizers.forget(key)  # the name stands for a new value from here on
         place = tools.origin() if name is None else ""
-        self._begin(policy, key, binding, (lambda: f"what was put at {place}") if place else None)
-        promise = self.send(
-            "None",
-            {key: value},
-            lifetime=policy,
-            name=f"put {key}",
-            copy=copy,
-            transform=lambda _: binding,
-            one_hot=one_hot,
-            # Nobody knows a random name yet: the commands behind need not wait for the value.
-            _aside=name is None,
-            _begun=True,
-        )
+        about = (lambda: f"what was put at {place}") if place else None
+        with Change(self._finalizers) as change:
+            self._begin(policy, key, binding, about, change)
+            promise = self.send(
+                "None",
+                {key: value},
+                lifetime=policy,
+                name=f"put {key}",
+                copy=copy,
+                transform=lambda _: binding,
+                one_hot=one_hot,
+                # Nobody knows a random name yet: the commands behind need not wait for the value.
+                _aside=name is None,
+                _change=change,
+            )
         source: Any = promise._source
         source.binding = key
         return promise
@@ -131,17 +179,20 @@ class Keeping(Queueing):
             TypeError: It is neither.
         """
         names = [self._tools().check_identifier(name_of(each)) for each in which]
-        for each in which:
-            if isinstance(each, Binding):
-                each._released = "by delete()"
-        for name in names:
-            self._finalizers.forget(name)
-            self._eternal.discard(name)
-        return self.send(
-            "from asyncbridge.worker import lodgers as worker_lodgers\nworker_lodgers.delete(names)",
-            {"names": names},
-            name=f"delete {', '.join(names)}",
-        )
+        with Change(self._finalizers) as change:
+            for name, each in zip(names, which, strict=True):
+                change.add(name, self._finalizers.forget(name), handle=each)
+                if isinstance(each, Binding):
+                    each._released = "by delete()"
+            promise = self.send(
+                "from asyncbridge.worker import lodgers as worker_lodgers\n"
+                "worker_lodgers.delete(names)",
+                {"names": names},
+                name=f"delete {', '.join(names)}",
+                _change=change,
+            )
+        self._eternal.difference_update(names)
+        return promise
 
     def scope(self) -> Scope:
         """Return a context manager, for ``with`` or ``async with``, that ends a group together.
@@ -186,11 +237,19 @@ class Keeping(Queueing):
     # --- inner steps ---
 
     def _begin(
-        self, policy: Policy, name: str, handle: object, about: Callable[[], str] | None = None
+        self,
+        policy: Policy,
+        name: str,
+        handle: object,
+        about: Callable[[], str] | None = None,
+        change: Change | None = None,
     ) -> None:
         """Let a policy have a new binding."""
-        self._named([name])
+        former = self._finalizers.forget(name)  # the name stands for a new value from here on
         hold = Hold(name, self._finalizers, handle, about)
+        if change is not None:
+            change.add(name, former, hold, handle)
+        self._named([name])
         policy.begin(hold)
         if policy.terms.ends == "session" and (scope := current_scope(self)) is not None:
             scope.add_name(hold, handle if isinstance(handle, Binding) else None)
@@ -218,6 +277,7 @@ class Keeping(Queueing):
         """Note what stands among a command's bindings for what is in the worker."""
         item.uses = tuple(handing.uses)
         item.references = tuple(handing.references)
+        item.handed = tuple(handing.names)
         if item.references:
             item.residence = item.references[0]._residence
         if handing.after:
@@ -242,7 +302,7 @@ class Keeping(Queueing):
         binding = Binding(name, lifetime, self)
         if lifetime == "collected":
             self._tell_soon(Tie(name=name))
-            Collected().begin(Hold(name, self._finalizers, binding))
+            self._finalizers.share(binding, name)
         return binding
 
 

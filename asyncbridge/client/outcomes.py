@@ -107,6 +107,7 @@ class Outcomes:
         except Exception as error:  # noqa: BLE001 - nobody awaits this task: the promise must end
             self._give_back(message.objects)
             if item.id in self.pending:
+                self._let_go(item)
                 self.reject(item, unreadable(error))
             return
         finally:
@@ -119,17 +120,21 @@ class Outcomes:
             self._give_back(message.objects)
 
     def _fulfil(self, item: Pending, outcome: Outcome[object], objects: tuple[int, ...]) -> None:
+        self._let_go(item)
         if isinstance(outcome, Error):
             self._give_back(objects)
             self.reject(item, unreadable(outcome.error))
             return
         if objects:
-            self._references.count(objects)
+            self._give_back(self._references.count(objects))
             if item.scope is not None:
                 item.scope.add_references(self._references.living_of(objects))
-        if item.keep in (HOLD, STAY):  # those that use it have been sent, or take it from here
-            self._protocol.release(commands=(item.id,))
         self._forget(item)._settle(outcome.value)
+
+    def _let_go(self, item: Pending) -> None:
+        """Let go of its value in the worker: those that use it were sent, or take it from here."""
+        if item.keep in (HOLD, STAY):
+            self._protocol.release(commands=(item.id,))
 
     def _give_back(self, objects: tuple[int, ...]) -> None:
         """Let go of what a value that nobody has seen refers to."""

@@ -15,6 +15,7 @@ from asyncbridge.errors import DecodeError, RemoteError, SentCommand
 from asyncbridge.promise.output import OutputLog
 from asyncbridge.promise.progress import WatchedPromise
 from asyncbridge.promise.times import Times
+from asyncbridge.protocol.keeping import ALONE
 from asyncbridge.protocol.limits import BULK_THRESHOLD
 from asyncbridge.protocol.messages import Command, Payload, Started
 from asyncbridge.references import PromisedValue
@@ -67,6 +68,7 @@ class Pending:
         "code",
         "dependents",
         "failed",
+        "handed",
         "holder",
         "home",
         "id",
@@ -144,6 +146,7 @@ class Pending:
         # What stands among the bindings for values that are in the worker, or will be.
         self.uses: Sequence[Use] = ()
         self.references: Sequence[Ref] = ()
+        self.handed: Sequence[str] = ()
         self.residence: Residence | None = None
         """Where those live, of which one at least stands among the bindings."""
         self.keep = 0
@@ -250,6 +253,15 @@ class Pending:
             self.session.halts.give_up(self.id)
         elif self.holder is not None:
             self.holder.cancel(self)
+
+    def let_go(self) -> None:
+        """Let go of its value, which was to stay in the worker for a command that will not come."""
+        if self.keep != ALONE:
+            return
+        session = self.session
+        self.take_back()
+        if session is not None:
+            session.release_values((self.id,))
 
     @property
     def may_come_back(self) -> bool:
@@ -359,7 +371,12 @@ class Pending:
         self.bindings = self.original = None
         self.bulk = _NONE
         self.streams = ()
+        if self.session is None:  # else those were let go of behind it
+            for use in self.uses:
+                if use.item is not None:
+                    use.item.let_go()
         self.uses = self.references = ()
+        self.handed = ()
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None

@@ -7,7 +7,7 @@ middle of anything. It appends to a deque and asks the loop to have a look, noth
 from __future__ import annotations
 
 from collections import deque
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -15,7 +15,7 @@ from asyncbridge.references.ref import Ref, Residence
 from asyncbridge.serialization.handles import ref_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from asyncbridge.protocol.keeping import Told
 
@@ -46,8 +46,9 @@ class References:
         self._residence = Residence("")
         self._ties: dict[int, _Tie] = {}
         self._dead: deque[_Tie] = deque()
-        # Values are read in several threads. Finalizers do not take it.
-        self._lock = Lock()
+        # Values are read in several threads. Finalizers do not take it; what a destructor of the
+        # user's calls may come by in the middle of anything, in the thread that has it already.
+        self._lock = RLock()
 
     def __len__(self) -> int:
         return len(self._ties)
@@ -87,12 +88,21 @@ class References:
             self._tie(made, told.number, 0)
             return made
 
-    def count(self, numbers: Iterable[int]) -> None:
-        """Count what a value has told of, which holds the references."""
-        for number in numbers:
-            tie = self._ties.get(number)
-            if tie is not None:
-                tie.count += 1
+    def count(self, numbers: Iterable[int]) -> tuple[int, ...]:
+        """Count what a value has told of, which holds the references.
+
+        Returns:
+            What was released before it could be counted: it goes back at once.
+        """
+        lost: list[int] = []
+        with self._lock:
+            for number in numbers:
+                tie = self._ties.get(number)
+                if tie is not None:
+                    tie.count += 1
+                else:
+                    lost.append(number)
+        return tuple(lost)
 
     def claim(self, told: Told) -> Ref:
         """Return the reference to an object that the worker was asked for."""
@@ -113,17 +123,26 @@ class References:
         tie.count = 0
         self._enqueue(again)
 
-    def take(self) -> tuple[tuple[int, int], ...]:
-        """Return the objects to be released now, each with its count."""
+    def take(self, used: Container[int] = ()) -> tuple[tuple[int, int], ...]:
+        """Return the objects to be released now, each with its count.
+
+        Args:
+            used: Those of commands that have not been sent yet; they are for another time.
+        """
         self._woken = False
         due: list[tuple[int, int]] = []
+        later: list[_Tie] = []
         while self._dead:
             tie = self._dead.popleft()
+            if tie.number in used:
+                later.append(tie)
+                continue
             with self._lock:
                 if self._ties.get(tie.number) is tie:
                     del self._ties[tie.number]
             if tie.count:
                 due.append((tie.number, tie.count))
+        self._dead.extendleft(reversed(later))
         return tuple(due)
 
     def living_of(self, numbers: Iterable[int]) -> list[Ref]:

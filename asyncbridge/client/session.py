@@ -27,7 +27,7 @@ from asyncbridge.tasks import spawn
 from asyncbridge.transport.contract import ChannelClosed, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from asyncbridge.client.held import Held
     from asyncbridge.client.pending import Pending
@@ -191,9 +191,17 @@ class Session(TakingOver):
         self._post(question(number))
         return await answer
 
-    def release_collected(self) -> None:
-        """Tell the worker of collected bindings whose owners are garbage."""
-        names, objects = self._finalizers.take(), self.references.take()
+    def release_collected(
+        self, names_used: Container[str] = (), objects_used: Container[int] = ()
+    ) -> None:
+        """Tell the worker of collected bindings and objects whose owners are garbage.
+
+        Args:
+            names_used: Those of commands that wait, and have not been sent: they stay.
+            objects_used: Likewise.
+        """
+        names = self._finalizers.take(names_used)
+        objects = self.references.take(objects_used)
         if names or objects:
             self.release(names, objects)
 

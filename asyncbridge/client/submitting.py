@@ -224,7 +224,13 @@ class Submitting(ABC):
         """Let go of values that were sent, or made, for this command alone; behind it."""
         spent = [use.item.id for use in item.uses if use.item and use.item.keep == ALONE]
         if spent:
-            self.protocol.release(commands=tuple(spent))
+            self.release_values(tuple(spent))
+
+    def release_values(self, commands: tuple[int, ...]) -> None:
+        """Let go of values that the worker keeps for commands sent by now."""
+        if self.protocol.state is ConnectionState.OPEN:
+            self.protocol.release(commands=commands)
+            self._writer.wake()
 
     async def _decide(self, item: Pending, bindings: Half) -> None:
         """Let a command go once its bindings have been looked through, or written."""

@@ -39,6 +39,7 @@ class Hold:
         self._finalizers = finalizers
         self._handle = None if handle is None else ref(handle)
         self._about = about
+        finalizers.begin(self)
 
     def tie(self) -> None:
         """Release it when its handle is garbage.
@@ -54,8 +55,12 @@ class Hold:
         self._finalizers.tie(handle, self.name, self._about)
 
     def release(self) -> None:
-        """Release it now, behind the commands sent by then; from any thread, any number of times."""
-        self._finalizers.release(self.name)
+        """Release it now, behind the commands sent by then; from any thread, any number of times.
+
+        Nothing comes of it once the name was set anew, or deleted.
+        """
+        if self._finalizers.is_current(self.name, self):
+            self._finalizers.release(self.name)
 
     def __repr__(self) -> str:
         return f"<Hold {self.name}>"

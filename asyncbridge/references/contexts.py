@@ -8,11 +8,13 @@ from weakref import WeakKeyDictionary
 
 from asyncbridge.codegen import Block, Name
 from asyncbridge.references.code import RemoteCode
+from asyncbridge.references.expression import hush
 from asyncbridge.references.iteration import VISITS
 
 if TYPE_CHECKING:
+    from asyncbridge.promise import Promise
     from asyncbridge.references.ref import Ref
-    from asyncbridge.references.remote import Remote
+    from asyncbridge.references.remote import Home, Remote
 
 __all__ = ["enter", "leave"]
 
@@ -33,24 +35,39 @@ async def enter(manager: Remote) -> Any:
     assert task is not None
     _entered.setdefault(task, []).append((manager, reference))
     home._contexts.add(reference)  # type: ignore[attr-defined]  # of a bridge
-    return await value
+    try:
+        return await value
+    except BaseException as error:  # no block follows, whose end could leave it
+        _forget(manager)
+        home._contexts.discard(reference)  # type: ignore[attr-defined]  # of a bridge
+        _leave(home, manager, reference, error)._add_own_callback(hush)
+        raise
 
 
 async def leave(manager: Remote, error: BaseException | None) -> bool:
     """Leave it, with an error or without; return whether it has dealt with the error."""
+    visit = _forget(manager)
+    home: Any = visit._home()
+    try:
+        swallowed: bool = await _leave(home, manager, visit, error)
+    finally:
+        home._contexts.discard(visit)
+    return swallowed
+
+
+def _forget(manager: Remote) -> Ref:
+    """Return what the task has entered last, of one context manager, and forget it."""
     task = asyncio.current_task()
     assert task is not None
     stack = _entered[task]
     place = max(place for place, (each, _) in enumerate(stack) if each is manager)
-    _, visit = stack.pop(place)
-    home: Any = visit._home()
+    return stack.pop(place)[1]
+
+
+def _leave(home: Home, manager: Remote, visit: Ref, error: BaseException | None) -> Promise[Any]:
     told = None if error is None else (type(error).__name__, str(error))
-    try:
-        swallowed: bool = await home.send(
-            "visit.leave(error)",
-            {"visit": visit, "error": told},
-            name=f"the end of with {manager._said()}",
-        )
-    finally:
-        home._contexts.discard(visit)
-    return swallowed
+    return home.send(
+        "visit.leave(error)",
+        {"visit": visit, "error": told},
+        name=f"the end of with {manager._said()}",
+    )

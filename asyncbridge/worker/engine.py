@@ -238,9 +238,16 @@ class Engine(Running):
         self._broadcast(StateChanged(state=self.state, fault=fault))
 
     def _succeeded(
-        self, job: Job, value: Payload, bulk: dict[str, Held], objects: tuple[int, ...]
+        self,
+        job: Job,
+        value: Payload,
+        bulk: dict[str, Held],
+        claimant: Claimant,
+        objects: tuple[int, ...],
     ) -> None:
         self.queue.finished(job)
+        if claimant is not job.peer.claimant:  # its client has gone meanwhile
+            self.lodging.move(claimant, job.peer.claimant, objects)
         job.peer.completed(
             job.command.id,
             value,

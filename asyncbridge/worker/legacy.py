@@ -145,12 +145,13 @@ class Legacy(ABC):
         lodging = self._engine.lodging
         before, self.claimant = self.claimant, lodging.enter(self.name)
         outcomes = self._protocol.ledger.outcomes.values()
+        newest = self._protocol.ledger.used.newest
         lodging.move(before, self.claimant, tuple(n for each in outcomes for n in each.objects))
         due = Dropping(
             names=(),
             release=Release(),
             behind=max(self._jobs, default=0),
-            drop=lambda _: lodging.leave(before),
+            drop=lambda _: lodging.leave_behind(before, self._line, newest),
         )
         self._engine.queue.release(self._line, self._hold, due)
 

@@ -85,6 +85,19 @@ class Lodging:
 
         self._submit(drop)
 
+    def leave_behind(self, claimant: Claimant, line: Line, newest: int) -> None:
+        """Let go of all that a client had whose commands stay, which have run by now.
+
+        Args:
+            claimant: The client.
+            line: Its session's, with the values that commands of its were to use.
+            newest: The last of those commands.
+        """
+        for command_id in [number for number in line.values if number <= newest]:
+            self._guard(line.forget, (command_id,))
+        # By way of the loop: what it was told meanwhile is moved to its successor first.
+        self._post(partial(self.leave, claimant))
+
     def move(self, before: Claimant, after: Claimant, numbers: tuple[int, ...]) -> None:
         """Make handles, that nobody has been told of yet, the next client's."""
 
@@ -161,10 +174,15 @@ class Lodging:
         """
         if job.lifetime != "command":
             seconds_of(job.lifetime)
+            for name in bindings:
+                if name not in vars(self.namespace.module):  # deleted by code, it is nobody's
+                    self.bindings.forget(name)
             self.bindings.check(bindings, job.peer.claimant.owner)
 
     def settle(self, job: Job, bindings: dict[str, Any], result: object) -> Payload | Draft:
         """Note what a command has set that outlives it, and return its value in wire form."""
+        if job.command.sets:
+            self.bindings.note(job.command.sets, "collected", job.peer.claimant, self.clock())
         self._note(job, bindings)
         written = self._write(job, result)
         del result
@@ -172,13 +190,15 @@ class Lodging:
             job.holders = kept_alive(bindings, vars(self.namespace.module))
         return written
 
+    def fail(self, job: Job, bindings: dict[str, Any]) -> None:
+        """Note what a command has set that outlives it, though its code has failed."""
+        scope = vars(self.namespace.module)
+        self._note(job, {key: value for key, value in bindings.items() if scope.get(key) is value})
+
     def _note(self, job: Job, bindings: dict[str, Any]) -> None:
-        claimant, now = job.peer.claimant, self.clock()
-        if job.command.sets:
-            self.bindings.note(job.command.sets, "collected", claimant, now)
         if job.lifetime == "command" or not bindings:
             return
-        self.bindings.note(bindings, job.lifetime, claimant, now)
+        self.bindings.note(bindings, job.lifetime, job.peer.claimant, self.clock())
         if (seconds := seconds_of(job.lifetime)) is not None:
             for record in filter(None, map(self.bindings.get, bindings)):
                 self._end_later(seconds, partial(self.bindings.end_lease, record))
@@ -208,13 +228,13 @@ class Lodging:
         except (SerializationError, TooMany):
             return keeper.whole(result)
 
-    def claim(self, job: Job) -> tuple[int, ...]:
-        """Count the handles that a command's value tells; return their objects."""
+    def claim(self, job: Job, claimant: Claimant) -> tuple[int, ...]:
+        """Count the handles that a command's value tells a client; return their objects."""
         keeper, job.told = job.told, None
         if keeper is None:
             return ()
         for number in keeper.numbers:
-            self.objects.claim(job.peer.claimant, number)
+            self.objects.claim(claimant, number)
         keeper.tidy()
         return tuple(keeper.numbers)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from asyncbridge.worker.journal import Journal
     from asyncbridge.worker.lodging import Lodging
     from asyncbridge.worker.namespace import Namespace
+    from asyncbridge.worker.objects import Claimant
     from asyncbridge.worker.output import Capture
     from asyncbridge.worker.overtime import Overtime
     from asyncbridge.worker.queue import CommandQueue, Job
@@ -86,9 +87,14 @@ class Running(ABC):
 
     @abstractmethod
     def _succeeded(
-        self, job: Job, value: Payload, bulk: dict[str, Held], objects: tuple[int, ...]
+        self,
+        job: Job,
+        value: Payload,
+        bulk: dict[str, Held],
+        claimant: Claimant,
+        objects: tuple[int, ...],
     ) -> None:
-        """Tell a value."""
+        """Tell a value, which refers to objects that were claimed for a client."""
 
     @abstractmethod
     def _halted(self, job: Job, fault: Fault) -> None:
@@ -177,7 +183,9 @@ class Running(ABC):
         )
         if job.halts:  # else it has nothing any more
             job.let_go()
-        self._post(partial(self._succeeded, job, value, bulk, self.lodging.claim(job)))
+        claimant = job.peer.claimant
+        objects = self.lodging.claim(job, claimant)
+        self._post(partial(self._succeeded, job, value, bulk, claimant, objects))
 
     def _ended(self, job: Job) -> Ended:
         """Run a command's code, and what it leaves behind; return what it came to."""
@@ -249,8 +257,10 @@ class Running(ABC):
             else:
                 with job.flows.flowing(bindings, self._post) as bindings:
                     result = self._run_code(job, bindings)
-        except Exception as error:
-            capture(self.backend.clean, error, job.code, bindings)
+        except BaseException as error:
+            lodging.fail(job, bindings)
+            if isinstance(error, Exception):
+                capture(self.backend.clean, error, job.code, bindings)
             raise
         return lodging.settle(job, bindings, result)
 

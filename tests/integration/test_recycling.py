@@ -17,6 +17,7 @@ from tests.limits import HANG_S
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from asyncbridge.client.connectors import Worker
     from tests.integration.conftest import Gate
 
 pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.slow]
@@ -156,7 +157,7 @@ async def test_a_worker_that_is_started_no_more(tmp_path: object) -> None:
         assert bridge.state == "lost"
 
 
-async def _refuse(options: object) -> asyncbridge.client.connectors.Worker:
+async def _refuse(options: object) -> Worker:
     raise asyncbridge.WorkerStartError("no")
 
 

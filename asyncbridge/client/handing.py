@@ -8,6 +8,7 @@ from asyncbridge.client.pending import Pending
 from asyncbridge.errors import BridgeClosed, StaleReference
 from asyncbridge.promise import Promise
 from asyncbridge.references import Binding, Ref, Remote, RemoteExpression, RemoteModule
+from asyncbridge.references.expression import hush
 from asyncbridge.serialization.encoders import ENCODERS, no_form
 from asyncbridge.serialization.handles import there
 
@@ -164,6 +165,7 @@ class Handing:
             self.uses.append(use)
             if item is not None:
                 self.after.append(item)
+                promise._add_own_callback(hush)  # what uses it tells of its failure
         return place
 
     def _is_ours(self, source: Pending) -> bool:

@@ -22,6 +22,7 @@ from asyncbridge.errors import (
 from asyncbridge.worker.__main__ import (
     CALLBACK_HELP,
     DEFAULT_PORT,
+    LEASE_HELP,
     NAME_HELP,
     RESULTS_HELP,
     run,
@@ -73,6 +74,7 @@ def worker(
     ] = None,
     backend: Annotated[str, typer.Option(help="tensorflow, jax, torch, or none.")] = "tensorflow",
     results_limit: Annotated[int | None, typer.Option(help=RESULTS_HELP)] = None,
+    lease: Annotated[float | None, typer.Option(help=LEASE_HELP)] = None,
     callback_hosts: Annotated[list[str] | None, typer.Option(help=CALLBACK_HELP)] = None,
 ) -> None:
     """Run a worker that clients attach to, until Ctrl-C or SIGTERM."""
@@ -80,7 +82,7 @@ def worker(
         status = run(
             folder=folder, host=host, port=port, names=name or [], tls_cert=tls_cert, tls_key=tls_key,
             token_file=token_file, backend=backend, results_limit=results_limit,
-            callback_hosts=callback_hosts or [],
+            lease=lease, callback_hosts=callback_hosts or [],
         )  # fmt: skip
     except (OSError, ValueError) as error:
         typer.echo(f"asyncbridge worker: {error}", err=True)

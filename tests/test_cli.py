@@ -77,7 +77,7 @@ def test_the_workers_help_names_every_option() -> None:
     result = runner.invoke(cli.app, ["worker", "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     for option in ("--folder", "--host", "--port", "--tls-cert", "--tls-key", "--token-file",
-                   "--backend", "--results-limit", "--callback-hosts"):  # fmt: skip
+                   "--backend", "--results-limit", "--lease", "--callback-hosts"):  # fmt: skip
         assert option in result.output
 
 
@@ -85,13 +85,13 @@ def test_options_reach_the_worker_as_they_are(ran: list[dict[str, Any]], tmp_pat
     """Paths as paths, the port as a number."""
     arguments = ["worker", "--folder", str(tmp_path), "--host", "127.0.0.1", "--port", "8799",
                  "--tls-cert", "c.pem", "--tls-key", "k.pem", "--token-file", "t",
-                 "--backend", "jax", "--results-limit", "5",
+                 "--backend", "jax", "--results-limit", "5", "--lease", "60",
                  "--callback-hosts", "example.org"]  # fmt: skip
     assert runner.invoke(cli.app, arguments).exit_code == 0
     assert ran == [{
         "folder": tmp_path, "host": "127.0.0.1", "port": 8799, "names": [], "tls_cert": Path("c.pem"),
         "tls_key": Path("k.pem"), "token_file": Path("t"), "backend": "jax",
-        "results_limit": 5,
+        "results_limit": 5, "lease": 60.0,
         "callback_hosts": ["example.org"],
     }]  # fmt: skip
 

@@ -126,9 +126,11 @@ class Outcomes:
             self.reject(item, unreadable(outcome.error))
             return
         if objects:
+            # One that was there before is not the scope's.
+            made = () if item.scope is None else self._references.uncounted(objects)
             self._give_back(self._references.count(objects))
             if item.scope is not None:
-                item.scope.add_references(self._references.living_of(objects))
+                item.scope.add_references(self._references.living_of(made))
         self._forget(item)._settle(outcome.value)
 
     def _let_go(self, item: Pending) -> None:

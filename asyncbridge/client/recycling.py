@@ -150,13 +150,17 @@ class Recycling(Succession):
 
     async def _wanted(self, session: Session) -> list[str]:
         """Return the names that live objects are tied to, or that unfinished commands use."""
-        codes = {item.code for item in session.unfinished_items()}
+        unfinished = session.unfinished_items()
+        codes = {item.code for item in unfinished}
+        handed = {name for item in unfinished for name in item.handed}
+        waiting, _ = self._awaiting.used()
         needs_of, loop = self._tools().needs_of, asyncio.get_running_loop()
 
         def used() -> set[str]:
             return {name for code in codes for name in needs_of(code).names}
 
-        return sorted({*self._finalizers.names, *await loop.run_in_executor(None, used)})
+        inside = await loop.run_in_executor(None, used)
+        return sorted({*self._finalizers.names, *handed, *waiting, *inside})
 
     def _urgently(self, session: Session, function: str, *args: object) -> Promise[Any]:
         """Send a command of the bridge's own, ahead of all others, also of those that have an id."""
@@ -208,8 +212,8 @@ class Recycling(Succession):
 
     def _release_spent(self, move: Move) -> None:
         """Let go of collected bindings that nothing here is tied to any more; behind what uses them."""
-        tied = self._finalizers.names
-        spent = tuple(name for name in move.collected if name not in tied)
+        tied, (waiting, _) = self._finalizers.names, self._awaiting.used()
+        spent = tuple(name for name in move.collected if name not in tied | waiting)
         session = self._opened()
         if spent and not session.closed.done():
             session.release(spent)

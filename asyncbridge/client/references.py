@@ -104,6 +104,12 @@ class References:
                     lost.append(number)
         return tuple(lost)
 
+    def uncounted(self, numbers: Iterable[int]) -> list[int]:
+        """Return which of these objects are told for the first time, or again after a release."""
+        return [
+            number for number in numbers if number in self._ties and not self._ties[number].count
+        ]
+
     def claim(self, told: Told) -> Ref:
         """Return the reference to an object that the worker was asked for."""
         made = self.of(told)

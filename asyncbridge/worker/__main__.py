@@ -24,11 +24,13 @@ __all__ = ["main", "run"]
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 DEFAULT_PORT = 8750
+LONGEST_LEASE_S: Final = 86_400
 POLL_SECONDS = 0.02
 CALLBACK_HELP = (
     "a host that callbacks of the HTTP pair may lead to, beside the client's own; may be repeated"
 )
 NAME_HELP = "a host name that clients use for this worker, beside its address, without a port; may be repeated"
+LEASE_HELP = "seconds for which a client that has gone is waited for; 30 by default"
 RESULTS_HELP = "bytes of results that may wait in files for clients that are away; 4 GiB by default"
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--token-file", type=Path, help="of mode 0600; made if it is not there")
     parser.add_argument("--backend", default="tensorflow", help="tensorflow, jax, torch or none")
     parser.add_argument("--results-limit", type=int, help=RESULTS_HELP)
+    parser.add_argument("--lease", type=float, help=LEASE_HELP)
     parser.add_argument(
         "--callback-hosts", action="append", default=[], metavar="HOST", help=CALLBACK_HELP
     )
@@ -69,6 +72,7 @@ def run(
     token_file: Path | None = None,
     backend: str = "tensorflow",
     results_limit: int | None = None,
+    lease: float | None = None,
     callback_hosts: Sequence[str] = (),
 ) -> int:
     """Run a worker until SIGINT or SIGTERM; return its exit status.
@@ -80,6 +84,10 @@ def run(
     """
     if results_limit is not None and results_limit < 1:
         raise ValueError(f"--results-limit is a number of bytes from 1 up, got {results_limit}")
+    if lease is not None and not 0 < lease <= LONGEST_LEASE_S:
+        raise ValueError(
+            f"--lease is a number of seconds above 0, {LONGEST_LEASE_S} at most, got {lease:g}"
+        )
     check_names(names)
     check_certificate(host, tls_cert, tls_key)
     if host is not None:
@@ -100,6 +108,7 @@ def run(
         "tls_cert": None if tls_cert is None else str(tls_cert),
         "tls_key": None if tls_key is None else str(tls_key),
         "results_limit": results_limit,
+        "lease": lease,
         "callback_hosts": list(callback_hosts),
     }
     greeting = f"asyncbridge worker: {url(folder, host, port, tls_cert)}, token in {token_path}"

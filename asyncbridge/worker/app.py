@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from asyncbridge.transport.contract import Channel, Wire
     from asyncbridge.worker.engine import Engine
 
-__all__ = ["WorkerApp"]
+__all__ = ["LEASE_S", "WorkerApp"]
 
 LEASE_S: Final = 30.0
 FIRST_WORD_S: Final = 10.0

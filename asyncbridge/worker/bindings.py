@@ -69,21 +69,24 @@ class Bindings:
         return self._records.get(name)
 
     def check(self, names: Iterable[str], owner: str) -> None:
-        """Refuse to set names that are another's.
+        """Refuse to set names that are another's, or that others have from one that is gone.
 
         Raises:
             NameTaken: One is.
         """
         for name in names:
+            self._check_owner(name, owner)
             record = self._records.get(name)
-            if record is None or record.owner == owner or not self._is_alive(record.owner):
+            if record is None or record.owner == owner:
                 continue
-            raise NameTaken(
-                f"the name {name!r} is taken by session {record.owner}, whose binding it is "
-                f"({record.lifetime}): use another name, or have that session delete it",
-                name=name,
-                owner=record.owner,
-            )
+            for holder in record.holders:
+                if holder.owner != owner:
+                    raise NameTaken(
+                        f"the name {name!r} is taken by session {holder.owner}, which has a handle "
+                        "on its binding: use another name",
+                        name=name,
+                        owner=holder.owner,
+                    )
 
     def note(self, names: Iterable[str], lifetime: str, claimant: Claimant, now: float) -> None:
         """Note that a client has set these names."""
@@ -142,7 +145,7 @@ class Bindings:
             InUse: Another one has a handle on it.
             NameTaken: It is another's.
         """
-        self.check([name], claimant.owner)
+        self._check_owner(name, claimant.owner)
         record = self._records.get(name)
         if record is not None:
             others = [holder.owner for holder in record.holders if holder is not claimant]
@@ -164,6 +167,17 @@ class Bindings:
         if record is not None:
             for holder in record.holders:
                 holder.names.discard(name)
+
+    def _check_owner(self, name: str, owner: str) -> None:
+        record = self._records.get(name)
+        if record is None or record.owner == owner or not self._is_alive(record.owner):
+            return
+        raise NameTaken(
+            f"the name {name!r} is taken by session {record.owner}, whose binding it is "
+            f"({record.lifetime}): use another name, or have that session delete it",
+            name=name,
+            owner=record.owner,
+        )
 
     def _tidy(self, record: Record) -> None:
         if not record.is_held and self._records.get(record.name) is record:

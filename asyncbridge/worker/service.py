@@ -18,7 +18,7 @@ from asyncbridge.transport.arena import open_arena
 from asyncbridge.transport.loops import new_event_loop
 from asyncbridge.transport.sizes import cache_bytes, largest_value, memory_of_machine
 from asyncbridge.worker import tensors
-from asyncbridge.worker.app import WorkerApp
+from asyncbridge.worker.app import LEASE_S, WorkerApp
 from asyncbridge.worker.descriptors import Descriptors, end_without_descriptors
 from asyncbridge.worker.engine import Engine
 from asyncbridge.worker.executor import GpuThread
@@ -82,6 +82,7 @@ async def serve(config: Mapping[str, Any], backend: Backend, listener: socket.so
         arena=arena,
         cache=cache_bytes(config.get("cache")),
         largest=largest_value(config.get("largest_value")),
+        lease=config.get("lease") or LEASE_S,
         shelf=Shelf(limit=config.get("results_limit") or DEFAULT_RESULTS),
         callback_hosts=frozenset(config.get("callback_hosts", ())),
     )

@@ -171,6 +171,19 @@ def test_a_limit_of_results(
     assert "--results-limit is a number of bytes from 1 up, got 0" in capsys.readouterr().err
 
 
+def test_a_lease(
+    tmp_path: Path, started: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It reaches the worker; one that is no time, or longer than a day, is an error of use."""
+    assert main(["--folder", str(tmp_path), "--lease", "0.5"]) == 7
+    assert main(["--folder", str(tmp_path)]) == 7
+    assert [each["worker_config"]["lease"] for each in started] == [0.5, None]
+    for wrong in ("0", "nan", "86401"):
+        assert main(["--folder", str(tmp_path), "--lease", wrong]) == 2
+        said = f"--lease is a number of seconds above 0, 86400 at most, got {wrong}"
+        assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("extra", "said"),
     [

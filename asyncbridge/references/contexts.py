@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from asyncbridge.codegen import Block, Name
+from asyncbridge.errors import AsyncBridgeError
 from asyncbridge.references.code import RemoteCode
 from asyncbridge.references.expression import hush
 from asyncbridge.references.iteration import VISITS
@@ -30,44 +32,54 @@ async def enter(manager: Remote) -> Any:
     home = manager._home()
     visit = home.send(Block((VISITS, node)), code.bindings or None, name=label, keep=True)
     value = home.send("visit.value", {"visit": visit}, name=label)
-    reference = await visit
+    try:
+        reference, given = await visit, await value
+    except BaseException as error:  # no block follows, whose end could leave it
+        told = told_of(error)
+        value._add_own_callback(hush)
+        visit._add_own_callback(lambda ended: _leave_again(ended, home, manager, told))
+        raise
     task = asyncio.current_task()
     assert task is not None
     _entered.setdefault(task, []).append((manager, reference))
     home._contexts.add(reference)  # type: ignore[attr-defined]  # of a bridge
-    try:
-        return await value
-    except BaseException as error:  # no block follows, whose end could leave it
-        _forget(manager)
-        home._contexts.discard(reference)  # type: ignore[attr-defined]  # of a bridge
-        _leave(home, manager, reference, error)._add_own_callback(hush)
-        raise
+    return given
 
 
 async def leave(manager: Remote, error: BaseException | None) -> bool:
     """Leave it, with an error or without; return whether it has dealt with the error."""
-    visit = _forget(manager)
+    task = asyncio.current_task()
+    assert task is not None
+    stack = _entered[task]
+    place = max(place for place, (each, _) in enumerate(stack) if each is manager)
+    _, visit = stack.pop(place)
     home: Any = visit._home()
     try:
-        swallowed: bool = await _leave(home, manager, visit, error)
+        swallowed: bool = await _leave(
+            home, manager, visit, None if error is None else told_of(error)
+        )
     finally:
         home._contexts.discard(visit)
     return swallowed
 
 
-def _forget(manager: Remote) -> Ref:
-    """Return what the task has entered last, of one context manager, and forget it."""
-    task = asyncio.current_task()
-    assert task is not None
-    stack = _entered[task]
-    place = max(place for place, (each, _) in enumerate(stack) if each is manager)
-    return stack.pop(place)[1]
-
-
-def _leave(home: Home, manager: Remote, visit: Ref, error: BaseException | None) -> Promise[Any]:
-    told = None if error is None else (type(error).__name__, str(error))
+def _leave(home: Home, manager: Remote, visit: Ref, error: tuple[str, str] | None) -> Promise[Any]:
     return home.send(
         "visit.leave(error)",
-        {"visit": visit, "error": told},
+        {"visit": visit, "error": error},
         name=f"the end of with {manager._said()}",
     )
+
+
+def _leave_again(visit: Promise[Any], home: Home, manager: Remote, error: tuple[str, str]) -> None:
+    """Leave what was entered for nobody, if it was."""
+    if visit.state == "fulfilled":
+        with suppress(AsyncBridgeError):
+            _leave(home, manager, visit.result(), error)._add_own_callback(hush)
+
+
+def told_of(error: BaseException) -> tuple[str, str]:
+    """Return a class's name, and what an error like this one is made with."""
+    given = error.args  # a KeyError would show it in quotes
+    plain = len(given) == 1 and type(given[0]) is str
+    return type(error).__name__, given[0] if plain else str(error)

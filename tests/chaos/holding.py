@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from contextvars import Context
@@ -24,7 +25,7 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.workers import StandingWorker
 from tests.limits import HANG_S
 
-__all__ = ["Account", "Client", "Model", "Name", "Standing", "Thing", "Worker"]
+__all__ = ["Account", "Client", "Model", "Name", "Standing", "Thing", "Worker", "unpickled"]
 
 TOKEN = "correct-horse"
 THINGS = """
@@ -154,20 +155,21 @@ class Client:
         assert session is not None
         self.id = session.protocol.session
 
-    def within(self, work: Callable[[], Any]) -> Any:
-        """Do something where this client's bridge is the current one."""
-
-        def do() -> Any:
-            enter(self.bridge)
-            return work()
-
-        return Context().run(do)
-
     async def settle(self) -> None:
         """Wait until the worker has what was released here."""
         for _ in range(3):
             await asyncio.sleep(0)
         await self.bridge.send("None").wait(HANG_S)
+
+
+def unpickled(bridge: Bridge, data: bytes) -> Any:
+    """Unpickle a handle where a bridge is the current one, as in a process that has no other."""
+
+    def load() -> Any:
+        enter(bridge)
+        return pickle.loads(data)
+
+    return Context().run(load)
 
 
 class Worker:

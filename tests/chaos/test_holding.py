@@ -28,9 +28,9 @@ from asyncbridge.lifetime import Leased
 from asyncbridge.promise import Promise
 from asyncbridge.references import Binding, Ref
 from tests.chaos.handles import Group, Handle, Parcel, Rig
-from tests.chaos.holding import Client, Standing, Thing
+from tests.chaos.holding import Client, Standing, Thing, unpickled
 
-EXAMPLES, STEPS = 12, 40
+EXAMPLES, STEPS = 25, 40
 THERE_EXAMPLES, THERE_STEPS = 2, 25
 CLIENTS = st.integers(0, 1)
 KEYS = st.integers(0, 3)
@@ -135,7 +135,7 @@ class Holding(Rig):
 
     async def unpickled(self, parcel: Parcel, at: Client) -> Any:
         """Unpickle a handle, on the loop."""
-        real = at.within(lambda: pickle.loads(parcel.data))
+        real = unpickled(at.bridge, parcel.data)
         await at.settle()
         return real
 

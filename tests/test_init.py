@@ -13,6 +13,8 @@ PUBLIC = {
     # opening a bridge, and what it tells
     "AUTO", "Bridge", "CommandInfo", "HeldCommand", "OutputLine", "OutputReader", "Restart",
     "StateReader", "WorkerInfo", "connect", "current_bridge",
+    # what lives in the worker
+    "BindingInfo", "MemoryInfo", "Recycle", "Recycled", "Ref", "RemoteExpression", "RemoteModule",
     # what is decided about commands that fail
     "Decision", "DropQueue", "Halt", "Ignore", "Raise", "Replace", "Retry",
     # promises, progress and lifetimes

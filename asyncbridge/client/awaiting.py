@@ -40,7 +40,8 @@ class Awaiting:
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
         self._items: dict[Pending, None] = {}
-        self._asked: dict[int, bool | None] = {}
+        # What the worker was asked to keep, and its answer, as long as that matters.
+        self._asked: dict[Pending, bool | None] = {}
 
     @property
     def items(self) -> tuple[Pending, ...]:
@@ -84,8 +85,11 @@ class Awaiting:
 
     def answered(self, command_id: int, *, kept: bool) -> None:
         """Take the worker's word whether it keeps a value that it was asked to."""
-        self._asked[command_id] = kept
+        for source in self._asked:
+            if source.id == command_id:
+                self._asked[source] = kept
         self._look_again()
+        self._asked = {each: told for each, told in self._asked.items() if not each.is_settled}
 
     # --- inner steps ---
 
@@ -119,7 +123,7 @@ class Awaiting:
         if not use.promise.done():
             return self._awaits(item, use)
         if source is not None:
-            self._asked.pop(source.id, None)
+            self._asked.pop(source, None)
         return self._passes_on(item, use)
 
     def _stays(self, item: Pending, use: Use, source: Pending) -> bool:
@@ -139,10 +143,10 @@ class Awaiting:
         if session.protocol.want_kept(source.id):
             source.keep = HOLD
             return True
-        if source.id not in self._asked:
-            self._asked[source.id] = None
+        if source not in self._asked:
+            self._asked[source] = None
             session.tell(Keep(id=source.id))
-        if self._asked[source.id]:
+        if self._asked[source]:
             source.keep = HOLD
             return True
         return False

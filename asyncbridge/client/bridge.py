@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Bridge"]
 
+PER_COMMAND = policy_of("command")
+
 T = TypeVar("T")
 
 
@@ -131,7 +133,7 @@ class Bridge(Keeping, Deciding, Sessions, Scripting):
             WrongLoopError: Called on another loop, or from another thread, than the bridge's.
         """
         loop = self._usable_loop()
-        policy = policy_of(lifetime)
+        policy = PER_COMMAND if lifetime == "command" else policy_of(lifetime)
         check_name(name)
         if timeout is not None:
             check_timeout(timeout)

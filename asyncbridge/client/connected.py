@@ -230,7 +230,8 @@ class Connected(ABC):
     def _ended(self, error: AsyncBridgeError) -> Held | None:
         """Take a session's end; return what takes the commands that the next one may have."""
         if self._move is None:
-            self._references.end(str(error).partition("\n")[0])
+            closed = isinstance(error, BridgeClosed)
+            self._references.end("its bridge was closed" if closed else first_line(error))
         if self._move is not None or self._goes_on(error):
             self._held = self._tools().Held(self._backlog)
             self._successor = asyncio.get_running_loop().create_future()
@@ -304,6 +305,11 @@ class Connected(ABC):
             session.release_collected(*self._awaiting.used())
         else:
             session.release_collected()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text."""
+    return str(error).partition("\n")[0]
 
 
 def incarnation_of(session: Session) -> str:

@@ -8,6 +8,7 @@ from asyncbridge.client.pending import Pending
 from asyncbridge.errors import BridgeClosed, StaleReference
 from asyncbridge.promise import Promise
 from asyncbridge.references import Binding, Ref, Remote, RemoteExpression, RemoteModule
+from asyncbridge.references.expression import hush
 from asyncbridge.serialization.encoders import ENCODERS, no_form
 from asyncbridge.serialization.handles import there
 
@@ -69,19 +70,19 @@ class Handing:
         """Forget what was written: the bindings are walked again."""
         self.is_empty = True
 
-    def give_up(self) -> None:
-        """Let go of what was made in the worker for a command that will not be sent."""
-        for _, promise in (self._sent or _NOTHING).values():
-            if isinstance(item := promise._source, Pending):
-                item.let_go()
-
     def _note(self) -> None:
         """Begin the accounts with the first handle: most commands have none."""
         if self.is_empty:
             self.is_empty = False
-            self.uses, self.after, self.references, self._places = [], [], [], {}
-            self.names = []
+            self.uses, self.after, self.references, self.names = [], [], [], []
+            self._places = {}
             self._residence = None
+
+    def give_up(self) -> None:
+        """Let go of what was made in the worker for a command that will not be sent."""
+        for _, promise in (self._sent or {}).values():
+            if isinstance(item := promise._source, Pending):
+                item.let_go()
 
     def write(self, value: Any, buffers: Sink, depth: int) -> object:
         """Return the tree of a handle; of what has come meanwhile, that of the value.
@@ -164,6 +165,7 @@ class Handing:
             self.uses.append(use)
             if item is not None:
                 self.after.append(item)
+                promise._add_own_callback(hush)  # what uses it tells of its failure
         return place
 
     def _is_ours(self, source: Pending) -> bool:
@@ -176,7 +178,6 @@ class Handing:
 
 _NONE: Final[list[Any]] = []
 _NOWHERE: Final[dict[int, int]] = {}
-_NOTHING: Final[dict[int, tuple[object, Promise[Any]]]] = {}
 
 
 def foreign(value: Remote) -> Exception:

@@ -95,8 +95,8 @@ class References:
             What was released before it could be counted: it goes back at once.
         """
         lost: list[int] = []
-        for number in numbers:
-            with self._lock:
+        with self._lock:
+            for number in numbers:
                 tie = self._ties.get(number)
                 if tie is not None:
                     tie.count += 1

@@ -139,8 +139,7 @@ class ClientProtocol(Claims):
         """Take a command back, or stop it; it may be lacking some of its large buffers.
 
         Returns:
-            True when it had not left the client and is finished now; False when the worker
-            was asked, whose answer decides.
+            Whether it had not left, and is finished now; else the worker's answer decides.
         """
         entry = self._entries.get(command_id)
         if entry is None:
@@ -200,10 +199,7 @@ class ClientProtocol(Claims):
     # --- what the peer says ---
 
     def receive(self, message: m.Message) -> m.Message | None:
-        """Take one message from the worker.
-
-        Returns:
-            The message, when the caller has something to do for it, else None.
+        """Take a message from the worker; return it if the caller has something to do for it.
 
         Raises:
             ConnectError: The worker refused the session.
@@ -236,7 +232,7 @@ class ClientProtocol(Claims):
             told: Whether the journal is known to be blank: no command was ever taken up.
 
         Returns:
-            What is known of each unfinished command, by id; all of them are finished now.
+            What is known of each unfinished command, by id; all are finished now.
         """
         self.state = advance_connection(self.state, ConnectionEvent.LOST)
         if journal is not None and journal.session != session_digest(self.session):

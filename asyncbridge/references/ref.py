@@ -139,7 +139,12 @@ class Ref(Remote):
 
     def __repr__(self) -> str:
         told = self._told
-        parts = [told.kind, told.text, sized(told.size), told.device]
+        parts = [
+            printable(told.kind),
+            printable(told.text),
+            sized(told.size),
+            printable(told.device),
+        ]
         return f"<Ref {told.number} {' '.join(part for part in parts if part)}>"
 
 
@@ -160,6 +165,15 @@ def refuse_ref(value: object, said: str) -> object:
             "fetch parts of it, or await the expression itself for a reference"
         )
     return value
+
+
+def printable(text: str) -> str:
+    """Return a worker's text with escapes for what steers terminals."""
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(char: str) -> str:
+    return char if char.isprintable() else ascii(char)[1:-1]
 
 
 def sized(size: int) -> str:

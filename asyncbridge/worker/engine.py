@@ -22,6 +22,7 @@ from asyncbridge.worker.halting import Halts
 from asyncbridge.worker.inventory import inventory
 from asyncbridge.worker.journal import Journal
 from asyncbridge.worker.lines import Dropping
+from asyncbridge.worker.lodgers import Present
 from asyncbridge.worker.lodging import Lodging
 from asyncbridge.worker.memory import resident_bytes
 from asyncbridge.worker.namespace import Namespace
@@ -130,6 +131,7 @@ class Engine(Running):
         self._output_lock = threading.Lock()
         self._current: Job | None = None
         self._watch = Watch(limits, machine=machine, clock=clock)
+        self._present = Present(self.lodging, self.queue, self._watch)
         self._overtime = Overtime(
             post=self._post, later=loop.call_later, stopper=self.stopper, crash_fd=crash_fd
         )
@@ -248,14 +250,14 @@ class Engine(Running):
         self.queue.finished(job)
         if claimant is not job.peer.claimant:  # its client has gone meanwhile
             self.lodging.move(claimant, job.peer.claimant, objects)
-        job.peer.completed(
-            job.command.id,
-            value,
-            bulk,
-            stopped=job.stop.told,
-            objects=objects,
-            holders=job.holders,
-        )
+        more: dict[str, Any] = {}  # most have none of it
+        if job.stop.told:
+            more["stopped"] = True
+        if objects:
+            more["objects"] = objects
+        if job.holders:
+            more["holders"] = job.holders
+        job.peer.completed(job.command.id, value, bulk, **more)
 
     def _halted(self, job: Job, fault: Fault) -> None:
         self.starts.tell(job)

@@ -42,10 +42,10 @@ def _named(lodging: Lodging) -> list[dict[str, Any]]:
             value = lodging.namespace.value_of(name)
         except NameError:  # it has gone meanwhile
             continue
-        if _is_ours(value):
-            continue
         told = {"name": name, "number": lodging.objects.known(value) or 0, **_described(value)}
         record = records.get(name)
+        if record is None and is_own_module(value):
+            continue
         if record is None:
             found.append({**told, "lifetime": "code"})
             continue
@@ -60,9 +60,9 @@ def _named(lodging: Lodging) -> list[dict[str, Any]]:
     return found
 
 
-def _is_ours(value: object) -> bool:
-    """Tell a module of ours, which commands of ours import by a name of their own."""
-    return type(value) is ModuleType and value.__name__.startswith("asyncbridge.worker")
+def is_own_module(value: object) -> bool:
+    """Tell what commands import of our own, whatever they are for."""
+    return isinstance(value, ModuleType) and value.__name__.startswith("asyncbridge.worker.")
 
 
 def _numbered(lodging: Lodging) -> list[dict[str, Any]]:

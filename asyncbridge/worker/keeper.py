@@ -28,26 +28,27 @@ class TooMany(Exception):
 
 
 class Keeper:
-    """Those of one value; in the GPU thread.
+    """Those of one value after another; in the GPU thread.
 
     Args:
         objects: The account of what is kept.
-        now: The time, by the worker's clock.
 
     Attributes:
+        now: The time, by the worker's clock.
         numbers: The objects that the value refers to, once for each place.
     """
 
-    def __init__(self, objects: Objects, now: float) -> None:
+    def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._now = now
         self._all: set[int] = set()
+        self.now = 0.0
         self.numbers: list[int] = []
 
     def begin(self) -> None:
         """Forget the places: the value is walked again."""
-        self._all.update(self.numbers)
-        self.numbers = []
+        if self.numbers:
+            self._all.update(self.numbers)
+            self.numbers = []
 
     def write(self, value: Any, buffers: object, depth: int) -> object:
         """Keep an object, and return the tree of a reference to it.
@@ -57,7 +58,7 @@ class Keeper:
         """
         if len(self.numbers) >= MOST:
             raise TooMany
-        number = self._objects.number_of(value, self._now)
+        number = self._objects.number_of(value, self.now)
         self.numbers.append(number)
         kind = kind_of(type(value))
         if kind.bare:  # as most are of which there are many
@@ -73,9 +74,11 @@ class Keeper:
         return Payload(header=orjson.Fragment(header), size=len(header))
 
     def tidy(self) -> None:
-        """Let go of what was kept and is told nowhere."""
-        self._all.update(self.numbers)
-        self._objects.tidy(self._all)
+        """Let go of what was kept and is told nowhere; the next value may come."""
+        self.begin()
+        if self._all:
+            numbers, self._all = self._all, set()
+            self._objects.tidy(numbers)
 
 
 def _plain(text: str) -> str:

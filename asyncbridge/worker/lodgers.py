@@ -30,13 +30,17 @@ class Present:
 
     __slots__ = ("_before", "claimant", "lodging", "queue", "watch")
 
-    def __init__(
-        self, lodging: Lodging, claimant: Claimant, queue: CommandQueue, watch: Watch
-    ) -> None:
+    claimant: Claimant
+
+    def __init__(self, lodging: Lodging, queue: CommandQueue, watch: Watch) -> None:
         self.lodging = lodging
-        self.claimant = claimant
         self.queue = queue
         self.watch = watch
+
+    def of(self, claimant: Claimant) -> Present:
+        """Return this, for the command of a client."""
+        self.claimant = claimant
+        return self
 
     def __enter__(self) -> None:
         global _present

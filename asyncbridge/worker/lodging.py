@@ -64,6 +64,9 @@ class Lodging:
         self._guard = guard
         self.claimants: dict[Claimant, None] = {}
         self.objects = Objects()
+        self._keeper = Keeper(self.objects)
+        # The GPU thread's: whose bindings are being read.
+        self._reading: Any = None
         self.bindings = Bindings(self._drop_name, self.is_alive)
 
     # --- clients; on the loop ---
@@ -154,12 +157,13 @@ class Lodging:
             DecodeError: They cannot be read.
             StaleReference: One stands for what is here no longer.
         """
+        self._reading = job
         bindings = decode(
             value,
             path="bindings",
             side="in the worker",
             files=open_array,
-            handles=partial(self._stands_for, job),
+            handles=self._stands_for,
         )
         if not isinstance(bindings, dict):
             raise TypeError(f"bindings are a dict of names, not {type(bindings).__name__}")
@@ -172,32 +176,33 @@ class Lodging:
             NameTaken: One is.
             ValueError: The lifetime is none.
         """
-        if job.lifetime != "command":
-            seconds_of(job.lifetime)
-            for name in bindings:
-                if name not in vars(self.namespace.module):  # deleted by code, it is nobody's
-                    self.bindings.forget(name)
-            self.bindings.check(bindings, job.peer.claimant.owner)
+        seconds_of(job.lifetime)
+        for name in bindings:
+            if name not in vars(self.namespace.module):  # deleted by code, it is nobody's
+                self.bindings.forget(name)
+        self.bindings.check(bindings, job.peer.claimant.owner)
 
     def settle(self, job: Job, bindings: dict[str, Any], result: object) -> Payload | Draft:
         """Note what a command has set that outlives it, and return its value in wire form."""
         if job.command.sets:
             self.bindings.note(job.command.sets, "collected", job.peer.claimant, self.clock())
-        self._note(job, bindings)
-        written = self._write(job, result)
-        del result
-        if job.peer.debug and job.lifetime == "command":
+        if job.lifetime != "command":
+            self._note(job, bindings)
+        elif job.peer.debug:
+            written = self._write(job, result)
+            del result
             job.holders = kept_alive(bindings, vars(self.namespace.module))
-        return written
+            return written
+        return self._write(job, result)
 
     def fail(self, job: Job, bindings: dict[str, Any]) -> None:
         """Note what a command has set that outlives it, though its code has failed."""
-        scope = vars(self.namespace.module)
-        self._note(job, {key: value for key, value in bindings.items() if scope.get(key) is value})
+        if job.lifetime != "command":
+            scope = vars(self.namespace.module)
+            here = {key: value for key, value in bindings.items() if scope.get(key) is value}
+            self._note(job, here)
 
     def _note(self, job: Job, bindings: dict[str, Any]) -> None:
-        if job.lifetime == "command" or not bindings:
-            return
         self.bindings.note(bindings, job.lifetime, job.peer.claimant, self.clock())
         if (seconds := seconds_of(job.lifetime)) is not None:
             for record in filter(None, map(self.bindings.get, bindings)):
@@ -218,7 +223,8 @@ class Lodging:
         largest = job.peer.largest
         if not job.peer.references:
             return draft(result, path="result", decided=True, files=False, largest=largest)
-        keeper = job.told = Keeper(self.objects, self.clock())
+        keeper = self._keeper
+        keeper.now = job.started_at
         if job.keep == STAY:
             return keeper.whole(result)
         try:
@@ -230,19 +236,17 @@ class Lodging:
 
     def claim(self, job: Job, claimant: Claimant) -> tuple[int, ...]:
         """Count the handles that a command's value tells a client; return their objects."""
-        keeper, job.told = job.told, None
-        if keeper is None:
-            return ()
-        for number in keeper.numbers:
+        job.written = True
+        numbers = tuple(self._keeper.numbers)
+        for number in numbers:
             self.objects.claim(claimant, number)
-        keeper.tidy()
-        return tuple(keeper.numbers)
+        self._keeper.tidy()
+        return numbers
 
     def disown(self, job: Job) -> None:
         """Let go of what was kept for a value that will not be told."""
-        keeper, job.told = job.told, None
-        if keeper is not None:
-            keeper.tidy()
+        if not job.written:
+            self._keeper.tidy()
             job.line.forget(job.command.id)
 
     def take_over(self, name: str, lifetime: str, claimant: Claimant, since: float) -> None:
@@ -270,7 +274,8 @@ class Lodging:
         with contextlib.suppress(WorkerError):  # the worker ends, and all that it keeps with it
             self._executor_submit(work)
 
-    def _stands_for(self, job: Job, tree: dict[str, object]) -> object:
+    def _stands_for(self, tree: dict[str, object]) -> object:
+        job = self._reading
         kind, what = there_of(tree)
         if isinstance(what, str):
             return (

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from asyncbridge.worker.executor import Executor
     from asyncbridge.worker.flows import Flows
     from asyncbridge.worker.halting import Halt
-    from asyncbridge.worker.keeper import Keeper
     from asyncbridge.worker.lines import Dropping
     from asyncbridge.worker.peer import Peer
 
@@ -84,7 +83,7 @@ class Job:
     __slots__ = (
         "again", "bindings", "code", "command", "edits", "failures", "flows", "halt", "halts",
         "hold", "holders", "keep", "lifetime", "line", "moved", "packed", "peer", "place", "size",
-        "started_at", "state", "stop", "told", "untold",
+        "started_at", "state", "stop", "untold", "written",
     )  # fmt: skip
 
     def __init__(
@@ -117,9 +116,9 @@ class Job:
         self.code = command.code
         self.lifetime = command.lifetime
         self.keep = command.keep
-        # Whether its value is there, and it is decided what stays of it.
+        # Whether its value is there, and it is decided what stays of it; whether that is told.
         self.packed = False
-        self.told: Keeper | None = None
+        self.written = False
         self.holders: tuple[str, ...] = ()
         self.edits: tuple[Payload, ...] = ()
         # Whether it halts if it fails; known when it is taken up, for its bindings must be kept.
@@ -290,7 +289,7 @@ class CommandQueue:
             return
         with self._lock:
             job.state, job.stop, job.flows, job.again = JobState.QUEUED, Stop(), None, True
-            job.packed = False
+            job.packed = job.written = False
         job.hold.lift(self._executor, (self._take_up_again, job))
 
     def _take_up_again(self, job: Job) -> None:

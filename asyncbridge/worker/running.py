@@ -13,7 +13,6 @@ from asyncbridge.protocol.keeping import URGENT
 from asyncbridge.protocol.messages import Fault, Payload, Progress
 from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.faults import describe
-from asyncbridge.worker.lodgers import Present
 from asyncbridge.worker.overtime import overdue_text
 from asyncbridge.worker.progress import Reporting
 from asyncbridge.worker.queue import CANCELLED
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from asyncbridge.worker.aftermath import Aftermath
     from asyncbridge.worker.backend import Backend
     from asyncbridge.worker.journal import Journal
+    from asyncbridge.worker.lodgers import Present
     from asyncbridge.worker.lodging import Lodging
     from asyncbridge.worker.namespace import Namespace
     from asyncbridge.worker.objects import Claimant
@@ -64,6 +64,7 @@ class Running(ABC):
     _output_lock: threading.Lock
     _overtime: Overtime
     _pid: int
+    _present: Present
     _post: Callable[[Callable[[], None]], None]
     _watch: Watch
 
@@ -94,7 +95,7 @@ class Running(ABC):
         claimant: Claimant,
         objects: tuple[int, ...],
     ) -> None:
-        """Tell a value."""
+        """Tell a value, which refers to objects that were claimed for a client."""
 
     @abstractmethod
     def _halted(self, job: Job, fault: Fault) -> None:
@@ -125,10 +126,8 @@ class Running(ABC):
 
     def _look_at_size(self, job: Job) -> None:
         """Say that this worker should be replaced, or is large, between two commands."""
-        if self.queue.is_paused or job.hold.is_up or job.line.alone:
-            return
         advice = self._watch.ran(self._clock() - job.started_at)
-        if advice is None:
+        if advice is None or self.queue.is_paused or job.hold.is_up or job.line.alone:
             return
         if advice.kind == "recycle":
             self.queue.pause()
@@ -163,7 +162,7 @@ class Running(ABC):
         # The limit holds for whatever may run code of the user's; copies are made after it.
         with (
             Reporting(partial(self._report, job)),
-            Present(self.lodging, job.peer.claimant, self.queue, self._watch),
+            self._present.of(job.peer.claimant),
             self._overtime.limiting(job),
         ):
             ended = self._ended(job)
@@ -244,7 +243,8 @@ class Running(ABC):
         bindings = {} if job.bindings is None else lodging.read(job, job.bindings)
         for edit in job.edits:
             bindings |= lodging.read(job, edit)
-        lodging.check(job, bindings)
+        if job.lifetime != "command":
+            lodging.check(job, bindings)
         # What lies in shared memory goes back with its last array, ahead of the outcome; of one
         # that may run again, once it has an outcome.
         if not job.halts:

@@ -9,7 +9,6 @@ from types import FunctionType
 
 from asyncbridge.errors import SerializationError
 from asyncbridge.promise import Promise
-from asyncbridge.references.binding import Binding
 from asyncbridge.references.remote import Remote
 from asyncbridge.streams import Stream
 
@@ -49,8 +48,8 @@ def is_keras_own(value: object) -> bool:
 
 
 def is_remote(value: object) -> bool:
-    """Tell whether a value is in the worker, or is Keras's own: it goes by its name there."""
-    return isinstance(value, Binding) or is_keras_own(value)
+    """Tell what is, or will be, in the worker, or is Keras's own, and is no mirror."""
+    return isinstance(value, Remote | Promise) or is_keras_own(value)
 
 
 def is_handle(value: object) -> bool:

@@ -41,7 +41,7 @@ async def test_names() -> None:
             {"m": there("module", "os.path")},
         ]
         assert not handing.is_empty
-        assert handing.uses == handing.after == handing.references == []
+        assert (handing.uses, handing.after, handing.references) == ([], [], [])
 
 
 async def test_a_reference() -> None:

@@ -17,6 +17,7 @@ from tests.limits import HANG_S
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from asyncbridge.client.connectors import Worker
     from tests.integration.conftest import Gate
 
 pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.slow]
@@ -156,7 +157,7 @@ async def test_a_worker_that_is_started_no_more(tmp_path: object) -> None:
         assert bridge.state == "lost"
 
 
-async def _refuse(options: object) -> asyncbridge.client.connectors.Worker:
+async def _refuse(options: object) -> Worker:
     raise asyncbridge.WorkerStartError("no")
 
 
@@ -211,7 +212,7 @@ async def test_all_names_move_and_none_is_left_of_the_moving() -> None:
         await bridge.send("; ".join(f"{name} = {name!r}" for name in names))
         for _ in range(2):
             assert (await bridge.recycle()).lost == {}
-            told = {each.name for each in await bridge.bindings() if each.type != "module"}
+            told = {each.name for each in await bridge.bindings()}
             assert told == set(names)
             assert await bridge.send(f"[{', '.join(names)}]") == list(names)
 

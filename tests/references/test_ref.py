@@ -25,6 +25,14 @@ def test_what_it_tells(home: Home) -> None:
     assert home.sent == []
 
 
+def test_its_repr_steers_no_terminal(home: Home) -> None:
+    """What the worker has told may hold anything; only the repr has escapes."""
+    hostile = Told(1, "shop.\x1b[31mOrder", "a\nb\u202e", 0, "")
+    reference = Ref(hostile, ref(home), home.residence)
+    assert repr(reference) == r"<Ref 1 shop.\x1b[31mOrder a\nb\u202e>"
+    assert reference.about == hostile
+
+
 @pytest.mark.parametrize(
     ("size", "text"),
     [(0, ""), (1, "1 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (2**60, "1048576.0 TiB")],

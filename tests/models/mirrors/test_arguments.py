@@ -21,6 +21,7 @@ from asyncbridge.models.mirrors.arguments import (
     split,
     take,
 )
+from asyncbridge.references.binding import Binding
 
 Doubled = Annotated[object, lambda value: [value, value]]
 
@@ -243,3 +244,10 @@ def test_shown_values_are_short() -> None:
     assert show(Dense(3)) == "<Dense units=3>"
     assert show(Dense(3)(Input((4,)))) == "<KerasTensor>"
     assert show(type("Long", (), {"__repr__": lambda _: "x" * 500})()) == "<Long>"
+
+
+def test_what_is_in_the_worker_is_of_any_type() -> None:
+    """A binding, and code on one, stand for values that Keras alone can judge."""
+    binding = Binding("size", "eternal")
+    for value in (binding, binding.items[0]):
+        assert taken(units=value) is value

@@ -28,6 +28,7 @@ def test_what_has_a_name_in_keras() -> None:
 def test_what_goes_by_its_name_in_the_worker() -> None:
     """Bindings, mirrored classes and functions do; a mirror is an object to be made first."""
     assert is_remote(Binding("a", "eternal"))
+    assert is_remote(Binding("a", "eternal").size)
     assert is_remote(layers.Dense)
     assert is_remote(utils.set_random_seed)
     assert not is_remote(layers.Dense(1))

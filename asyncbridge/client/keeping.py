@@ -28,6 +28,7 @@ __all__ = ["Change", "Keeping", "adopt_binding", "adopt_ref"]
 
 log = logging.getLogger(__name__)
 
+DELETED = "by delete()"
 PICKLED_LEASE_S = 300.0
 """For how long the object of a pickled handle stays, whoever lets go of it meanwhile."""
 
@@ -66,8 +67,8 @@ class Change:
     def take_back(self) -> None:
         """Let the names stand for what they stood for before."""
         names, self._names = self._names, []
-        for name, hold, former, handle in names:
-            if isinstance(handle, Binding) and hold is None:
+        for name, hold, former, handle in reversed(names):
+            if isinstance(handle, Binding) and handle._released == DELETED:
                 handle._released = ""
             if self._finalizers.is_current(name, hold):
                 self._finalizers.restore(name, former)
@@ -176,14 +177,18 @@ class Keeping(Queueing):
 
         Raises:
             IdentifierError: Python, or the bridge, refuses a name.
+            StaleReference: A binding was released, or deleted, before: its name may be another's.
             TypeError: It is neither.
         """
+        for each in which:
+            if isinstance(each, Binding):
+                each._check_released()
         names = [self._tools().check_identifier(name_of(each)) for each in which]
         with Change(self._finalizers) as change:
             for name, each in zip(names, which, strict=True):
                 change.add(name, self._finalizers.forget(name), handle=each)
                 if isinstance(each, Binding):
-                    each._released = "by delete()"
+                    each._released = DELETED
             promise = self.send(
                 "from asyncbridge.worker import lodgers as worker_lodgers\n"
                 "worker_lodgers.delete(names)",

@@ -10,9 +10,9 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -151,7 +151,7 @@ async def test_a_client_that_is_back_in_time_has_lost_nothing(folder: Path) -> N
         await proxy.close()
 
 
-async def numbers(proxy: Proxy) -> Any:
+async def numbers(proxy: Proxy) -> AsyncIterator[int]:
     """Give numbers, and cut the connection between them."""
     yield 1
     proxy.cut()

@@ -155,8 +155,9 @@ async def test_a_scope_ends_with_an_error_and_is_for_its_task() -> None:
             async with bridge.scope():
                 await bridge.put(2, name="within")
                 other.set()
-                binding = await task
+                await task
                 raise KeyError
+        binding = task.result()
         await settled(bridge)
         assert await bridge.send("x", {"x": binding}) == 1
         assert await names(bridge) == {"beside": "collected"}
@@ -201,8 +202,9 @@ async def test_deleting() -> None:
         await bridge.send("code = 3")
         await bridge.delete(one, "two", "code")
         assert await names(bridge) == {}
-        with pytest.raises(StaleReference, match=r"was released: by delete\(\)"):
-            bridge.send("x", {"x": one})
+        for use in (lambda: bridge.send("x", {"x": one}), lambda: bridge.delete(one)):
+            with pytest.raises(StaleReference, match=r"was released: by delete\(\)"):
+                use()
         with pytest.raises(NameError, match="'two' is not defined"):
             await bridge.delete(two)
 

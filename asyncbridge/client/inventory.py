@@ -22,8 +22,8 @@ class BindingInfo:
         text: A short repr.
         size: Bytes, as far as they are known.
         device: Where it lies, as Keras says it; may be empty.
-        lifetime: ``"eternal"``, ``"collected"``, ``"leased 60.0"``; ``"reference"`` for a kept
-            object; ``"code"`` for a name that code has set, which stays until code deletes it.
+        lifetime: ``"eternal"``, ``"collected"``, ``"leased 60.0"``; ``"command"`` for what goes with
+            the command that runs; ``"reference"`` for a kept object; ``"code"`` for a name that code has set, which stays until code deletes it.
         owner: The session that has set it; empty for what code has set.
         age: Seconds since then; 0 for what code has set.
         holders: The sessions that have a handle on it.

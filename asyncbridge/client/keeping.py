@@ -41,7 +41,7 @@ class Change:
 
     def __init__(self, finalizers: Finalizers) -> None:
         self._finalizers = finalizers
-        self._names: list[tuple[str, Hold | None, Former, object]] = []
+        self._names: list[tuple[str, Hold | None, Former, object, str]] = []
 
     def add(
         self, name: str, former: Former, hold: Hold | None = None, handle: object = None
@@ -54,7 +54,8 @@ class Change:
             hold: Who has it now, None if nobody has.
             handle: Who must not be garbage before it is known.
         """
-        self._names.append((name, hold, former, handle))
+        released = handle._released if isinstance(handle, Binding) else ""
+        self._names.append((name, hold, former, handle, released))
 
     def __enter__(self) -> Self:
         return self
@@ -66,9 +67,9 @@ class Change:
     def take_back(self) -> None:
         """Let the names stand for what they stood for before."""
         names, self._names = self._names, []
-        for name, hold, former, handle in names:
+        for name, hold, former, handle, released in names:
             if isinstance(handle, Binding) and hold is None:
-                handle._released = ""
+                handle._released = released
             if self._finalizers.is_current(name, hold):
                 self._finalizers.restore(name, former)
 
@@ -252,7 +253,7 @@ class Keeping(Queueing):
         self._named([name])
         policy.begin(hold)
         if policy.terms.ends == "session" and (scope := current_scope(self)) is not None:
-            scope.add_name(hold, handle if isinstance(handle, Binding) else None)
+            scope.add_name(hold, handle)
 
     async def _bindings(self) -> list[BindingInfo]:
         told = await self._asked(lambda session: session.ask_about("bindings"))

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from asyncbridge.codegen import Expression
     from asyncbridge.promise import Promise
-    from asyncbridge.references.ref import Ref
     from asyncbridge.references.remote import Home
 
 __all__ = ["RemoteExpression"]
@@ -39,10 +38,6 @@ class RemoteExpression(Remote):
     def promise(self) -> Promise[Any]:
         """Send it, and return a promise of what it gives."""
         return self._sent()
-
-    def keep(self) -> Promise[Ref]:
-        """Send it, and return a promise of a reference to what it gives, which stays in the worker."""
-        return self._sent(keep=True)
 
     def then(
         self,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from asyncbridge.promise import Promise
     from asyncbridge.references.expression import RemoteExpression
     from asyncbridge.references.iteration import RemoteIterator
+    from asyncbridge.references.ref import Ref
 
     T = TypeVar("T")
 
@@ -95,6 +96,10 @@ class Remote(RemoteOperators):
         It is rejected with ``SerializationError`` where that has no wire form.
         """
         return self._sent(transform=self._checked)
+
+    def keep(self) -> Promise[Ref]:
+        """Return a promise of a reference to the object, which stays in the worker."""
+        return self._sent(keep=True)
 
     # --- what builds code ---
 
@@ -189,6 +194,11 @@ class Remote(RemoteOperators):
 
     def __deepcopy__(self, memo: object) -> Remote:
         return self
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"{self!r} is code, and cannot be pickled: `await` its keep(), and pickle that reference"
+        )
 
     def __dir__(self) -> list[str]:
         return [name for name in object.__dir__(self) if not name.startswith("__array")]

@@ -47,7 +47,8 @@ def _named(lodging: Lodging) -> list[dict[str, Any]]:
         if record is None and is_own_module(value):
             continue
         if record is None:
-            found.append({**told, "lifetime": "code"})
+            lifetime = "command" if name in lodging.passing else "code"
+            found.append({**told, "lifetime": lifetime})
             continue
         holders = sorted({holder.owner for holder in list(record.holders)})
         found.append({

@@ -21,7 +21,7 @@ from asyncbridge.worker.keeper import Keeper, TooMany
 from asyncbridge.worker.objects import Claimant, Objects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from asyncbridge.protocol.messages import Payload, Tie
     from asyncbridge.serialization.drafts import Draft
@@ -67,7 +67,9 @@ class Lodging:
         self._keeper = Keeper(self.objects)
         # The GPU thread's: whose bindings are being read.
         self._reading: Any = None
-        self.bindings = Bindings(self._drop_name, self.is_alive)
+        self.bindings = Bindings(self._drop_name, self.is_alive, namespace.ident_of)
+        # Names that go with the command that runs.
+        self.passing: Collection[str] = ()
 
     # --- clients; on the loop ---
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from asyncbridge.client.session import Session
     from asyncbridge.promise import Promise
     from asyncbridge.protocol.messages import Advice, Kept
+    from asyncbridge.references import Binding
     from asyncbridge.transport.arena import Arena
 
 __all__ = ["UNOPENED", "Connected", "import_off_loop"]
@@ -81,6 +82,8 @@ class Connected(ABC):
         self._rejections.bridge = weakref.ref(self)
         self._halts = Halts(always=options.halt_on_error, timeout=options.halt_timeout)
         self._finalizers = Finalizers(self._wake_finalizers)
+        # The handles by which bindings are known here, by name.
+        self._handles: weakref.WeakValueDictionary[str, Binding] = weakref.WeakValueDictionary()
         # What is open, and to be closed by whoever has opened it.
         self._scopes: set[Any] = set()
         self._contexts: set[Any] = set()

@@ -76,6 +76,11 @@ class MemoryInfo:
             and libraries take memory, too, and more, where two share theirs.
     """
 
+    @property
+    def other(self) -> int:
+        """Resident bytes that no binding accounts for: libraries, leaks, and what objects hide."""
+        return max(0, self.resident - sum(each.size for each in self.bindings))
+
     resident: int
     machine: int
     devices: tuple[DeviceMemory, ...]

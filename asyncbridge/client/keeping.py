@@ -6,6 +6,7 @@ import logging
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
+from asyncbridge.client.arguments import named_as
 from asyncbridge.client.inventory import BindingInfo, MemoryInfo
 from asyncbridge.client.queueing import Queueing
 from asyncbridge.client.scopes import Scope, current_scope
@@ -17,6 +18,7 @@ from asyncbridge.references import Binding, Ref, RemoteModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from asyncbridge.client.handing import Handing
     from asyncbridge.client.pending import Pending
@@ -28,6 +30,7 @@ __all__ = ["Change", "Keeping", "adopt_binding", "adopt_ref"]
 
 log = logging.getLogger(__name__)
 
+BOUND_ANEW = "its name was bound anew, by another put()"
 PICKLED_LEASE_S = 300.0
 """For how long the object of a pickled handle stays, whoever lets go of it meanwhile."""
 
@@ -42,6 +45,7 @@ class Change:
     def __init__(self, finalizers: Finalizers) -> None:
         self._finalizers = finalizers
         self._names: list[tuple[str, Hold | None, Former, object, str]] = []
+        self._replaced: Binding | None = None
 
     def add(
         self, name: str, former: Former, hold: Hold | None = None, handle: object = None
@@ -57,6 +61,11 @@ class Change:
         released = handle._released if isinstance(handle, Binding) else ""
         self._names.append((name, hold, former, handle, released))
 
+    def replace(self, handle: Binding | None) -> None:
+        """Let a handle be of no use any more, whose name is to stand for another value."""
+        if handle is not None and not handle._released:
+            self._replaced, handle._released = handle, BOUND_ANEW
+
     def __enter__(self) -> Self:
         return self
 
@@ -66,6 +75,8 @@ class Change:
 
     def take_back(self) -> None:
         """Let the names stand for what they stood for before."""
+        if self._replaced is not None:
+            self._replaced._released, self._replaced = "", None
         names, self._names = self._names, []
         for name, hold, former, handle, released in names:
             if isinstance(handle, Binding) and hold is None:
@@ -118,6 +129,8 @@ class Keeping(Queueing):
         place = tools.origin() if name is None else ""
         about = (lambda: f"what was put at {place}") if place else None
         with Change(self._finalizers) as change:
+            change.replace(self._handles.get(key))
+            self._handles[key] = binding
             self._begin(policy, key, binding, about, change)
             promise = self.send(
                 "None",
@@ -179,6 +192,8 @@ class Keeping(Queueing):
             IdentifierError: Python, or the bridge, refuses a name.
             TypeError: It is neither.
         """
+        if not which:
+            raise TypeError("delete() takes the names, or the bindings, that are to be deleted")
         names = [self._tools().check_identifier(name_of(each)) for each in which]
         with Change(self._finalizers) as change:
             for name, each in zip(names, which, strict=True):
@@ -283,6 +298,10 @@ class Keeping(Queueing):
             item.residence = item.references[0]._residence
         if handing.after:
             item.after = (*item.after, *handing.after)
+
+    def _labelled(self, labels: dict[str, str]) -> AbstractContextManager[None]:
+        """Have errors call arguments so, by the names of their bindings."""
+        return named_as(labels)
 
     # --- handles that travel ---
 

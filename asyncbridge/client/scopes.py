@@ -81,7 +81,7 @@ class Scope:
         references, self._references = self._references, []
         for hold, handle in names:
             owner = None if handle is None else handle()
-            if hasattr(type(owner), "_released"):  # of ours: a binding, or a mirror
+            if owner is not None and hasattr(type(owner), "_released"):  # a binding, or a mirror
                 owner._released = ENDED
             hold.release()
         for each in references:

@@ -57,9 +57,9 @@ class RemoteExpression(Remote):
     def _sent_ahead(self) -> Promise[Any]:
         """Have it evaluated for commands that come behind it: nothing of its value comes here."""
         code = RemoteCode()
-        node = self._code(code)
-        home = self._home()
-        promise = home.send(node, code.bindings or None, name=self._said(), _keep=ALONE)
+        node, home = self._code(code), self._home()
+        with home._labelled(code.labels):
+            promise = home.send(node, code.bindings or None, name=self._said(), _keep=ALONE)
         promise._add_own_callback(hush)  # those that use it tell of its failure
         return promise
 

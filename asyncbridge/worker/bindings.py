@@ -152,10 +152,26 @@ class Bindings:
             self._drop(name)
             return
         record.holders.discard(claimant)
+        if record.lifetime != "collected" and record.owner == claimant.owner:
+            # No garbage collector says this of such a one: its owner's policy does.
+            self.forget(name)
+            self._drop(name)
+            return
         self._tidy(record)
 
     def delete(self, name: str, claimant: Claimant) -> None:
         """Delete a binding, or a name that code has set.
+
+        Raises:
+            InUse: Another one has a handle on it.
+            NameTaken: It is another's.
+        """
+        self.check_deletion(name, claimant)
+        self.forget(name)
+        self._drop(name)
+
+    def check_deletion(self, name: str, claimant: Claimant) -> None:
+        """Refuse what ``delete`` refuses.
 
         Raises:
             InUse: Another one has a handle on it.
@@ -174,8 +190,6 @@ class Bindings:
                     name=name,
                     holders=tuple(others),
                 )
-            self.forget(name)
-        self._drop(name)
 
     def forget(self, name: str) -> None:
         """Note that a name is no binding any more."""

@@ -6,11 +6,13 @@ They call this by its name; see ``asyncbridge.client.keeping``.
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import WorkerError
 from asyncbridge.worker import moving
 from asyncbridge.worker.footprint import trim
+from asyncbridge.worker.guards import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Present", "begin", "delete", "pack", "present", "resume", "unpack"]
 
-NOT_MOVED = "it is neither a model nor what a name stands for, and only those move"
+NOT_MOVED = (
+    "{kind}: it is neither a model nor what a name stands for, and only those move; "
+    "bridge.put(reference, name=...) gives it one"
+)
 
 
 class Present:
@@ -74,8 +79,10 @@ def delete(names: Iterable[str]) -> None:
         NameTaken: It is another client's.
     """
     here = present()
-    for name in names:
+    for name in names:  # all of them, or none
         here.lodging.namespace.value_of(name)
+        here.lodging.bindings.check_deletion(name, here.claimant)
+    for name in names:
         here.lodging.bindings.delete(name, here.claimant)
 
 
@@ -108,9 +115,11 @@ def pack(numbers: Iterable[int], wanted: Iterable[str]) -> dict[str, Any]:
         if id(value) in named or is_keras_object(value):
             things[f"object {number}"] = value
         else:
-            lost[f"object {number}"] = NOT_MOVED
+            lost[f"object {number}"] = NOT_MOVED.format(kind=type_name(type(value)))
     records = [
-        (record.name, record.lifetime, now - record.since) for record in lodging.bindings.all()
+        # By the time of day, which goes on while there is no worker.
+        (record.name, record.lifetime, time.time() - (now - record.since))
+        for record in lodging.bindings.all()
     ]
     return {
         "things": moving.pack(things),
@@ -134,9 +143,9 @@ def unpack(state: Mapping[str, Any]) -> dict[str, str]:
         else:
             lodging.objects.put(int(rest), value, now)
             lodging.objects.claim(claimant, int(rest))
-    for name, lifetime, age in state["records"]:
+    for name, lifetime, since in state["records"]:
         if f"name {name}" in made:
-            lodging.take_over(name, lifetime, claimant, now - age)
+            lodging.take_over(name, lifetime, claimant, now - (time.time() - since))
     return {**state["lost"], **lost}
 
 

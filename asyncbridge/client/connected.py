@@ -87,6 +87,7 @@ class Connected(ABC):
         # What is open, and to be closed by whoever has opened it.
         self._scopes: set[Any] = set()
         self._contexts: set[Any] = set()
+        self._iterations: weakref.WeakSet[Any] = weakref.WeakSet()
         self._backlog = Backlog(options.backlog)
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._restarts = Restarts(options.restart)
@@ -234,7 +235,8 @@ class Connected(ABC):
         """Take a session's end; return what takes the commands that the next one may have."""
         if self._move is None:
             closed = isinstance(error, BridgeClosed)
-            self._references.end("its bridge was closed" if closed else first_line(error))
+            why = "its bridge was closed" if closed else first_line(error)
+            self._references.end(why, died=isinstance(error, WorkerLost))
         if self._move is not None or self._goes_on(error):
             self._held = self._tools().Held(self._backlog)
             self._successor = asyncio.get_running_loop().create_future()

@@ -197,9 +197,10 @@ class Keeping(Queueing):
         names = [self._tools().check_identifier(name_of(each)) for each in which]
         with Change(self._finalizers) as change:
             for name, each in zip(names, which, strict=True):
-                change.add(name, self._finalizers.forget(name), handle=each)
-                if isinstance(each, Binding):
-                    each._released = "by delete()"
+                handle = each if isinstance(each, Binding) else self._handles.get(name)
+                change.add(name, self._finalizers.forget(name), handle=handle)
+                if handle is not None:
+                    handle._released = "by delete()"
             promise = self.send(
                 "from asyncbridge.worker import lodgers as worker_lodgers\n"
                 "worker_lodgers.delete(names)",

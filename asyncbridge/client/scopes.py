@@ -98,7 +98,11 @@ def current_scope(bridge: object) -> Scope | None:
     entered = _scopes.get()
     if not entered:  # as most often
         return None
-    return next((each for each in reversed(entered) if each._bridge() is bridge), None)
+    # A task that was begun in one may outlive it.
+    return next(
+        (each for each in reversed(entered) if each._state == "open" and each._bridge() is bridge),
+        None,
+    )
 
 
 _scopes: ContextVar[tuple[Scope, ...]] = ContextVar("asyncbridge_scopes", default=())

@@ -15,7 +15,7 @@ from asyncbridge.worker.footprint import trim
 from asyncbridge.worker.guards import type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from asyncbridge.worker.lodging import Lodging
     from asyncbridge.worker.objects import Claimant
@@ -86,12 +86,15 @@ def delete(names: Iterable[str]) -> None:
         here.lodging.bindings.delete(name, here.claimant)
 
 
-def pack(numbers: Iterable[int], wanted: Iterable[str]) -> dict[str, Any]:
+def pack(
+    numbers: Iterable[int], wanted: Iterable[str], needed: Container[int] = ()
+) -> dict[str, Any]:
     """Return all that moves to another worker, and have no other command taken up here.
 
     Args:
         numbers: The kept objects that the client has references to.
         wanted: The collected bindings that it has not let go of, or that its commands use.
+        needed: The objects among those that its commands use: they move, if they can.
     """
     here = present()
     here.queue.pause()
@@ -112,7 +115,7 @@ def pack(numbers: Iterable[int], wanted: Iterable[str]) -> dict[str, Any]:
         if number not in lodging.objects:
             continue
         value = lodging.objects.value_of(number)
-        if id(value) in named or is_keras_object(value):
+        if number in needed or id(value) in named or is_keras_object(value):
             things[f"object {number}"] = value
         else:
             lost[f"object {number}"] = NOT_MOVED.format(kind=type_name(type(value)))

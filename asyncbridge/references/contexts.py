@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from asyncbridge.codegen import Block, Name
+from asyncbridge.errors import RemoteError
 from asyncbridge.references.code import RemoteCode
 from asyncbridge.references.expression import hush
 from asyncbridge.references.iteration import VISITS
@@ -65,9 +66,16 @@ def _forget(manager: Remote) -> Ref:
 
 
 def _leave(home: Home, manager: Remote, visit: Ref, error: BaseException | None) -> Promise[Any]:
-    told = None if error is None else (type(error).__name__, str(error))
+    told = None if error is None else class_and_text(error)
     return home.send(
         "visit.leave(error)",
         {"visit": visit, "error": told},
         name=f"the end of with {manager._said()}",
     )
+
+
+def class_and_text(error: BaseException) -> tuple[str, str]:
+    """Return what the manager is told of an error: of a command's, what that was over there."""
+    if isinstance(error, RemoteError):
+        return error.type, error.message
+    return type(error).__name__, str(error)

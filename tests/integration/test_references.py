@@ -146,7 +146,7 @@ async def test_assigning_and_deleting() -> None:
         rows[1] += thing.n
         del rows[2:]
         thing.other = bridge.send("'later'")
-        assert (await thing.n, await thing.other) == (5, "later")
+        assert (await thing.attr("n"), await thing.other) == (5, "later")
         assert await bridge.send("r[0] is t and r[1:]", {"r": rows, "t": thing}) == [6]
         del thing.other
         with pytest.raises(AttributeError, match="other"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from asyncbridge import DependencyError, Ignore, Promise, Ref, Retry, StaleReference, connect
-from asyncbridge.errors import BridgeClosed, RemoteError, WorkerLost
+from asyncbridge.errors import BridgeClosed, RemoteError, SerializationError, WorkerLost
 from asyncbridge.testing import kill_worker
 from tests.integration.test_decisions import halt
 from tests.integration.test_references import nothing_kept
@@ -242,6 +242,8 @@ async def test_decisions() -> None:
         failing = bridge.send("1 / 0")
         uses = bridge.send("ran = True", {"x": failing})
         await halt(bridge)
+        with pytest.raises(SerializationError, match="elsewhere write `await promise`"):
+            await bridge.decide(bridge.halted[0], Ignore(value=uses))
         await bridge.decide(bridge.halted[0], None)
         assert isinstance(await error_of(failing), RemoteError)
         assert isinstance(await error_of(uses), DependencyError)

@@ -77,7 +77,7 @@ def _numbered(lodging: Lodging) -> list[dict[str, Any]]:
             "lifetime": "reference",
             "owner": next(iter(holders.get(number, ())), ""),
             "age": now - entry.since,
-            "holders": holders.get(number, []),
+            "holders": holders.get(number, []) + ["a lease"] * bool(entry.leases),
         }
         for number, entry in lodging.objects.items()[:MOST]
     ]

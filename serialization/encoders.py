@@ -202,12 +202,17 @@ def _encode_composite(value: object, buffers: Sink, depth: int) -> object:
         raise Refused(value, str(unfit), depth, trail) from None
     except Exception as error:
         raise Refused(value, f"the encoder of {entry.raised(error)}", depth) from error
+    handles = buffers.handles
+    if entry.is_own:  # what puts it together again wants data: no part of it may be a handle
+        buffers.handles = None
     try:
         tree = {**entry.head, "v": _encode_part(f"<{entry.name}>", data, value, buffers, depth)}
     except Refused as refused:
         if entry.spell is not None and len(refused.trail) > 1:
             refused.trail = entry.spell(value, refused.trail[1:])
         raise
+    finally:
+        buffers.handles = handles
     buffers.remember(value)
     return tree
 

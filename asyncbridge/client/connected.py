@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from asyncbridge.client.session import Session
     from asyncbridge.promise import Promise
     from asyncbridge.protocol.messages import Advice, Kept
+    from asyncbridge.references import Binding
     from asyncbridge.transport.arena import Arena
 
 __all__ = ["UNOPENED", "Connected", "import_off_loop"]
@@ -81,9 +82,12 @@ class Connected(ABC):
         self._rejections.bridge = weakref.ref(self)
         self._halts = Halts(always=options.halt_on_error, timeout=options.halt_timeout)
         self._finalizers = Finalizers(self._wake_finalizers)
+        # The handles by which bindings are known here, by name.
+        self._handles: weakref.WeakValueDictionary[str, Binding] = weakref.WeakValueDictionary()
         # What is open, and to be closed by whoever has opened it.
         self._scopes: set[Any] = set()
         self._contexts: set[Any] = set()
+        self._iterations: weakref.WeakSet[Any] = weakref.WeakSet()
         self._backlog = Backlog(options.backlog)
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._restarts = Restarts(options.restart)
@@ -231,7 +235,8 @@ class Connected(ABC):
         """Take a session's end; return what takes the commands that the next one may have."""
         if self._move is None:
             closed = isinstance(error, BridgeClosed)
-            self._references.end("its bridge was closed" if closed else first_line(error))
+            why = "its bridge was closed" if closed else first_line(error)
+            self._references.end(why, died=isinstance(error, WorkerLost))
         if self._move is not None or self._goes_on(error):
             self._held = self._tools().Held(self._backlog)
             self._successor = asyncio.get_running_loop().create_future()

@@ -101,7 +101,8 @@ class Handing:
         hand_over = getattr(type(value), "_hand_over", None)
         if hand_over is None:
             raise no_form(value, depth)
-        return self.write(hand_over(value, self._bridge), buffers, depth)
+        other = hand_over(value, self._bridge)
+        return ENCODERS[type(other)](other, buffers, depth)
 
     def _remote(self, value: Remote) -> object:
         if isinstance(value, RemoteModule):

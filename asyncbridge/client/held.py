@@ -112,7 +112,8 @@ def lost_to(
     there = set[str]()
     for item in items:
         needs = needs_of(item.code)
-        missing = sorted(needs.names - there - set(item.names))
+        used = (needs.names - set(item.names)) | set(item.handed)
+        missing = sorted(used - there)
         if missing or needs.hides:
             command = item.sent()
             found[item] = StateLost.of(lost, tuple(missing), command=command, told=told)

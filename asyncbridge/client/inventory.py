@@ -22,8 +22,8 @@ class BindingInfo:
         text: A short repr.
         size: Bytes, as far as they are known.
         device: Where it lies, as Keras says it; may be empty.
-        lifetime: ``"eternal"``, ``"collected"``, ``"leased 60.0"``; ``"reference"`` for a kept
-            object; ``"code"`` for a name that code has set, which stays until code deletes it.
+        lifetime: ``"eternal"``, ``"collected"``, ``"leased 60.0"``; ``"command"`` for what goes with
+            the command that runs; ``"reference"`` for a kept object; ``"code"`` for a name that code has set, which stays until code deletes it.
         owner: The session that has set it; empty for what code has set.
         age: Seconds since then; 0 for what code has set.
         holders: The sessions that have a handle on it.
@@ -75,6 +75,11 @@ class MemoryInfo:
         bindings: What of it is known by name, the largest first. The sum may be less, for code
             and libraries take memory, too, and more, where two share theirs.
     """
+
+    @property
+    def other(self) -> int:
+        """Resident bytes that no binding accounts for: libraries, leaks, and what objects hide."""
+        return max(0, self.resident - sum(each.size for each in self.bindings))
 
     resident: int
     machine: int

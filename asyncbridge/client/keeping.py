@@ -6,6 +6,7 @@ import logging
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
+from asyncbridge.client.arguments import named_as
 from asyncbridge.client.inventory import BindingInfo, MemoryInfo
 from asyncbridge.client.queueing import Queueing
 from asyncbridge.client.scopes import Scope, current_scope
@@ -16,7 +17,8 @@ from asyncbridge.protocol.keeping import Tie, Told
 from asyncbridge.references import Binding, Ref, RemoteModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, MutableMapping
+    from contextlib import AbstractContextManager
 
     from asyncbridge.client.handing import Handing
     from asyncbridge.client.pending import Pending
@@ -28,7 +30,7 @@ __all__ = ["Change", "Keeping", "adopt_binding", "adopt_ref"]
 
 log = logging.getLogger(__name__)
 
-DELETED = "by delete()"
+BOUND_ANEW = "its name was bound anew, by another put()"
 PICKLED_LEASE_S = 300.0
 """For how long the object of a pickled handle stays, whoever lets go of it meanwhile."""
 
@@ -42,7 +44,8 @@ class Change:
 
     def __init__(self, finalizers: Finalizers) -> None:
         self._finalizers = finalizers
-        self._names: list[tuple[str, Hold | None, Former, object]] = []
+        self._names: list[tuple[str, Hold | None, Former, object, str]] = []
+        self._replaced: tuple[Binding, MutableMapping[str, Binding]] | None = None
 
     def add(
         self, name: str, former: Former, hold: Hold | None = None, handle: object = None
@@ -55,7 +58,20 @@ class Change:
             hold: Who has it now, None if nobody has.
             handle: Who must not be garbage before it is known.
         """
-        self._names.append((name, hold, former, handle))
+        released = handle._released if isinstance(handle, Binding) else ""
+        self._names.append((name, hold, former, handle, released))
+
+    def replace(self, handles: MutableMapping[str, Binding], handle: Binding) -> None:
+        """Let the present handle on a name be of no use any more: the name is another one's.
+
+        Args:
+            handles: The newest of each name.
+            handle: The one that takes its place.
+        """
+        before = handles.get(handle.name)
+        handles[handle.name] = handle
+        if before is not None and not before._released:
+            self._replaced, before._released = (before, handles), BOUND_ANEW
 
     def __enter__(self) -> Self:
         return self
@@ -66,10 +82,14 @@ class Change:
 
     def take_back(self) -> None:
         """Let the names stand for what they stood for before."""
+        if self._replaced is not None:
+            (handle, handles), self._replaced = self._replaced, None
+            handle._released = ""
+            handles[handle.name] = handle
         names, self._names = self._names, []
-        for name, hold, former, handle in reversed(names):
-            if isinstance(handle, Binding) and handle._released == DELETED:
-                handle._released = ""
+        for name, hold, former, handle, released in reversed(names):
+            if isinstance(handle, Binding) and hold is None:
+                handle._released = released
             if self._finalizers.is_current(name, hold):
                 self._finalizers.restore(name, former)
 
@@ -118,6 +138,7 @@ class Keeping(Queueing):
         place = tools.origin() if name is None else ""
         about = (lambda: f"what was put at {place}") if place else None
         with Change(self._finalizers) as change:
+            change.replace(self._handles, binding)
             self._begin(policy, key, binding, about, change)
             promise = self.send(
                 "None",
@@ -180,15 +201,18 @@ class Keeping(Queueing):
             StaleReference: A binding was released, or deleted, before: its name may be another's.
             TypeError: It is neither.
         """
+        if not which:
+            raise TypeError("delete() takes the names, or the bindings, that are to be deleted")
         for each in which:
             if isinstance(each, Binding):
                 each._check_released()
         names = [self._tools().check_identifier(name_of(each)) for each in which]
         with Change(self._finalizers) as change:
             for name, each in zip(names, which, strict=True):
-                change.add(name, self._finalizers.forget(name), handle=each)
-                if isinstance(each, Binding):
-                    each._released = DELETED
+                handle = each if isinstance(each, Binding) else self._handles.get(name)
+                change.add(name, self._finalizers.forget(name), handle=handle)
+                if handle is not None:
+                    handle._released = "by delete()"
             promise = self.send(
                 "from asyncbridge.worker import lodgers as worker_lodgers\n"
                 "worker_lodgers.delete(names)",
@@ -257,7 +281,7 @@ class Keeping(Queueing):
         self._named([name])
         policy.begin(hold)
         if policy.terms.ends == "session" and (scope := current_scope(self)) is not None:
-            scope.add_name(hold, handle if isinstance(handle, Binding) else None)
+            scope.add_name(hold, handle)
 
     async def _bindings(self) -> list[BindingInfo]:
         told = await self._asked(lambda session: session.ask_about("bindings"))
@@ -287,6 +311,10 @@ class Keeping(Queueing):
             item.residence = item.references[0]._residence
         if handing.after:
             item.after = (*item.after, *handing.after)
+
+    def _labelled(self, labels: dict[str, str]) -> AbstractContextManager[None]:
+        """Have errors call arguments so, by the names of their bindings."""
+        return named_as(labels)
 
     # --- handles that travel ---
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.client.succession import Succession
-from asyncbridge.errors import AsyncBridgeError, BridgeClosed, WorkerLost
+from asyncbridge.errors import AsyncBridgeError, BridgeClosed, InUse, WorkerLost
 from asyncbridge.promise import Promise
 from asyncbridge.protocol.keeping import URGENT
+from asyncbridge.references import Ref
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Recycling(Succession):
     async def _replaced_or_not(self, reason: str) -> None:
         try:
             await self._replaced(reason)
+        except InUse as error:
+            log.debug("%s", error)  # it asks again behind the next command
         except AsyncBridgeError as error:
             level = logging.WARNING if self._states.is_open else logging.DEBUG
             log.log(level, "the worker could not be replaced (%s): %s", reason, error)
@@ -128,11 +131,11 @@ class Recycling(Succession):
                 raise WorkerLost("the worker has ended by itself meanwhile")
             if not self._states.is_open:
                 raise BridgeClosed(f"the bridge is {self._states.now}")
-            if self._halts.halted:
-                raise BridgeClosed("commands are halted, and wait for a decision")
+            self._check_idle()
             wanted = await self._wanted(session)
             numbers = [each.about.number for each in self._references.living()]
-            state = await self._urgently(session, "pack", numbers, wanted)
+            needed = self._needed(session)
+            state = await self._urgently(session, "pack", numbers, wanted, needed)
             await session.outcomes_told()
         except BaseException:
             if not session.closed.done():
@@ -147,6 +150,36 @@ class Recycling(Succession):
         if move.outcome is None:
             raise self._last or error
         return move.outcome
+
+    def _check_idle(self) -> None:
+        """Refuse to replace a worker in which something is under way between commands.
+
+        Raises:
+            InUse: It is.
+        """
+        under_way = {
+            "commands are halted, and wait for a decision": bool(self._halts.halted),
+            "an `async with` over a reference is open": bool(self._contexts),
+            "an `async for` over a reference is under way": bool(self._iterations),
+        }
+        reasons = tuple(reason for reason, holds in under_way.items() if holds)
+        if reasons:
+            raise InUse(
+                f"the worker is not replaced now: {'; '.join(reasons)}",
+                name="the worker",
+                holders=reasons,
+            )
+
+    def _needed(self, session: Session) -> list[int]:
+        """Return the kept objects that unfinished commands use: they move, whatever they are."""
+        found = set[int]()
+        for item in session.unfinished_items():
+            found.update(each.about.number for each in item.references)
+            for use in item.uses:
+                promise = use.promise
+                if promise.state == "fulfilled" and isinstance(kept := promise.result(), Ref):
+                    found.add(kept.about.number)
+        return sorted(found)
 
     async def _wanted(self, session: Session) -> list[str]:
         """Return the names that live objects are tied to, or that unfinished commands use."""

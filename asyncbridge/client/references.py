@@ -63,9 +63,9 @@ class References:
         self._home = ref(home)
         self._residence = Residence(incarnation)
 
-    def end(self, reason: str) -> None:
-        """Note that the worker is gone, with all that it kept."""
-        self._residence.end(reason)
+    def end(self, reason: str, *, died: bool = True) -> None:
+        """Note that the worker is gone, with all that it kept, or out of reach."""
+        self._residence.end(reason, died=died)
         self._forget()
 
     def told(self, tree: dict[str, object]) -> Ref:

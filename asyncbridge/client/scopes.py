@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from asyncbridge.lifetime import Hold
-    from asyncbridge.references import Binding, Ref
+    from asyncbridge.references import Ref
 
 __all__ = ["Scope", "current_scope"]
 
@@ -30,14 +30,14 @@ class Scope:
 
     def __init__(self, bridge: Any) -> None:
         self._bridge = ref(bridge)
-        self._names: list[tuple[Hold, ref[Binding] | None]] = []
+        self._names: list[tuple[Hold, ref[Any] | None]] = []
         self._references: list[ref[Ref]] = []
         self._token: Token[tuple[Scope, ...]] | None = None
         self._state = "new"
 
-    def add_name(self, hold: Hold, binding: Binding | None) -> None:
-        """Take a binding in."""
-        self._names.append((hold, None if binding is None else ref(binding)))
+    def add_name(self, hold: Hold, handle: object) -> None:
+        """Take a binding in, and what stands for it here, if anything does."""
+        self._names.append((hold, None if handle is None else ref(handle)))
 
     def add_references(self, references: Iterable[Ref]) -> None:
         """Take references in; one that comes late is released at once."""
@@ -80,9 +80,9 @@ class Scope:
         names, self._names = self._names, []
         references, self._references = self._references, []
         for hold, handle in names:
-            binding = None if handle is None else handle()
-            if binding is not None:
-                binding._released = ENDED
+            owner = None if handle is None else handle()
+            if owner is not None and hasattr(type(owner), "_released"):  # a binding, or a mirror
+                owner._released = ENDED
             hold.release()
         for each in references:
             reference = each()
@@ -98,7 +98,11 @@ def current_scope(bridge: object) -> Scope | None:
     entered = _scopes.get()
     if not entered:  # as most often
         return None
-    return next((each for each in reversed(entered) if each._bridge() is bridge), None)
+    # A task that was begun in one may outlive it.
+    return next(
+        (each for each in reversed(entered) if each._state == "open" and each._bridge() is bridge),
+        None,
+    )
 
 
 _scopes: ContextVar[tuple[Scope, ...]] = ContextVar("asyncbridge_scopes", default=())

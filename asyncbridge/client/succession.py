@@ -149,7 +149,8 @@ class Succession(Connected):
         if not self._lost_names:
             return None
         needs = self._tools().needs_of(item.code)
-        missing = sorted((needs.names & self._lost_names.keys()) - set(item.names))
+        used = (needs.names - set(item.names)) | set(item.handed)
+        missing = sorted(used & self._lost_names.keys())
         if not missing:
             self._named(needs.sets)  # by its code they stand for something again
             return None

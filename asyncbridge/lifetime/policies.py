@@ -117,6 +117,7 @@ class Leased:
     """Goes after so many seconds, whoever has a handle on it, and whoever is still there.
 
     Raises:
+        TypeError: They are no number.
         ValueError: They are not more than 0.
     """
 
@@ -124,6 +125,8 @@ class Leased:
     terms: Terms = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float):
+            raise TypeError(f"Leased() takes a number of seconds, not {self.seconds!r:.80}")
         object.__setattr__(self, "terms", Terms(ends="lease", seconds=float(self.seconds)))
 
     @property

@@ -12,6 +12,9 @@ __all__ = ["AWAIT_IT", "NotItsValue"]
 AWAIT_IT = (
     "its value may not be there yet. Write `await promise`, in a script `promise.wait_for_value()`"
 )
+_WIRE_ADVICE = (
+    "it stands for its value among the bindings of a command alone; elsewhere write `await promise`"
+)
 _USES = {
     "len": "has no length",
     **dict.fromkeys(
@@ -41,4 +44,5 @@ if TYPE_CHECKING:
         __slots__ = ()
 else:
     _methods: dict[str, Any] = {f"__{use}__": _refusing(use, why) for use, why in _USES.items()}
-    NotItsValue = type("NotItsValue", (), {"__slots__": (), "__module__": __name__, **_methods})
+    _said = {"__module__": __name__, "_wire_advice": _WIRE_ADVICE}  # by the codec
+    NotItsValue = type("NotItsValue", (), {"__slots__": (), **_said, **_methods})

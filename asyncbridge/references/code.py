@@ -11,7 +11,7 @@ from asyncbridge.codegen import Expression, Literal, Name, Slice, random_name
 if TYPE_CHECKING:
     from asyncbridge.codegen import Call
 
-__all__ = ["Coded", "RemoteCode", "show"]
+__all__ = ["Coded", "RemoteCode", "show", "show_key"]
 
 MAX_TEXT = 60
 """Characters of a text that may stand in code; a longer one travels as a binding."""
@@ -42,19 +42,26 @@ class RemoteCode:
 
     Attributes:
         bindings: What it is to be sent with.
+        labels: What errors call some of it.
     """
 
     def __init__(self) -> None:
         self.bindings: dict[str, object] = {}
+        self.labels: dict[str, str] = {}
         self._names: dict[int, str] = {}
 
-    def value(self, value: object) -> Expression:
-        """Return the code of an operand or an argument."""
+    def value(self, value: object, label: str = "") -> Expression:
+        """Return the code of an operand or an argument, which errors call by a label."""
         coded = getattr(type(value), "_code", None)
         if coded is not None:
             expression: Expression = coded(value, self)
             return expression
-        return Literal(value) if _is_plain(value) else self.bound(value)
+        if _is_plain(value):
+            return Literal(value)
+        name = self.bound(value)
+        if label:
+            self.labels[name.id] = label
+        return name
 
     def index(self, key: object) -> object:
         """Return what stands between the brackets of ``owner[key]``."""
@@ -65,11 +72,15 @@ class RemoteCode:
         return self.value(key)
 
     def call(
-        self, function: Expression, args: tuple[object, ...], keywords: dict[str, Any]
+        self, function: Expression, args: tuple[object, ...], keywords: dict[str, Any], said: str
     ) -> Call:
-        """Return the code of a call."""
+        """Return the code of a call of what a reader would write so."""
         return function.call(
-            *map(self.value, args), **{name: self.value(value) for name, value in keywords.items()}
+            *[self.value(each, f"argument {at} of {said}()") for at, each in enumerate(args)],
+            **{
+                name: self.value(each, f"argument {name!r} of {said}()")
+                for name, each in keywords.items()
+            },
         )
 
     def bound(self, value: object, hint: str = "value") -> Name:
@@ -90,12 +101,19 @@ def show(value: object) -> str:
         ends = ["" if part is None else show(part) for part in _parts(value)]
         text = ":".join(ends if value.step is not None else ends[:2])
     elif isinstance(value, tuple):
-        text = ", ".join(map(show, value))
+        text = f"({', '.join(map(show, value))}{',' * (len(value) == 1)})"
     elif _is_plain(value):
         text = repr(value)
     else:
         text = f"<{type(value).__name__}>"
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def show_key(key: object) -> str:
+    """Return a short text for what stands between brackets."""
+    if not isinstance(key, tuple) or not key:
+        return show(key)
+    return f"{', '.join(map(show, key))}{',' * (len(key) == 1)}"
 
 
 def _parts(key: slice) -> tuple[Any, Any, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from asyncbridge.codegen import Block, Name
-from asyncbridge.errors import AsyncBridgeError
+from asyncbridge.errors import AsyncBridgeError, RemoteError
 from asyncbridge.references.code import RemoteCode
 from asyncbridge.references.expression import hush
 from asyncbridge.references.iteration import VISITS
@@ -80,6 +80,8 @@ def _leave_again(visit: Promise[Any], home: Home, manager: Remote, error: tuple[
 
 def told_of(error: BaseException) -> tuple[str, str]:
     """Return a class's name, and what an error like this one is made with."""
+    if isinstance(error, RemoteError):  # as what it was over there
+        return error.type, error.message
     given = error.args  # a KeyError would show it in quotes
     plain = len(given) == 1 and type(given[0]) is str
     return type(error).__name__, given[0] if plain else str(error)

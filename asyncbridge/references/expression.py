@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from asyncbridge.codegen import Expression
     from asyncbridge.promise import Promise
-    from asyncbridge.references.ref import Ref
     from asyncbridge.references.remote import Home
 
 __all__ = ["RemoteExpression"]
@@ -40,10 +39,6 @@ class RemoteExpression(Remote):
         """Send it, and return a promise of what it gives."""
         return self._sent()
 
-    def keep(self) -> Promise[Ref]:
-        """Send it, and return a promise of a reference to what it gives, which stays in the worker."""
-        return self._sent(keep=True)
-
     def then(
         self,
         on_fulfilled: Callable[[Any], Any] | None = None,
@@ -62,9 +57,9 @@ class RemoteExpression(Remote):
     def _sent_ahead(self) -> Promise[Any]:
         """Have it evaluated for commands that come behind it: nothing of its value comes here."""
         code = RemoteCode()
-        node = self._code(code)
-        home = self._home()
-        promise = home.send(node, code.bindings or None, name=self._said(), _keep=ALONE)
+        node, home = self._code(code), self._home()
+        with home._labelled(code.labels):
+            promise = home.send(node, code.bindings or None, name=self._said(), _keep=ALONE)
         promise._add_own_callback(hush)  # those that use it tell of its failure
         return promise
 

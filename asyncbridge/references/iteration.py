@@ -63,5 +63,7 @@ class RemoteIterator:
             name=f"next({self._over._said()})",
         )
         self._items.extend(items)
+        home._iterations.add(self)  # type: ignore[attr-defined]  # of a bridge
         if self._ended:
             self._iteration = None
+            home._iterations.discard(self)  # type: ignore[attr-defined]  # likewise

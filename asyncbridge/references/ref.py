@@ -38,18 +38,19 @@ class Residence:
         self.ended = ""
         self.died_at: float | None = None
 
-    def end(self, reason: str) -> None:
-        """Note that it is over."""
+    def end(self, reason: str, *, died: bool = True) -> None:
+        """Note that it is over, here: the worker has died, or nobody is left who could reach it."""
         if not self.ended:
-            self.ended, self.died_at = reason, time.time()
+            self.ended, self.died_at = reason, time.time() if died else None
 
     def stale(self, what: str, number: int) -> StaleReference:
         """Return the error for the use of an object that lived here."""
-        assert self.died_at is not None
-        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.died_at))
+        told = f"it was an object of worker {self.incarnation}"
+        if self.died_at is not None:
+            when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.died_at))
+            told += f", which ended at {when}"
         return StaleReference(
-            f"{what} is gone: it was an object of worker {self.incarnation}, which ended at {when}: "
-            f"{self.ended}",
+            f"{what} is gone: {told}: {self.ended}",
             number=number,
             incarnation=self.incarnation,
             died_at=self.died_at,

@@ -15,17 +15,19 @@ from asyncbridge.codegen import (
     UnaryOperation,
 )
 from asyncbridge.codegen import Literal as Constant
-from asyncbridge.references.code import RemoteCode, show
+from asyncbridge.references.code import RemoteCode, show, show_key
 from asyncbridge.references.operators import RemoteOperators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from asyncbridge.codegen import Expression, Node
     from asyncbridge.promise import Promise
     from asyncbridge.references.expression import RemoteExpression
     from asyncbridge.references.iteration import RemoteIterator
+    from asyncbridge.references.ref import Ref
 
     T = TypeVar("T")
 
@@ -36,6 +38,10 @@ _COMPARES = frozenset(("<", "<=", ">", ">=", "==", "!="))
 
 class Home(Protocol):
     """What commands are sent by: a bridge."""
+
+    def _labelled(self, labels: dict[str, str]) -> AbstractContextManager[None]:
+        """Have errors call arguments so, by the names of their bindings."""
+        ...
 
     def send(
         self,
@@ -96,6 +102,10 @@ class Remote(RemoteOperators):
         """
         return self._sent(transform=self._checked)
 
+    def keep(self) -> Promise[Ref]:
+        """Return a promise of a reference to the object, which stays in the worker."""
+        return self._sent(keep=True)
+
     # --- what builds code ---
 
     def attr(self, name: str) -> RemoteExpression:
@@ -112,21 +122,25 @@ class Remote(RemoteOperators):
             given = [*map(show, args), *(f"{name}={show(each)}" for name, each in keywords.items())]
             return f"{self._said()}({', '.join(given)})"
 
-        return self._derived(said, lambda code: code.call(self._code(code), args, keywords))
+        return self._derived(
+            said, lambda code: code.call(self._code(code), args, keywords, self._said())
+        )
 
     def __getitem__(self, key: Any) -> RemoteExpression:
         return self._derived(
-            lambda: f"{self._said()}[{show(key)}]", lambda code: self._item(code, key)
+            lambda: f"{self._said()}[{show_key(key)}]", lambda code: self._item(code, key)
         )
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._do(
-            f"{self._said()}[{show(key)}] = {show(value)}",
+            f"{self._said()}[{show_key(key)}] = {show(value)}",
             lambda code: Assign(self._item(code, key), code.value(value)),
         )
 
     def __delitem__(self, key: Any) -> None:
-        self._do(f"del {self._said()}[{show(key)}]", lambda code: Delete((self._item(code, key),)))
+        self._do(
+            f"del {self._said()}[{show_key(key)}]", lambda code: Delete((self._item(code, key),))
+        )
 
     if not TYPE_CHECKING:
         # Hidden from type checkers for a moment: they know of it by the declaration below.
@@ -190,6 +204,11 @@ class Remote(RemoteOperators):
     def __deepcopy__(self, memo: object) -> Remote:
         return self
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"{self!r} is code, and cannot be pickled: `await` its keep(), and pickle that reference"
+        )
+
     def __dir__(self) -> list[str]:
         return [name for name in object.__dir__(self) if not name.startswith("__array")]
 
@@ -199,10 +218,11 @@ class Remote(RemoteOperators):
         self, *, transform: Callable[[Any], Any] | None = None, keep: bool = False
     ) -> Promise[Any]:
         code = RemoteCode()
-        node = self._code(code)
-        return self._home().send(
-            node, code.bindings or None, transform=transform, name=self._said(), keep=keep
-        )
+        node, home = self._code(code), self._home()
+        with home._labelled(code.labels):
+            return home.send(
+                node, code.bindings or None, transform=transform, name=self._said(), keep=keep
+            )
 
     def _checked(self, value: object) -> object:
         """Return a value that has come here; refuse one that has not."""
@@ -213,7 +233,9 @@ class Remote(RemoteOperators):
     def _do(self, said: str, build: Callable[[RemoteCode], Node]) -> None:
         code = RemoteCode()
         statement: Any = build(code)
-        self._home().send(Block((statement, Constant(None))), code.bindings or None, name=said)
+        home = self._home()
+        with home._labelled(code.labels):
+            home.send(Block((statement, Constant(None))), code.bindings or None, name=said)
 
     def _item(self, code: RemoteCode, key: object) -> Expression:
         return self._code(code)[code.index(key)]

@@ -32,6 +32,8 @@ class Record:
         since: When, by the worker's clock.
         holders: Who has a handle on it that counts; of eternal ones nobody.
         leases: How many claims there are that end by themselves.
+        ident: Of the object that it was set to, by ``id()``: if the name stands for another one when
+            it ends, code has set that, and it stays.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Record:
     since: float
     holders: set[Claimant] = field(default_factory=set)
     leases: int = 0
+    ident: int = 0
 
     @property
     def is_held(self) -> bool:
@@ -53,10 +56,17 @@ class Bindings:
     Args:
         drop: Deletes a name from the namespace, with what it stands for.
         is_alive: Tells whether an owner is still there, or waited for.
+        ident_of: Tells the ``id()`` of what a name stands for.
     """
 
-    def __init__(self, drop: Callable[[str], None], is_alive: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        drop: Callable[[str], None],
+        is_alive: Callable[[str], bool],
+        ident_of: Callable[[str], int] = lambda name: 0,
+    ) -> None:
         self._drop = drop
+        self._ident_of = ident_of
         self._is_alive = is_alive
         self._records: dict[str, Record] = {}
 
@@ -91,7 +101,13 @@ class Bindings:
     def note(self, names: Iterable[str], lifetime: str, claimant: Claimant, now: float) -> None:
         """Note that a client has set these names."""
         for name in names:
-            record = Record(name=name, lifetime=lifetime, owner=claimant.owner, since=now)
+            record = Record(
+                name=name,
+                lifetime=lifetime,
+                owner=claimant.owner,
+                since=now,
+                ident=self._ident_of(name),
+            )
             before = self._records.pop(name, None)
             if before is not None:
                 for holder in before.holders:
@@ -136,10 +152,26 @@ class Bindings:
             self._drop(name)
             return
         record.holders.discard(claimant)
+        if record.lifetime != "collected" and record.owner == claimant.owner:
+            # No garbage collector says this of such a one: its owner's policy does.
+            self.forget(name)
+            self._drop(name)
+            return
         self._tidy(record)
 
     def delete(self, name: str, claimant: Claimant) -> None:
         """Delete a binding, or a name that code has set.
+
+        Raises:
+            InUse: Another one has a handle on it.
+            NameTaken: It is another's.
+        """
+        self.check_deletion(name, claimant)
+        self.forget(name)
+        self._drop(name)
+
+    def check_deletion(self, name: str, claimant: Claimant) -> None:
+        """Refuse what ``delete`` refuses.
 
         Raises:
             InUse: Another one has a handle on it.
@@ -158,8 +190,6 @@ class Bindings:
                     name=name,
                     holders=tuple(others),
                 )
-            self.forget(name)
-        self._drop(name)
 
     def forget(self, name: str) -> None:
         """Note that a name is no binding any more."""
@@ -182,7 +212,8 @@ class Bindings:
     def _tidy(self, record: Record) -> None:
         if not record.is_held and self._records.get(record.name) is record:
             del self._records[record.name]
-            self._drop(record.name)
+            if self._ident_of(record.name) == record.ident:
+                self._drop(record.name)
 
 
 def seconds_of(lifetime: str) -> float | None:

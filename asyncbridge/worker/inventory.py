@@ -47,7 +47,8 @@ def _named(lodging: Lodging) -> list[dict[str, Any]]:
         if record is None and is_own_module(value):
             continue
         if record is None:
-            found.append({**told, "lifetime": "code"})
+            lifetime = "command" if name in lodging.passing else "code"
+            found.append({**told, "lifetime": lifetime})
             continue
         holders = sorted({holder.owner for holder in list(record.holders)})
         found.append({
@@ -76,7 +77,7 @@ def _numbered(lodging: Lodging) -> list[dict[str, Any]]:
             "lifetime": "reference",
             "owner": next(iter(holders.get(number, ())), ""),
             "age": now - entry.since,
-            "holders": holders.get(number, []),
+            "holders": holders.get(number, []) + ["a lease"] * bool(entry.leases),
         }
         for number, entry in lodging.objects.items()[:MOST]
     ]

@@ -6,14 +6,16 @@ They call this by its name; see ``asyncbridge.client.keeping``.
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import WorkerError
 from asyncbridge.worker import moving
 from asyncbridge.worker.footprint import trim
+from asyncbridge.worker.guards import type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from asyncbridge.worker.lodging import Lodging
     from asyncbridge.worker.objects import Claimant
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Present", "begin", "delete", "pack", "present", "resume", "unpack"]
 
-NOT_MOVED = "it is neither a model nor what a name stands for, and only those move"
+NOT_MOVED = (
+    "{kind}: it is neither a model nor what a name stands for, and only those move; "
+    "bridge.put(reference, name=...) gives it one"
+)
 
 
 class Present:
@@ -74,17 +79,22 @@ def delete(names: Iterable[str]) -> None:
         NameTaken: It is another client's.
     """
     here = present()
-    for name in names:
+    for name in names:  # all of them, or none
         here.lodging.namespace.value_of(name)
+        here.lodging.bindings.check_deletion(name, here.claimant)
+    for name in names:
         here.lodging.bindings.delete(name, here.claimant)
 
 
-def pack(numbers: Iterable[int], wanted: Iterable[str]) -> dict[str, Any]:
+def pack(
+    numbers: Iterable[int], wanted: Iterable[str], needed: Container[int] = ()
+) -> dict[str, Any]:
     """Return all that moves to another worker, and have no other command taken up here.
 
     Args:
         numbers: The kept objects that the client has references to.
         wanted: The collected bindings that it has not let go of, or that its commands use.
+        needed: The objects among those that its commands use: they move, if they can.
     """
     here = present()
     here.queue.pause()
@@ -105,12 +115,14 @@ def pack(numbers: Iterable[int], wanted: Iterable[str]) -> dict[str, Any]:
         if number not in lodging.objects:
             continue
         value = lodging.objects.value_of(number)
-        if id(value) in named or is_keras_object(value):
+        if number in needed or id(value) in named or is_keras_object(value):
             things[f"object {number}"] = value
         else:
-            lost[f"object {number}"] = NOT_MOVED
+            lost[f"object {number}"] = NOT_MOVED.format(kind=type_name(type(value)))
     records = [
-        (record.name, record.lifetime, now - record.since) for record in lodging.bindings.all()
+        # By the time of day, which goes on while there is no worker.
+        (record.name, record.lifetime, time.time() - (now - record.since))
+        for record in lodging.bindings.all()
     ]
     return {
         "things": moving.pack(things),
@@ -134,9 +146,9 @@ def unpack(state: Mapping[str, Any]) -> dict[str, str]:
         else:
             lodging.objects.put(int(rest), value, now)
             lodging.objects.claim(claimant, int(rest))
-    for name, lifetime, age in state["records"]:
+    for name, lifetime, since in state["records"]:
         if f"name {name}" in made:
-            lodging.take_over(name, lifetime, claimant, now - age)
+            lodging.take_over(name, lifetime, claimant, now - (time.time() - since))
     return {**state["lost"], **lost}
 
 

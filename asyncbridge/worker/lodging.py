@@ -21,10 +21,11 @@ from asyncbridge.worker.keeper import Keeper, TooMany
 from asyncbridge.worker.objects import Claimant, Objects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from asyncbridge.protocol.messages import Payload, Tie
     from asyncbridge.serialization.drafts import Draft
+    from asyncbridge.serialization.handles import Kind
     from asyncbridge.worker.lines import Dropping, Line
     from asyncbridge.worker.namespace import Namespace
     from asyncbridge.worker.queue import Job
@@ -67,7 +68,11 @@ class Lodging:
         self._keeper = Keeper(self.objects)
         # The GPU thread's: whose bindings are being read.
         self._reading: Any = None
-        self.bindings = Bindings(self._drop_name, self.is_alive)
+        # Of a command that is debugged: what its bindings stand for, and lives here anyway.
+        self._handed: set[int] = set()
+        self.bindings = Bindings(self._drop_name, self.is_alive, namespace.ident_of)
+        # Names that go with the command that runs.
+        self.passing: Collection[str] = ()
 
     # --- clients; on the loop ---
 
@@ -191,7 +196,9 @@ class Lodging:
         elif job.peer.debug:
             written = self._write(job, result)
             del result
-            job.holders = kept_alive(bindings, vars(self.namespace.module))
+            own = {name: value for name, value in bindings.items() if id(value) not in self._handed}
+            job.holders = kept_alive(own, vars(self.namespace.module), ignore=(bindings,))
+            self._handed.clear()
             return written
         return self._write(job, result)
 
@@ -275,8 +282,12 @@ class Lodging:
             self._executor_submit(work)
 
     def _stands_for(self, tree: dict[str, object]) -> object:
-        job = self._reading
-        kind, what = there_of(tree)
+        value = self._found(self._reading, *there_of(tree))
+        if self._reading.peer.debug:
+            self._handed.add(id(value))
+        return value
+
+    def _found(self, job: Job, kind: Kind, what: int | str) -> object:
         if isinstance(what, str):
             return (
                 importlib.import_module(what) if kind == "module" else self.namespace.value_of(what)
@@ -324,14 +335,22 @@ class Lodging:
         self.namespace.release((name,))
 
 
-def kept_alive(bindings: dict[str, Any], scope: dict[str, object]) -> tuple[str, ...]:
-    """Say who keeps the values of a command's bindings alive, now that it is over."""
+def kept_alive(
+    bindings: dict[str, Any], scope: dict[str, object], ignore: tuple[object, ...] = ()
+) -> tuple[str, ...]:
+    """Say who keeps the values of a command's bindings alive, now that it is over.
+
+    Args:
+        bindings: Values by name; what lives here anyway is not among them.
+        scope: The namespace.
+        ignore: Who else refers to each of them, and is not told.
+    """
     told: list[str] = []
     for name in list(bindings):
         value = bindings[name]
-        if not is_kept(value, 2):  # that dict's, and this variable's
+        if not is_kept(value, 2 + len(ignore)):  # that dict's, and this variable's
             continue
-        holders = holders_of(value, scope, ignore=(bindings,))
+        holders = holders_of(value, scope, ignore=(bindings, *ignore))
         if holders:
             kind = type(value).__name__
             told.append(f"its binding {name!r} ({kind}) lives on: kept by {'; '.join(holders)}")

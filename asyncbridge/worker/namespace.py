@@ -134,6 +134,11 @@ class Namespace:
             raise NameError(f"name {name!r} is not defined in the worker", name=name)
         return value
 
+    def ident_of(self, name: str) -> int:
+        """Return the ``id()`` of what the name stands for, 0 for nothing."""
+        value = self._scope.get(name, _ABSENT)
+        return 0 if value is _ABSENT else id(value)
+
     def name_of(self, obj: object) -> str | None:
         """Return the first name that stands for this very object, if any.
 

@@ -46,14 +46,16 @@ class Entry:
     Attributes:
         value: It.
         claims: How many handles and leases there are.
+        leases: How many of those are leases.
         since: When it was kept first, by the worker's clock.
     """
 
-    __slots__ = ("claims", "since", "value")
+    __slots__ = ("claims", "leases", "since", "value")
 
     def __init__(self, value: object, since: float) -> None:
         self.value = value
         self.claims = 0
+        self.leases = 0
         self.since = since
 
 
@@ -132,10 +134,13 @@ class Objects:
         entry = self._entries.get(number)
         if entry is not None:
             entry.claims += 1
+            entry.leases += 1
         return entry is not None
 
     def end_lease(self, number: int) -> None:
         """Take such a claim back."""
+        if (entry := self._entries.get(number)) is not None:
+            entry.leases -= 1
         self._take_back(number, 1)
 
     def give_back(self, claimant: Claimant, number: int, count: int) -> None:

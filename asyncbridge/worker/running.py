@@ -189,6 +189,7 @@ class Running(ABC):
     def _ended(self, job: Job) -> Ended:
         """Run a command's code, and what it leaves behind; return what it came to."""
         outcome = self.stopper.run(job.stop, partial(self._execute, job))
+        self.lodging.passing = ()
         if job.flows is not None:
             job.flows.close()
         capture(self.backend.settle)
@@ -243,7 +244,9 @@ class Running(ABC):
         bindings = {} if job.bindings is None else lodging.read(job, job.bindings)
         for edit in job.edits:
             bindings |= lodging.read(job, edit)
-        if job.lifetime != "command":
+        if job.lifetime == "command":
+            lodging.passing = bindings
+        else:
             lodging.check(job, bindings)
         # What lies in shared memory goes back with its last array, ahead of the outcome; of one
         # that may run again, once it has an outcome.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from asyncbridge.worker import tensor_forms
 from asyncbridge.worker.records import Record, Unmovable, is_ref, told
 
@@ -107,12 +109,23 @@ def _make_named(number: int, record: Record, unpacking: Unpacking) -> object:
     return found
 
 
+def _own(value: Any) -> Any:
+    """Return data that lies in this process's own memory.
+
+    What has come lies in memory that the client shares, which it is to have back.
+    """
+    if isinstance(value, np.ndarray):
+        return value.copy(order="K")
+    framework = type(value).__module__.partition(".")[0]
+    return value.copy() if framework in ("pandas", "scipy") else value
+
+
 _MAKERS: Final[dict[str, Callable[[int, Record, Unpacking], object]]] = {
     "list": _make_list,
     "tuple": _make_tuple,
     "dict": _make_dict,
     "name": _make_named,
     "module": lambda number, record, unpacking: import_module(record["name"]),
-    "data": lambda number, record, unpacking: record["value"],
+    "data": lambda number, record, unpacking: _own(record["value"]),
     "tensor": lambda number, record, unpacking: tensor_forms.put_together(record),
 }

@@ -5,6 +5,7 @@ Commands call this by its name; see ``asyncbridge.references``.
 
 from __future__ import annotations
 
+import ast
 import builtins
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,21 @@ def error_of(kind: str, text: str) -> BaseException:
     known = getattr(builtins, kind, None)
     if isinstance(known, type) and issubclass(known, Exception):
         try:
-            return known(text)
+            return known(key_of(text) if issubclass(known, KeyError) else text)
         except TypeError:  # one that wants other arguments, such as UnicodeDecodeError
             pass
     return RuntimeError(f"{kind}: {text}")
+
+
+def key_of(text: str) -> object:
+    """Return the key that is missing, of which the text of a ``KeyError`` is the repr."""
+    try:
+        return ast.literal_eval(text)
+    except (
+        MemoryError,
+        RecursionError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+    ):  # none of Python's own
+        return text

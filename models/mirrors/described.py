@@ -26,6 +26,8 @@ class Described:
     _is_symbolic = False
     """Whether it stands for a tensor of a graph, so that calls with it are nodes there."""
 
+    _released = ""
+    """How the worker was told to let go of it, though it lives."""
     _recipe: Recipe
     _serial: int
     _origin: Origin

@@ -115,6 +115,10 @@ class TrainingHistory(Mapping[str, list[Any]]):
             state=state,
         )
 
+    def _hand_over(self, bridge: object) -> dict[str, list[Any]]:
+        """Return what stands for it among the bindings of a command: the lists by metric."""
+        return {name: list(values) for name, values in self.history.items()}
+
     @property
     def history(self) -> dict[str, list[Any]]:
         """The dict of metric names to values that Keras's ``History`` holds."""

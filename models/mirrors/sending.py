@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.codegen import Assign, Name, as_expression, random_name
-from asyncbridge.errors import BridgeClosed
+from asyncbridge.errors import BridgeClosed, StaleReference
 from asyncbridge.models.mirrors.arguments import show
 from asyncbridge.models.mirrors.calls import Call, blocking
 from asyncbridge.models.mirrors.described import Described, name_in_worker, reach
@@ -81,9 +81,16 @@ def settle(parts: Iterable[object], label: str) -> tuple[list[Described], Bridge
 
     Raises:
         BridgeClosed: There is no open bridge.
+        StaleReference: One of them was made in a scope that has ended.
         ValueError: One of them, or a binding, belongs to another bridge; nothing was sent.
     """
     near = reach(parts, through_made=False)
+    for one in near:
+        if one._released:
+            raise StaleReference(
+                f"{label}: {show(one)} was released {one._released} ({one._origin.note()})",
+                reason=f"released {one._released}",
+            )
     bridge = bridge_of(near)
     if bridge is None:
         raise BridgeClosed(

@@ -33,6 +33,8 @@ class Handle:
     what: Thing | str
     """The object; of a binding the name, for that is what a binding is."""
     group: Group | None = None
+    is_put: bool = False
+    """Whether ``put`` has given it: it is stale once its client puts the name anew."""
     is_stale: bool = False
 
 
@@ -170,6 +172,11 @@ class Rig(RuleBasedStateMachine):
         del self.groups[key]
         if (record := self.model.names.get(one.what)) is not None:
             self.model.let_go(record, one.client.id)
+
+    def make_put_stale(self, client: Client, name: str) -> None:
+        """Note that a client has put a name anew, or deleted it."""
+        for each in self.handles + self.limbo:
+            each.is_stale |= each.is_put and each.client is client and each.what == name
 
     def make_stale(self, one: Handle) -> None:
         """Note that a handle is of no use any more, in whatever variable it is."""

@@ -38,9 +38,10 @@ MARK = "mark_"
 GONE_S = 0.001
 """The lease of a client that is to be gone."""
 
-Account = tuple[dict[str, tuple[str, list[str], bool]], dict[str, list[str]]]
-"""Bindings by name, each with its lifetime, holders, and whether leases hold it; objects by text,
-each with its holders."""
+Account = tuple[dict[str, tuple[str, list[str]]], dict[str, list[str]]]
+"""Bindings by name, each with its lifetime and holders; objects by text, each with its holders. A
+lease is one of those."""
+LEASE = ["a lease"]
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +51,10 @@ class Thing:
     key: int
     holders: set[str] = field(default_factory=set)
     leases: int = 0
+
+    def told(self) -> list[str]:
+        """Return who has it."""
+        return sorted(self.holders) + LEASE * (self.leases > 0)
 
     @property
     def is_kept(self) -> bool:
@@ -67,6 +72,10 @@ class Name:
     owner: str
     holders: set[str] = field(default_factory=set)
     leases: int = 0
+
+    def told(self) -> list[str]:
+        """Return who has it."""
+        return sorted(self.holders) + LEASE * (self.leases > 0)
 
     @property
     def is_kept(self) -> bool:
@@ -138,11 +147,8 @@ class Model:
 
     def account(self) -> Account:
         """Return what the worker has to say."""
-        names = {
-            record.name: (record.lifetime, sorted(record.holders), record.leases > 0)
-            for record in self.names.values()
-        }
-        return names, {f"Thing {thing.key}": sorted(thing.holders) for thing in self.things}
+        names = {record.name: (record.lifetime, record.told()) for record in self.names.values()}
+        return names, {f"Thing {thing.key}": thing.told() for thing in self.things}
 
 
 class Client:
@@ -249,11 +255,7 @@ class Worker:
         await self._watcher.settle()
         rows = await self._watcher.bridge.bindings().wait(HANG_S)
         names = {
-            row.name: (
-                row.lifetime,
-                sorted(each for each in row.holders if each != "a lease"),
-                "a lease" in row.holders,
-            )
+            row.name: (row.lifetime, sorted(row.holders))
             for row in rows
             if row.name and row.lifetime != "code" and not row.name.startswith(MARK)
         }

@@ -6,6 +6,7 @@ import copy
 import gc
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -67,7 +68,8 @@ class Holding(Rig):
         group = Group() if lifetime == "collected" else None
         if group is not None:
             self.groups[at, name] = group
-        self.handles.append(Handle(real, at, name, group))
+        self.make_put_stale(at, name)
+        self.handles.append(Handle(real, at, name, group, is_put=True))
 
     @rule(client=CLIENTS, name=NAMES, cancel=st.booleans())
     def put_in_vain(self, client: int, name: str, cancel: bool) -> None:
@@ -89,7 +91,7 @@ class Holding(Rig):
         if (one := self.pick(place)) is not None:
             real = copy.copy(one.real)
             assert real is one.real
-            self.handles.append(Handle(real, one.client, one.what, one.group, one.is_stale))
+            self.handles.append(replace(one))
 
     @rule(place=PLACES)
     def pack(self, place: int) -> None:
@@ -199,7 +201,9 @@ class Holding(Rig):
             assert ended is None
             del self.model.names[name]
             self.groups.pop((at, name), None)
-            if one is not None:
+            if one is None:
+                self.make_put_stale(at, name)
+            else:
                 self.make_stale(one)
 
     # --- groups, and commands that wait ---

@@ -59,7 +59,7 @@ async def test_a_command_leaves_nothing_of_its_bindings(gate: Gate) -> None:
         await bridge.send("del x", {"x": 1})
         stopped = bridge.send(f"{gate.code}\nwhile True: pass", {"x": 1})
         await gate.reached()
-        assert (await names(bridge))["x"] == "code"
+        assert (await names(bridge))["x"] == "command"
         gate.open()
         assert stopped.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -205,8 +205,10 @@ async def test_deleting() -> None:
         for use in (lambda: bridge.send("x", {"x": one}), lambda: bridge.delete(one)):
             with pytest.raises(StaleReference, match=r"was released: by delete\(\)"):
                 use()
+        with pytest.raises(StaleReference):
+            bridge.delete(two)
         with pytest.raises(NameError, match="'two' is not defined"):
-            await bridge.delete(two)
+            await bridge.delete("two")
 
 
 async def test_a_lease() -> None:

@@ -53,7 +53,9 @@ def test_commands_of_a_kind_have_one_code() -> None:
 def test_a_binding_stands_by_its_name() -> None:
     """It is in the namespace already."""
     code = RemoteCode()
-    assert render(code.call(Name("f"), (Binding("x", "eternal"), 1), {"y": 2})) == "f(x, 1, y=2)"
+    assert (
+        render(code.call(Name("f"), (Binding("x", "eternal"), 1), {"y": 2}, "f")) == "f(x, 1, y=2)"
+    )
     assert code.bindings == {}
 
 

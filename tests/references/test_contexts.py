@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from asyncbridge.remote_errors import remote_class
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
@@ -50,6 +51,14 @@ async def test_an_error_in_the_block(home: Home) -> None:
             raise ValueError("mine")
     assert manager.seen == ["in", "ValueError: mine"]
     assert home._contexts == set()
+
+
+async def test_an_error_of_a_command_in_the_block(home: Home) -> None:
+    """It is told as what it was over there, and swallowed as such."""
+    manager = Manager()
+    async with home.reference(manager):
+        raise remote_class("KeyError")("KeyError", "'x'")
+    assert manager.seen == ["in", "KeyError: 'x'"]
 
 
 async def test_an_error_that_it_swallows(home: Home) -> None:

@@ -93,6 +93,7 @@ def test_a_lease() -> None:
     number = objects.number_of(Thing(), 0.0)
     objects.claim(claimant, number)
     assert objects.lease(number)
+    assert objects.items()[0][1].leases == 1
     objects.give_back(claimant, number, 1)
     assert number in objects
     objects.end_lease(number)

@@ -110,3 +110,11 @@ def test_classes(kind: str, expected: type[BaseException]) -> None:
     assert "text" in str(error)
     if expected is RuntimeError:
         assert str(error) == f"{kind}: text"
+
+
+@pytest.mark.parametrize("key", ["x", "it's", 5, ("a", None)])
+def test_a_missing_key(key: object) -> None:
+    """It is the key itself again, whose repr is the error's text; a text that is none stays."""
+    assert error_of("KeyError", str(KeyError(key))).args == (key,)
+    assert error_of("KeyError", "no (key").args == ("no (key",)
+    assert error_of("ValueError", "5").args == ("5",)

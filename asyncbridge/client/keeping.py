@@ -83,9 +83,9 @@ class Change:
     def take_back(self) -> None:
         """Let the names stand for what they stood for before."""
         if self._replaced is not None:
-            (handle, handles), self._replaced = self._replaced, None
-            handle._released = ""
-            handles[handle.name] = handle
+            (before, handles), self._replaced = self._replaced, None
+            before._released = ""
+            handles[before.name] = before
         names, self._names = self._names, []
         for name, hold, former, handle, released in reversed(names):
             if isinstance(handle, Binding) and hold is None:

@@ -314,7 +314,7 @@ def run(machine: type[Holding], examples: int, steps: int) -> None:
         settings=settings(
             max_examples=max(examples, examples * settings().max_examples // 120),  # nightly more
             stateful_step_count=steps,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
             phases=[Phase.explicit, Phase.generate],
         ),
     )

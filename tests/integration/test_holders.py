@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,6 +29,8 @@ from tests.chaos.workers import REPOSITORY, StandingWorker
 from tests.limits import HANG_S
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.integration.conftest import Gate
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.usefixtures("no_leaks")]
@@ -151,7 +153,7 @@ async def test_a_client_that_is_back_in_time_has_lost_nothing(folder: Path) -> N
         await proxy.close()
 
 
-async def numbers(proxy: Proxy) -> Any:
+async def numbers(proxy: Proxy) -> AsyncIterator[int]:
     """Give numbers, and cut the connection between them."""
     yield 1
     proxy.cut()

@@ -155,8 +155,9 @@ async def test_a_scope_ends_with_an_error_and_is_for_its_task() -> None:
             async with bridge.scope():
                 await bridge.put(2, name="within")
                 other.set()
-                binding = await task
+                await task
                 raise KeyError
+        binding = task.result()
         await settled(bridge)
         assert await bridge.send("x", {"x": binding}) == 1
         assert await names(bridge) == {"beside": "collected"}

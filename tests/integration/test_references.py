@@ -154,7 +154,7 @@ async def test_assigning_and_deleting(bridge: Bridge) -> None:
     thing[0] = {"deep": thing}
     del thing[1]
     del thing.more
-    assert await thing.name == "two"
+    assert await thing.attr("name") == "two"
     assert await thing[0]["deep"] is thing
     assert await thing.parts[1:] == [3]
     with pytest.raises(AttributeError, match="more"):

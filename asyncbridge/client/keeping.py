@@ -31,6 +31,7 @@ __all__ = ["Change", "Keeping", "adopt_binding", "adopt_ref"]
 log = logging.getLogger(__name__)
 
 BOUND_ANEW = "its name was bound anew, by another put()"
+DELETED = "by delete()"
 PICKLED_LEASE_S = 300.0
 """For how long the object of a pickled handle stays, whoever lets go of it meanwhile."""
 
@@ -78,7 +79,7 @@ class Change:
         if self._replaced is not None:
             self._replaced._released, self._replaced = "", None
         names, self._names = self._names, []
-        for name, hold, former, handle, released in names:
+        for name, hold, former, handle, released in reversed(names):
             if isinstance(handle, Binding) and hold is None:
                 handle._released = released
             if self._finalizers.is_current(name, hold):
@@ -190,17 +191,21 @@ class Keeping(Queueing):
 
         Raises:
             IdentifierError: Python, or the bridge, refuses a name.
+            StaleReference: A binding was released, or deleted, before: its name may be another's.
             TypeError: It is neither.
         """
         if not which:
             raise TypeError("delete() takes the names, or the bindings, that are to be deleted")
+        for each in which:
+            if isinstance(each, Binding):
+                each._check_released()
         names = [self._tools().check_identifier(name_of(each)) for each in which]
         with Change(self._finalizers) as change:
             for name, each in zip(names, which, strict=True):
                 handle = each if isinstance(each, Binding) else self._handles.get(name)
                 change.add(name, self._finalizers.forget(name), handle=handle)
                 if handle is not None:
-                    handle._released = "by delete()"
+                    handle._released = DELETED
             promise = self.send(
                 "from asyncbridge.worker import lodgers as worker_lodgers\n"
                 "worker_lodgers.delete(names)",

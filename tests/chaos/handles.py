@@ -125,7 +125,8 @@ class Rig(RuleBasedStateMachine):
     def the_worker_holds_what_somebody_has(self) -> None:
         """After every step: names and objects, and whose they are."""
         if self.clients:
-            assert self.settled() == self.model.account()
+            told, expected = self.settled(), self.model.account()
+            assert told == expected, f"{told} instead of {expected}"
 
     def settled(self) -> Account:
         """Return the worker's account, once it has heard of everything."""

@@ -202,8 +202,9 @@ async def test_deleting() -> None:
         await bridge.send("code = 3")
         await bridge.delete(one, "two", "code")
         assert await names(bridge) == {}
-        with pytest.raises(StaleReference, match=r"was released: by delete\(\)"):
-            bridge.send("x", {"x": one})
+        for use in (lambda: bridge.send("x", {"x": one}), lambda: bridge.delete(one)):
+            with pytest.raises(StaleReference, match=r"was released: by delete\(\)"):
+                use()
         with pytest.raises(NameError, match="'two' is not defined"):
             await bridge.delete(two)
 

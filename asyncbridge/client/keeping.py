@@ -31,6 +31,7 @@ __all__ = ["Change", "Keeping", "adopt_binding", "adopt_ref"]
 log = logging.getLogger(__name__)
 
 BOUND_ANEW = "its name was bound anew, by another put()"
+DELETED = "by delete()"
 PICKLED_LEASE_S = 300.0
 """For how long the object of a pickled handle stays, whoever lets go of it meanwhile."""
 
@@ -45,7 +46,7 @@ class Change:
     def __init__(self, finalizers: Finalizers) -> None:
         self._finalizers = finalizers
         self._names: list[tuple[str, Hold | None, Former, object, str]] = []
-        self._replaced: tuple[Binding, MutableMapping[str, Binding]] | None = None
+        self._replaced: tuple[Binding, Binding, MutableMapping[str, Binding]] | None = None
 
     def add(
         self, name: str, former: Former, hold: Hold | None = None, handle: object = None
@@ -71,7 +72,7 @@ class Change:
         before = handles.get(handle.name)
         handles[handle.name] = handle
         if before is not None and not before._released:
-            self._replaced, before._released = (before, handles), BOUND_ANEW
+            self._replaced, before._released = (before, handle, handles), BOUND_ANEW
 
     def __enter__(self) -> Self:
         return self
@@ -83,9 +84,9 @@ class Change:
     def take_back(self) -> None:
         """Let the names stand for what they stood for before."""
         if self._replaced is not None:
-            (before, handles), self._replaced = self._replaced, None
-            before._released = ""
-            handles[before.name] = before
+            (before, after, handles), self._replaced = self._replaced, None
+            if handles.get(before.name) is after:
+                before._released, handles[before.name] = "", before
         names, self._names = self._names, []
         for name, hold, former, handle, released in reversed(names):
             if isinstance(handle, Binding) and hold is None:
@@ -212,7 +213,7 @@ class Keeping(Queueing):
                 handle = each if isinstance(each, Binding) else self._handles.get(name)
                 change.add(name, self._finalizers.forget(name), handle=handle)
                 if handle is not None:
-                    handle._released = "by delete()"
+                    handle._released = DELETED
             promise = self.send(
                 "from asyncbridge.worker import lodgers as worker_lodgers\n"
                 "worker_lodgers.delete(names)",

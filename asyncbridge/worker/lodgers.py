@@ -6,7 +6,6 @@ They call this by its name; see ``asyncbridge.client.keeping``.
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.errors import WorkerError
@@ -99,7 +98,6 @@ def pack(
     here = present()
     here.queue.pause()
     lodging = here.lodging
-    now = lodging.clock()
     collected = {each.name for each in lodging.bindings.all() if each.lifetime == "collected"}
     spent = collected.difference(wanted)
     values = {name: lodging.namespace.value_of(name) for name in lodging.namespace.names()}
@@ -120,8 +118,8 @@ def pack(
         else:
             lost[f"object {number}"] = NOT_MOVED.format(kind=type_name(type(value)))
     records = [
-        # By the time of day, which goes on while there is no worker.
-        (record.name, record.lifetime, time.time() - (now - record.since))
+        # The worker's clock is the machine's: it goes on while there is no worker.
+        (record.name, record.lifetime, record.since)
         for record in lodging.bindings.all()
     ]
     return {
@@ -148,7 +146,7 @@ def unpack(state: Mapping[str, Any]) -> dict[str, str]:
             lodging.objects.claim(claimant, int(rest))
     for name, lifetime, since in state["records"]:
         if f"name {name}" in made:
-            lodging.take_over(name, lifetime, claimant, now - (time.time() - since))
+            lodging.take_over(name, lifetime, claimant, since)
     return {**state["lost"], **lost}
 
 

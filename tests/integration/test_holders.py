@@ -29,6 +29,8 @@ from tests.chaos.workers import REPOSITORY, StandingWorker
 from tests.limits import HANG_S
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.integration.conftest import Gate
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.usefixtures("no_leaks")]

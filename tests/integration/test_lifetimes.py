@@ -302,6 +302,20 @@ async def test_a_put_that_fails(fail: Callable[[Bridge], Any]) -> None:
         assert await names(bridge) == {}
 
 
+async def test_a_put_that_fails_between_two_others() -> None:
+    """The newest value is what the name stands for; the handle on the first is of no use."""
+    async with connect(backend=None) as bridge:
+        first = await bridge.put(1, name="x")
+        failing, last = bridge.put(bridge.send("1 / 0"), name="x"), bridge.put(3, name="x")
+        with pytest.raises(AsyncBridgeError):
+            await failing
+        binding = await last
+        await settled(bridge)
+        assert await bridge.send("x", {"x": binding}) == 3
+        with pytest.raises(StaleReference, match="bound anew"):
+            bridge.send("x", {"x": first})
+
+
 async def test_a_put_that_fails_leaves_what_code_has_set() -> None:
     """Nothing is released that was never set."""
     async with connect(backend=None) as bridge:

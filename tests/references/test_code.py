@@ -10,7 +10,7 @@ import pytest
 
 from asyncbridge.codegen import Name, render
 from asyncbridge.references import Binding
-from asyncbridge.references.code import RemoteCode, show
+from asyncbridge.references.code import RemoteCode, show, show_key
 
 
 class Flag(IntEnum):
@@ -66,7 +66,9 @@ def test_a_binding_stands_by_its_name() -> None:
         ("a", "'a'"),
         (slice(1, None), "1:"),
         (slice(None, None, 2), "::2"),
-        ((1, slice(None)), "1, :"),
+        ((1, 2), "(1, 2)"),
+        ((), "()"),
+        (([1],), "(<list>,)"),
         ([1], "<list>"),
         (Binding("x", "eternal"), "x"),
         (Binding("x", "eternal")[0], "x[0]"),
@@ -76,3 +78,12 @@ def test_a_binding_stands_by_its_name() -> None:
 def test_labels(value: object, text: str) -> None:
     """They are short, and tell plain values alone."""
     assert show(value) == text
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [(1, "1"), ((1, slice(None)), "1, :"), ((1,), "1,"), ((), "()"), (slice(1, None), "1:")],
+)
+def test_labels_of_keys(key: object, text: str) -> None:
+    """As they stand between brackets."""
+    assert show_key(key) == text

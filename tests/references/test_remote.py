@@ -66,8 +66,8 @@ async def test_arguments(home: Home) -> None:
     rows, text = [1, 2], "x" * 61
     built = home.reference(show)(1, "a", rows, rows, flag=True, long=text)
     assert await built == show(1, "a", rows, rows, flag=True, long=text)
-    assert home.codes == ["ref(1, 'a', value2, value2, flag=True, long=value)"]
-    assert home.sent[0].bindings[1:] == [text, rows]
+    assert home.codes == ["ref(1, 'a', value, value, flag=True, long=value2)"]
+    assert home.sent[0].bindings[1:] == [rows, text]
     assert home.sent[0].name == "function(1, 'a', <list>, <list>, flag=True, long=<str>)"
 
 

@@ -32,14 +32,16 @@ def bench() -> Bench:
 
 
 def test_an_eternal_one(bench: Bench) -> None:
-    """It has no holders, and a release does not touch it."""
+    """It has no holders; its owner's policy ends it, and nobody else's."""
     bench.set("x", "eternal")
     bench.bindings.hold("x", bench.yours)
-    bench.bindings.release("x", bench.mine)
+    bench.bindings.release("x", bench.yours)
     record = bench.bindings.get("x")
     assert record is not None
     assert (record.holders, record.is_held, bench.dropped) == (set(), True, [])
     assert bench.mine.names == bench.yours.names == set()
+    bench.bindings.release("x", bench.mine)
+    assert (bench.bindings.get("x"), bench.dropped) == (None, ["x"])
 
 
 def test_a_collected_one(bench: Bench) -> None:
@@ -54,14 +56,17 @@ def test_a_collected_one(bench: Bench) -> None:
 
 
 def test_a_leased_one(bench: Bench) -> None:
-    """It goes when its time is over, whoever has let go of it before."""
+    """It goes when its time is over, unless its owner's policy has ended it before."""
     bench.set("x", "leased 60.0")
     record = bench.bindings.get("x")
     assert record is not None
-    bench.bindings.release("x", bench.mine)
+    bench.bindings.release("x", bench.yours)
     assert bench.dropped == []
     bench.bindings.end_lease(record)
     assert bench.dropped == ["x"]
+    bench.set("y", "leased 60.0")
+    bench.bindings.release("y", bench.mine)
+    assert bench.dropped == ["x", "y"]
 
 
 def test_a_lease_of_a_collected_one(bench: Bench) -> None:

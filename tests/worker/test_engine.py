@@ -340,7 +340,7 @@ async def test_lifetimes() -> None:
     )
     assert bench.engine.namespace.names() == ("stays", "held")
     await bench.peer.put(Command(id=4, code="held"))
-    release = Release(names=("stays", "held", "unknown"))
+    release = Release(names=("held", "unknown"))
     bench.engine.release(release, bench.peer.claimant, Line(), 4, Hold())
     bench.executor.run_all()
     await turn()

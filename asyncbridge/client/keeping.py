@@ -135,7 +135,7 @@ class Keeping(Queueing):
             raise ValueError("a binding of its own outlives its command: collected or eternal")
         tools = self._tools()
         key = tools.random_name() if name is None else tools.check_identifier(name)
-        binding = Binding(key, policy.name, self)
+        binding = Binding(key, policy.name, self, counts=policy.terms.ends == "session")
         place = tools.origin() if name is None else ""
         about = (lambda: f"what was put at {place}") if place else None
         with Change(self._finalizers) as change:
@@ -326,15 +326,16 @@ class Keeping(Queueing):
 
     def _pickled_binding(self, binding: Binding) -> tuple[Any, ...]:
         self._tell_soon(Tie(name=binding.name, lease_ms=round(PICKLED_LEASE_S * 1000)))
-        return adopt_binding, (self.incarnation, binding.name, binding.lifetime)
+        about = (binding.name, binding.lifetime, binding._counts)
+        return adopt_binding, (self.incarnation, *about)
 
     def _adopt_ref(self, told: Told) -> Ref:
         self._tell_soon(Tie(object=told.number))
         return self._references.claim(told)
 
-    def _adopt_binding(self, name: str, lifetime: str) -> Binding:
-        binding = Binding(name, lifetime, self)
-        if lifetime == "collected":
+    def _adopt_binding(self, name: str, lifetime: str, counts: bool) -> Binding:
+        binding = Binding(name, lifetime, self, counts=counts)
+        if counts:
             self._tell_soon(Tie(name=name))
             self._finalizers.share(binding, name)
         return binding
@@ -367,13 +368,13 @@ def adopt_ref(incarnation: str, told: Iterable[Any]) -> Ref:
     return bridge._adopt_ref(about)
 
 
-def adopt_binding(incarnation: str, name: str, lifetime: str) -> Binding:
+def adopt_binding(incarnation: str, name: str, lifetime: str, counts: bool) -> Binding:
     """Return the binding that was pickled.
 
     Raises:
         As ``adopt_ref``.
     """
-    return bridge_to(incarnation, f"the binding {name}")._adopt_binding(name, lifetime)
+    return bridge_to(incarnation, f"the binding {name}")._adopt_binding(name, lifetime, counts)
 
 
 def bridge_to(incarnation: str, what: str, number: int = 0) -> Keeping:

@@ -53,6 +53,7 @@ class Move:
         reason: Why.
         state: What the worker had.
         error: What a command is told that could not be moved.
+        numbers: The kept objects that were asked for.
         collected: The bindings that go when nothing is tied to them.
         outcome: What came of it, once it is over.
     """
@@ -60,6 +61,7 @@ class Move:
     reason: str
     state: Any
     error: WorkerLost
+    numbers: list[int]
     collected: list[str] = field(default_factory=list)
     outcome: Recycled | None = None
 
@@ -142,7 +144,7 @@ class Recycling(Succession):
                 self._urgently(session, "resume")
             raise
         error = WorkerLost(f"the worker was replaced: {reason}", phase="not_started")
-        move = self._move = Move(reason=reason, state=state, error=error)
+        move = self._move = Move(reason=reason, state=state, error=error, numbers=numbers)
         session.end(error, unstarted=True)
         await session.hang_up()
         assert self._successor is not None
@@ -220,7 +222,7 @@ class Recycling(Succession):
     async def _move_on(self, move: Move) -> bool:
         before = self._references.residence
         try:
-            await self._bring_up()
+            await self._bring_up_again()
             lost = await self._settle(move)
         except AsyncBridgeError as error:
             self._references.end(move.reason)
@@ -244,12 +246,14 @@ class Recycling(Succession):
         return True
 
     def _release_spent(self, move: Move) -> None:
-        """Let go of collected bindings that nothing here is tied to any more; behind what uses them."""
+        """Let go of what nothing here is tied to any more; behind what uses it."""
         tied, (waiting, _) = self._finalizers.names, self._awaiting.used()
         spent = tuple(name for name in move.collected if name not in tied | waiting)
+        # A reference that has become garbage on the way was tied to nothing that could tell.
+        dead = tuple((number, 1) for number in move.numbers if number not in self._references)
         session = self._opened()
-        if spent and not session.closed.done():
-            session.release(spent)
+        if (spent or dead) and not session.closed.done():
+            session.release(spent, dead)
 
     async def _settle(self, move: Move) -> dict[str, str]:
         """Put what the last worker had into this one; return what was lost."""

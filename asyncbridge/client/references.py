@@ -53,6 +53,9 @@ class References:
     def __len__(self) -> int:
         return len(self._ties)
 
+    def __contains__(self, number: int) -> bool:
+        return number in self._ties
+
     @property
     def residence(self) -> Residence:
         """The worker that objects come from now."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from asyncbridge.client.connected import Connected
 from asyncbridge.client.faults import closed_error, lost_error
-from asyncbridge.errors import AsyncBridgeError, StateLost, WorkerLost
+from asyncbridge.errors import AsyncBridgeError, StateLost, WorkerLost, WorkerStartError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -42,7 +42,7 @@ class Succession(Connected):
                 break
             await asyncio.sleep(delay)
             try:
-                await self._bring_up()
+                await self._bring_up_again()
             except AsyncBridgeError as error:
                 lost = lost.because(f"another one could not be started: {error}")
                 log.warning("%s", lost.reason)
@@ -51,6 +51,19 @@ class Succession(Connected):
                 return True
         self._lose(lost, session.closed.result())
         return False
+
+    async def _bring_up_again(self) -> None:
+        """Start the next worker.
+
+        Raises:
+            AsyncBridgeError: There is none, for whatever reason: who waits is told of it.
+        """
+        try:
+            await self._bring_up()
+        except AsyncBridgeError:
+            raise
+        except Exception as error:  # the system's: no file descriptor is left, or no memory
+            raise WorkerStartError(f"{type(error).__name__}: {error}") from error
 
     def _lose(self, lost: WorkerLost | None, ended: AsyncBridgeError) -> None:
         """Go on without a worker: what waits has none to wait for."""

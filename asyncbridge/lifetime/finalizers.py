@@ -68,12 +68,15 @@ class Finalizers:
         self._own(owner, name, tie)
 
     def share(self, owner: object, name: str, about: Callable[[], str] | None = None) -> None:
-        """Tie a name that may have owners already: it is enqueued once all of them are garbage."""
+        """Tie a name that may have owners already: it is enqueued once all of them are garbage.
+
+        One that a policy has a hold on, and has not tied, is left to that policy.
+        """
         tie = self._tied.get(name)
-        if tie is None:
-            self.tie(owner, name, about)
-        else:
+        if tie is not None:
             self._own(owner, name, tie)
+        elif name not in self._holds:
+            self.tie(owner, name, about)
 
     def begin(self, hold: Hold) -> None:
         """Take a hold for the one on what its name stands for now."""

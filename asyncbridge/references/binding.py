@@ -25,11 +25,15 @@ class Binding(Remote):
         lifetime: How long it stays, in a word.
     """
 
-    __slots__ = ("_at", "_lifetime", "_name", "_released")
+    __slots__ = ("_at", "_counts", "_lifetime", "_name", "_released")
 
-    def __init__(self, name: str, lifetime: str, home: object = None) -> None:
+    def __init__(
+        self, name: str, lifetime: str, home: object = None, *, counts: bool = False
+    ) -> None:
         self._name = name
         self._lifetime = lifetime
+        # Whether it stays in the worker as long as one session has a handle on it.
+        self._counts = counts
         self._at = None if home is None else ref(home)
         self._released = ""
 

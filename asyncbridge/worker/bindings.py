@@ -182,11 +182,12 @@ class Bindings:
         if record is not None:
             others = [holder.owner for holder in record.holders if holder is not claimant]
             if record.leases and not record.lifetime.startswith(LEASED):
-                others += ["a handle that was pickled"]
+                others.append("a handle that was pickled")
             if others:
+                then = "delete it" if record.lifetime == "eternal" else "it goes by itself"
                 raise InUse(
-                    f"the binding {name!r} is in use: {', '.join(others)} has a handle on it; it "
-                    "goes by itself once that is let go of",
+                    f"the binding {name!r} is in use by {', '.join(others)}: {then} once that has "
+                    "let go of it",
                     name=name,
                     holders=tuple(others),
                 )

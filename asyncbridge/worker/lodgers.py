@@ -104,8 +104,8 @@ def pack(
     things: dict[str, object] = {
         f"name {name}": value
         for name, value in values.items()
-        # The command that calls this has names for its arguments, which do not outlive it.
-        if name not in spent and value is not numbers and value is not wanted
+        # The command that calls this has names of its own, which do not outlive it.
+        if name not in spent and name not in lodging.passing
     }
     named = {id(value) for value in things.values()}
     lost: dict[str, str] = {}

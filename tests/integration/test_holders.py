@@ -23,6 +23,7 @@ from asyncbridge.errors import (
     InUse,
     NameTaken,
 )
+from asyncbridge.lifetime import Hold, Terms
 from tests.chaos.holding import unpickled
 from tests.chaos.proxy import Proxy
 from tests.chaos.workers import REPOSITORY, StandingWorker
@@ -222,13 +223,50 @@ async def test_a_name_whose_owner_is_gone(worker: StandingWorker) -> None:
         assert mine.name == "free"
 
 
+class Held:
+    """A policy of one's own, which has the holds."""
+
+    name = "held"
+    terms = Terms(ends="session")
+
+    def __init__(self) -> None:
+        self.holds: list[Hold] = []
+
+    def begin(self, hold: Hold) -> None:
+        """Have it."""
+        self.holds.append(hold)
+
+
+async def test_a_policy_decides_for_its_own_client_alone(worker: StandingWorker) -> None:
+    """A handle that was sent to another one counts as long as that has it."""
+    async with connect(worker.url) as one, connect(worker.url) as two:
+        policy = Held()
+        mine = await one.put([1], name="x", lifetime=policy)
+        data = pickle.dumps(mine)
+        again, theirs = unpickled(one, data), unpickled(two, data)
+        await settled(one, two)
+        del mine, again
+        await settled(one, two)
+        (row,) = [each for each in await one.bindings() if each.name == "x"]
+        assert len([each for each in row.holders if each != "a lease"]) == 2
+        policy.holds.pop().release()
+        await settled(one, two)
+        (row,) = [each for each in await one.bindings() if each.name == "x"]
+        assert len([each for each in row.holders if each != "a lease"]) == 1
+        assert await two.send("x", {"x": theirs}) == [1]
+        del theirs
+        await settled(one, two)
+        (row,) = [each for each in await one.bindings() if each.name == "x"]
+        assert row.holders == ("a lease",)
+
+
 async def test_what_somebody_else_has_is_not_deleted(worker: StandingWorker) -> None:
     """The error names who; the binding is of use to both as before, and goes with the last."""
     async with connect(worker.url) as one, connect(worker.url) as two:
         mine = await one.put([1], name="x")
         theirs = unpickled(two, pickle.dumps(mine))
         await settled(one, two)
-        with pytest.raises(InUse, match="'x' is in use: ") as caught:
+        with pytest.raises(InUse, match="'x' is in use by ") as caught:
             await one.delete(mine)
         assert "x" in str(caught.value)
         assert await one.send("x", {"x": mine}) == [1]

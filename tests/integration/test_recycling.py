@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import asyncbridge
 from asyncbridge import Recycle, StaleReference, StateLost, connect
 from asyncbridge import models as keras
+from asyncbridge.client.opening import start_worker
 from tests.limits import HANG_S
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ async def test_what_does_not_move_is_told(caplog: pytest.LogCaptureFixture) -> N
             await bridge.send("thing", {"thing": thing})
         assert stale.value.incarnation == before
         assert stale.value.died_at is not None
-        assert "it was not moved: it is neither a model" in str(stale.value)
+        assert "was not moved: asyncbridge_namespace.Thing: it is neither" in str(stale.value)
         with pytest.raises(StateLost, match="'made', which was lost with its worker"):
             await bridge.send("made")
         await bridge.send("made = 1")
@@ -131,13 +133,33 @@ async def test_streams_that_wait_go_along() -> None:
 
 
 @pytest.mark.asyncio
+async def test_references_that_die_on_the_way() -> None:
+    """What they were to goes in the next worker, too, whether garbage or released."""
+    async with connect(backend=None) as bridge:
+        await bridge.send("first, second, third = [1], [2], [3]")
+        refs = [await bridge.send(name, keep=True) for name in ("first", "second", "third")]
+
+        async def lose(options: Any) -> Worker:
+            refs[1].release()
+            del refs[0]
+            gc.collect()
+            return await start_worker(options)
+
+        bridge._start = lose
+        assert (await bridge.recycle()).lost == {}
+        assert await refs[-1].value() == [3]
+        kept = [row for row in await bridge.bindings() if row.lifetime == "reference"]
+        assert [row.number for row in kept] == [refs[-1].about.number]
+
+
+@pytest.mark.asyncio
 async def test_what_is_halted_is_not_left() -> None:
     """While a command waits for a decision its worker stays, and then goes on."""
     async with connect(backend=None, halt_on_error=True) as bridge:
         failed = bridge.send("1 / 0")
         while not bridge.halted:
             await asyncio.sleep(0)
-        with pytest.raises(asyncbridge.BridgeClosed, match="halted, and wait for a decision"):
+        with pytest.raises(asyncbridge.InUse, match="halted, and wait for a decision"):
             await bridge.recycle()
         (halt,) = bridge.halted
         await bridge.decide(halt.error_id, asyncbridge.Ignore(value=5))
@@ -148,17 +170,25 @@ async def test_what_is_halted_is_not_left() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_worker_that_is_started_no_more(tmp_path: object) -> None:
-    """If there is no next worker, what waits says so."""
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (asyncbridge.WorkerStartError("no"), "no"),
+        (OSError(24, "Too many open files"), "OSError: .* Too many open files"),
+    ],
+)
+async def test_a_worker_that_is_started_no_more(error: Exception, told: str) -> None:
+    """If there is no next worker, what waits says so, whatever the reason is."""
+
+    async def refuse(options: object) -> Worker:
+        raise error
+
     async with connect(backend=None) as bridge:
-        bridge._start = _refuse  # nobody else can make a start fail between two
-        with pytest.raises(asyncbridge.WorkerLost, match="another one could not be started: no"):
+        bridge._start = refuse  # nobody else can make a start fail between two
+        again = f"another one could not be started: {told}"
+        with pytest.raises(asyncbridge.WorkerLost, match=again):
             await bridge.recycle()
         assert bridge.state == "lost"
-
-
-async def _refuse(options: object) -> Worker:
-    raise asyncbridge.WorkerStartError("no")
 
 
 def test_in_a_script() -> None:

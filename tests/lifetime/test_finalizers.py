@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from asyncbridge.lifetime.finalizers import Finalizers
+from asyncbridge.lifetime.holds import Hold
 from asyncbridge.references.binding import Binding
 from tests.limits import HANG_S
 
@@ -168,3 +169,21 @@ def test_a_name_is_told_as_what_it_stands_for(wakes: Wakes) -> None:
     del owner
     gc.collect()
     assert finalizers.told("x") == "'x'"
+
+
+def test_owners_that_share_a_name(wakes: Wakes) -> None:
+    """It goes with the last of them; where a policy has it, with none."""
+    finalizers = Finalizers(wakes)
+    one, two = Binding("x", "collected"), Binding("x", "collected")
+    finalizers.share(one, "x")
+    finalizers.share(two, "x")
+    del one
+    assert finalizers.take() == ()
+    del two
+    assert finalizers.take() == ("x",)
+    hold, three = Hold("y", finalizers), Binding("y", "of one's own")
+    finalizers.share(three, "y")
+    del three
+    assert finalizers.take() == ()
+    hold.release()
+    assert finalizers.take() == ("y",)

@@ -209,3 +209,39 @@ plain([BCOO.fromdense(jnp.array([[0.0, 1.0]])), jnp.ones(1)])
     assert type(back[0]) is sparse.coo_array
     assert back[0].toarray().tolist() == [[0, 1]]
     assert back[1].tolist() == [1]
+
+
+async def test_references_to_tensors(bridge: asyncbridge.Bridge) -> None:
+    """They tell their dtype, shape, bytes and device, and are computed with there."""
+    tensor = await bridge.send("import keras\nkeras.ops.ones((3, 4))", keep=True)
+    assert isinstance(tensor, asyncbridge.Ref)
+    about = tensor.about
+    assert (about.text, about.size, about.device) == ("float32 (3, 4)", 48, "cpu:0")
+    assert np.array_equal(await (tensor * 2 + 1)[0], np.full(4, 3, np.float32))
+    model = classifier()
+    named = await bridge.put(model, name="of_weights")
+    (row,) = [each for each in await bridge.bindings() if each.name == named.name]
+    assert row.size == 4 * await model.count_params() + 2 * 4  # of Adam, not built: steps and rate
+    assert row.device == "cpu:0"
+
+
+async def test_what_moves_to_the_next_worker(bridge: asyncbridge.Bridge) -> None:
+    """Models with their optimizers, tensors and variables: the same bits as without the move."""
+
+    async def trained(*, moved: bool) -> tuple[list[float], str, list[Any]]:
+        model = classifier()
+        await model.fit(X, Y, epochs=2, shuffle=False, verbose=0)
+        await bridge.send(
+            "import keras\nvariable = keras.Variable([1.5, 2])\ntensor = keras.ops.ones((2, 3))"
+        )
+        tensor = await bridge.send("tensor", keep=True)
+        if moved:
+            assert (await bridge.recycle()).lost == {}
+        history = await model.fit(X, Y, epochs=2, shuffle=False, verbose=0)
+        assert await bridge.send("t is tensor", {"t": tensor})
+        kinds = await bridge.send("[type(each).__name__ for each in (variable, tensor)]")
+        return history["loss"], await digest(model), [kinds, await bridge.send("variable, tensor")]
+
+    stayed, moved = await trained(moved=False), await trained(moved=True)
+    assert moved[:2] == stayed[:2]
+    assert repr(moved[2]) == repr(stayed[2])

@@ -81,7 +81,7 @@ def encode_array(value: Array, buffers: Sink, depth: int) -> object:
 
 def _encode_any(value: Array, form: object, buffers: Sink, depth: int) -> object:
     if form is None:
-        raise Refused(value, _refusal(value.dtype), depth)
+        return buffers.stay(Refused(value, _refusal(value.dtype), depth))
     tree = one_hot.encode(value, form, buffers) or _encode_dense(value, form, buffers, depth)
     buffers.remember(value)
     return tree

@@ -236,16 +236,30 @@ def _encode_converted(value: object, buffers: Sink, depth: int) -> object:
         return known
     convert = registry.converter(type(value))
     assert convert is not None
+    handles, before = buffers.handles, len(buffers)
     try:
-        data = convert(value)
+        data = _converted(value, convert, depth)
+        buffers.handles = None  # it is the whole that stays, or none of it
+        tree = _encode_part(f"<{type(value).__name__}>", data, value, buffers, depth)
+    except Refused as refused:
+        if len(buffers) > before:
+            raise
+        buffers.handles = handles
+        return buffers.stay(refused)
+    finally:
+        buffers.handles = handles
+    buffers.alias(value, data)
+    return tree
+
+
+def _converted(value: object, convert: registry.Converter, depth: int) -> object:
+    try:
+        return convert(value)
     except registry.Unfit as unfit:
         raise Refused(value, str(unfit), depth) from None
     except Exception as error:
         reason = f"object of type {type(value).__name__} cannot be turned into an array: {error}"
         raise Refused(value, reason, depth) from error
-    tree = _encode_part(f"<{type(value).__name__}>", data, value, buffers, depth)
-    buffers.alias(value, data)
-    return tree
 
 
 def _plain_keys(value: dict[object, object]) -> bool:

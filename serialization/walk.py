@@ -34,6 +34,11 @@ LONG: Final = 8192
 class Handles(Protocol):
     """Writes handles: what stands here for a value there, or there for a value that stays here."""
 
+    @property
+    def keeps(self) -> bool:
+        """Whether any value may stay here; else only handles are written."""
+        ...
+
     def begin(self) -> None:
         """Forget what was written: the value is walked again."""
         ...
@@ -109,6 +114,16 @@ class Sink(list[Buffer]):
             self.handles.begin()
             sink.handles = self.handles
         return sink
+
+    def stay(self, refused: Refused) -> object:
+        """Return what stands for a value that was refused, where such values stay.
+
+        Raises:
+            Refused: They do not.
+        """
+        if self.handles is None or not self.handles.keeps:
+            raise refused
+        return self.handles.write(refused.value, self, refused.depth)
 
     def charge(self, weight: int) -> None:
         """Count what is about to be written.

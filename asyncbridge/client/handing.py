@@ -48,12 +48,15 @@ class Handing:
         bridge: Where that goes.
 
     Attributes:
+        keeps: That nothing else stays here.
         uses: The promises whose values it uses, by their places.
         after: Commands that have to have succeeded before it.
         references: What must live until it is sent.
         names: Those of bindings among them.
         is_empty: Whether there is no handle among the bindings.
     """
+
+    keeps: Final = False
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge

@@ -79,9 +79,9 @@ class Aftermath:
         return read()
 
     def _explain(self, error: BaseException) -> None:
-        for note in (self._note(error), suggestion(error)):
-            if note is not None:
-                error.add_note(note)
+        note = self._note(error) or suggestion(error)  # the one who knows more
+        if note is not None:
+            error.add_note(note)
 
 
 def suggestion(error: BaseException) -> str | None:

@@ -34,9 +34,12 @@ class Keeper:
         objects: The account of what is kept.
 
     Attributes:
+        keeps: That it keeps whatever it is given.
         now: The time, by the worker's clock.
         numbers: The objects that the value refers to, once for each place.
     """
+
+    keeps: Final = True
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -220,13 +219,14 @@ async def test_text_columns_are_refused_here(bridge: asyncbridge.Bridge) -> None
         seeded_model().fit(frame, NAMES["labels"])
 
 
-async def test_promises_are_no_data(bridge: asyncbridge.Bridge) -> None:
-    """A value that is not there yet is not trained on."""
-    model = seeded_model()
-    predicted = model.predict(X)
-    with pytest.raises(TypeError, match="Write `await promise`"):
-        model.fit(X, predicted)
-    await asyncio.wait([predicted])
+async def test_promises_are_data(bridge: asyncbridge.Bridge) -> None:
+    """What is not there yet is trained on when it is."""
+    predicted = seeded_model().predict(X).transform(lambda rows: rows.argmax(axis=1))
+    model, other = seeded_model(), seeded_model()
+    promised = model.fit(X, predicted, epochs=2, shuffle=False)
+    fetched = other.fit(X, await predicted, epochs=2, shuffle=False)
+    assert dict(await promised) == dict(await fetched)
+    assert np.array_equal(await model.predict(X), await other.predict(X))
 
 
 def two_by_two(outputs: type) -> keras.Model:

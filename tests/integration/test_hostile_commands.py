@@ -107,9 +107,9 @@ async def test_a_stream_that_never_flushes(bridge: Bridge) -> None:
 async def test_a_binding_that_is_never_destroyed(bridge: Bridge) -> None:
     """Nor does the value of one that nobody refers to any more hold the others up."""
     async with asyncio.timeout(HANG_S):
-        binding = await bridge.put([1])
+        await bridge.send(f"class L:\n  def __del__(self):\n{SPIN}")
+        binding = await bridge.put(bridge.send("L()"))
         other = await bridge.put([2])
-        await bridge.send(f"class L:\n  def __del__(self):\n{SPIN}{binding.name} = L()")
         names = binding.name, other.name
         del binding, other
         gc.collect()

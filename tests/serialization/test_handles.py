@@ -37,7 +37,8 @@ class Kept:
 class Writer:
     """Writes references to what has no wire form, and counts the walks."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps: bool = True) -> None:
+        self.keeps = keeps
         self.walks = 0
         self.values: list[object] = []
 
@@ -128,6 +129,18 @@ def test_in_a_value() -> None:
     back: Any = decode(sent(payload), handles=lambda tree: ref_of(tree).number)
     assert back[:2] == [1, {"a": (2, 1)}]
     assert back[2].tolist() == [0, 1]
+
+
+def test_an_array_without_a_form() -> None:
+    """It stays by itself, beside what travels; where only handles are written it is refused."""
+    odd, writer = np.array([object()]), Writer()
+    back: Any = decode(
+        sent(encode([np.arange(2), odd], handles=writer)), handles=lambda tree: ref_of(tree).number
+    )
+    assert writer.values == [odd]
+    assert (back[0].tolist(), back[1]) == ([0, 1], 1)
+    with pytest.raises(SerializationError, match=r"value\[1\]: array of dtype object has no wire"):
+        encode([np.arange(2), odd], handles=Writer(keeps=False))
 
 
 def test_what_has_a_form_is_not_asked_for() -> None:

@@ -61,7 +61,7 @@ worker_models.set_named_weights(twins, {"d/bias#2": [5]})
 
 def test_an_optimizer(worker: KerasProcess) -> None:
     """The variables of an optimizer have names, too."""
-    assert worker.run("list(worker_models.named_weights(keras.optimizers.SGD()))") == [
+    assert worker.run("list(worker_models.named_weights(keras.optimizers.SGD(name='sgd')))") == [
         "sgd/iteration",
         "sgd/learning_rate",
     ]

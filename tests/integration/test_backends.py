@@ -236,7 +236,8 @@ async def test_what_moves_to_the_next_worker(bridge: asyncbridge.Bridge) -> None
         )
         tensor = await bridge.send("tensor", keep=True)
         if moved:
-            assert (await bridge.recycle()).lost == {}
+            lost = (await bridge.recycle()).lost
+            assert set(lost) <= {"address"}  # a function that another test has made
         history = await model.fit(X, Y, epochs=2, shuffle=False, verbose=0)
         assert await bridge.send("t is tensor", {"t": tensor})
         kinds = await bridge.send("[type(each).__name__ for each in (variable, tensor)]")

@@ -56,7 +56,7 @@ class Handing:
         is_empty: Whether there is no handle among the bindings.
     """
 
-    keeps: Final = False
+    keeps: bool = False
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge

@@ -39,7 +39,7 @@ class Keeper:
         numbers: The objects that the value refers to, once for each place.
     """
 
-    keeps: Final = True
+    keeps: bool = True
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects

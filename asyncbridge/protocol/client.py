@@ -253,11 +253,13 @@ class ClientProtocol(Claims):
     # --- what is to be written ---
 
     def outgoing(self) -> list[m.Message]:
-        """Return what may be written now, control messages first."""
+        """Return what may be written now: control messages, releases, and commands behind them."""
         messages, self._control = self._control, []
         if self._window is not None and self.state is ConnectionState.OPEN:
+            lowest, releases = self._backlog.lowest, self._releases
+            messages.extend(releases.due(lowest() or self._newest + 1))
             messages.extend(self._admit(self._window))
-            messages.extend(self._releases.due(self._backlog.lowest() or self._newest + 1))
+            messages.extend(releases.due(lowest() or self._newest + 1))
         if self._seen and (messages or len(self._seen) >= self.acknowledge_count):
             messages.insert(0, m.Acknowledge(ids=tuple(self._seen)))  # ahead of a goodbye
             self._seen.clear()

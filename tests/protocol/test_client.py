@@ -407,6 +407,17 @@ def test_a_release_stays_behind_commands() -> None:
     assert kinds == [Command, Command, Release]
 
 
+def test_a_release_leaves_ahead_of_commands_that_came_later() -> None:
+    """They find nothing of it any more, also where all of it is written at once."""
+    client = opened()
+    submit(client, 1)
+    assert [type(message) for message in client.outgoing()] == [Command]
+    client.release(("b",))
+    submit(client, 2)
+    client.release(("c",))
+    assert [type(message) for message in client.outgoing()] == [Release, Command, Release]
+
+
 def test_releases_keep_their_order() -> None:
     """Each is behind the commands that were submitted before it, and ahead of those after it."""
     client = opened()

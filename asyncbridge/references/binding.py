@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from asyncbridge.codegen import Name
 from asyncbridge.errors import BridgeClosed, StaleReference
-from asyncbridge.references.remote import Remote
+from asyncbridge.references.remote import Remote, foreign
 
 if TYPE_CHECKING:
     from asyncbridge.codegen import Expression
@@ -25,7 +27,9 @@ class Binding(Remote):
         lifetime: How long it stays, in a word.
     """
 
-    __slots__ = ("_at", "_counts", "_lifetime", "_name", "_released")
+    __slots__ = ("_at", "_counts", "_lease", "_lifetime", "_name", "_released", "_until")
+
+    _clock = staticmethod(monotonic)
 
     def __init__(
         self, name: str, lifetime: str, home: object = None, *, counts: bool = False
@@ -36,6 +40,8 @@ class Binding(Remote):
         self._counts = counts
         self._at = None if home is None else ref(home)
         self._released = ""
+        self._lease = 0.0
+        self._until = inf
 
     @property
     def name(self) -> str:
@@ -58,11 +64,31 @@ class Binding(Remote):
             raise BridgeClosed(f"{self!r}: its bridge is gone, or it was made without one")
         return home  # type: ignore[no-any-return]
 
+    def _begun(self, seconds: float) -> Binding:
+        """Take it that the name has just been set; 0 seconds are no lease.
+
+        A lease ends in the worker without a word: from then on the name may be another's.
+        """
+        if seconds:
+            self._lease, self._until = seconds, self._clock() + seconds
+        return self
+
+    def _prolong(self, seconds: float) -> None:
+        """Take it that the name stays for so many seconds from now on, if it has a lease."""
+        until = self._clock() + seconds
+        if self._until < until:
+            self._lease, self._until = seconds, until
+
     def _check_released(self) -> None:
+        if not self._released and self._clock() >= self._until:
+            self._released = f"its lease of {self._lease:g} s is over"
         if self._released:
             raise StaleReference(f"{self!r} was released: {self._released}", reason=self._released)
 
     def _code(self, code: RemoteCode) -> Expression:
+        self._check_released()
+        if not self.is_at(code.home):  # it would be another thing of that name
+            raise foreign(self)
         return Name(self._name)
 
     def _said(self) -> str:

@@ -10,6 +10,7 @@ from asyncbridge.codegen import Expression, Literal, Name, Slice, random_name
 
 if TYPE_CHECKING:
     from asyncbridge.codegen import Call
+    from asyncbridge.references.remote import Home
 
 __all__ = ["Coded", "RemoteCode", "show", "show_key"]
 
@@ -40,12 +41,17 @@ def _suffix(index: int) -> str:
 class RemoteCode:
     """The code of one command in the making.
 
+    Args:
+        home: Where it is sent.
+
     Attributes:
+        home: Likewise.
         bindings: What it is to be sent with.
         labels: What errors call some of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, home: Home) -> None:
+        self.home = home
         self.bindings: dict[str, object] = {}
         self.labels: dict[str, str] = {}
         self._names: dict[int, str] = {}
@@ -82,6 +88,12 @@ class RemoteCode:
                 for name, each in keywords.items()
             },
         )
+
+    def builtin(self, name: str) -> Expression:
+        """Return the code of a built-in function, whatever its name stands for by now."""
+        from asyncbridge.references.module import RemoteModule  # noqa: PLC0415 - a cycle
+
+        return self.bound(RemoteModule("builtins", self.home), "builtins").attr(name)
 
     def bound(self, value: object, hint: str = "value") -> Name:
         """Return the name of a binding for this very object: one, however often it is used."""

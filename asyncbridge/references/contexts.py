@@ -26,10 +26,10 @@ _entered: WeakKeyDictionary[asyncio.Task[Any], list[tuple[Remote, Ref]]] = WeakK
 
 async def enter(manager: Remote) -> Any:
     """Enter a context manager; return what its ``__enter__`` has."""
-    code = RemoteCode()
+    home = manager._home()
+    code = RemoteCode(home)
     node = Name("worker_visits").attr("Visit").call(manager._code(code))
     label = f"with {manager._said()}"
-    home = manager._home()
     visit = home.send(Block((VISITS, node)), code.bindings or None, name=label, keep=True)
     value = home.send("visit.value", {"visit": visit}, name=label)
     try:

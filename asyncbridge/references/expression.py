@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from asyncbridge.errors import CodegenError
 from asyncbridge.protocol.keeping import ALONE
 from asyncbridge.references.code import RemoteCode
 from asyncbridge.references.remote import Remote
@@ -27,6 +28,8 @@ class RemoteExpression(Remote):
     """
 
     __slots__ = ("_build", "_owner", "_say")
+
+    _refuses_await = False
 
     def __init__(
         self, owner: Remote, say: Callable[[], str], build: Callable[[RemoteCode], Expression]
@@ -56,21 +59,34 @@ class RemoteExpression(Remote):
 
     def _sent_ahead(self) -> Promise[Any]:
         """Have it evaluated for commands that come behind it: nothing of its value comes here."""
-        code = RemoteCode()
-        node, home = self._code(code), self._home()
+        home = self._home()
+        code = RemoteCode(home)
+        node = self._code(code)
         with home._labelled(code.labels):
             promise = home.send(node, code.bindings or None, name=self._said(), _keep=ALONE)
         promise._add_own_callback(hush)  # those that use it tell of its failure
         return promise
 
     def _home(self) -> Home:
-        return self._owner._home()
+        owner = self._owner
+        while isinstance(owner, RemoteExpression):  # of many steps, it is no deep recursion
+            owner = owner._owner
+        return owner._home()
 
     def _code(self, code: RemoteCode) -> Expression:
-        return self._build(code)
+        try:
+            return self._build(code)
+        except RecursionError:
+            raise CodegenError(
+                "the expression is made of too many steps for one command: `await` the keep() of one "
+                "in between, and go on from that reference"
+            ) from None
 
     def _said(self) -> str:
-        return self._say()
+        try:
+            return self._say()
+        except RecursionError:
+            return "..."
 
     def __repr__(self) -> str:
         return f"<RemoteExpression {self._said()}: await it>"

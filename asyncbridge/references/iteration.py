@@ -50,7 +50,7 @@ class RemoteIterator:
     async def _ask(self) -> None:
         home = self._over._home()
         if self._iteration is None:
-            code = RemoteCode()
+            code = RemoteCode(home)
             node = Name("worker_visits").attr("Iteration").call(self._over._code(code))
             label = f"iter({self._over._said()})"
             self._iteration = await home.send(

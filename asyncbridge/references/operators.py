@@ -23,6 +23,7 @@ _BINARY = {
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _UNARY = {"neg": "-", "pos": "+", "invert": "~"}
 _REFUSED = {
+    "await": "is no promise: it is in the worker already. Write `await ref.value()` to have its value",
     "bool": (
         "is neither true nor false here: its value is in the worker. Write "
         "`if await ref.value():`, and for a comparison `if await (ref == other):`"
@@ -62,7 +63,31 @@ class RemoteOperators:
     def _prefixed(self, symbol: str) -> RemoteExpression:
         """Return the code of an operation on this alone."""
 
+    @abstractmethod
+    def _called(self, function: str, *args: object) -> RemoteExpression:
+        """Return the code of a call of a built-in function."""
+
     __hash__ = object.__hash__
+
+    def __abs__(self) -> RemoteExpression:
+        return self._called("abs", self)
+
+    def __round__(self, *digits: Any) -> RemoteExpression:
+        return self._called("round", self, *digits)
+
+    def __divmod__(self, other: Any) -> RemoteExpression:
+        return self._called("divmod", self, other)
+
+    def __rdivmod__(self, other: Any) -> RemoteExpression:
+        return self._called("divmod", other, self)
+
+    def __format__(self, how: str) -> str:
+        if how:
+            raise TypeError(
+                f"{self!r} is not formatted here: its value is in the worker. Write "
+                f"`f'{{await ref.value():{how}}}'`"
+            )
+        return str(self)
 
     if TYPE_CHECKING:
         # They are made below; so much a type checker has to be told.

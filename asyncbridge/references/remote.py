@@ -15,6 +15,7 @@ from asyncbridge.codegen import (
     UnaryOperation,
 )
 from asyncbridge.codegen import Literal as Constant
+from asyncbridge.errors import BridgeClosed, StaleReference
 from asyncbridge.references.code import RemoteCode, show, show_key
 from asyncbridge.references.operators import RemoteOperators
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["Home", "Remote"]
+__all__ = ["Home", "Remote", "foreign"]
 
 _COMPARES = frozenset(("<", "<=", ">", ">=", "==", "!="))
 
@@ -73,6 +74,9 @@ class Remote(RemoteOperators):
     _wire_advice: ClassVar[str] = (
         "it stands for what is in the worker, among the bindings of a command alone"
     )
+
+    # Awaiting it is refused, so a handler that returns it has returned the thing itself.
+    _refuses_await: ClassVar[bool] = True
 
     # --- what kinds of it give ---
 
@@ -155,7 +159,7 @@ class Remote(RemoteOperators):
             return self.attr(name)
 
         def __setattr__(self, name: str, value: object) -> None:
-            if name.startswith("_"):
+            if name.startswith("_") and hasattr(type(self), name):
                 object.__setattr__(self, name, value)
                 return
             self._refuse_own(name)
@@ -217,8 +221,9 @@ class Remote(RemoteOperators):
     def _sent(
         self, *, transform: Callable[[Any], Any] | None = None, keep: bool = False
     ) -> Promise[Any]:
-        code = RemoteCode()
-        node, home = self._code(code), self._home()
+        home = self._home()
+        code = RemoteCode(home)
+        node = self._code(code)
         with home._labelled(code.labels):
             return home.send(
                 node, code.bindings or None, transform=transform, name=self._said(), keep=keep
@@ -231,9 +236,9 @@ class Remote(RemoteOperators):
         return refuse_ref(value, self._said())
 
     def _do(self, said: str, build: Callable[[RemoteCode], Node]) -> None:
-        code = RemoteCode()
-        statement: Any = build(code)
         home = self._home()
+        code = RemoteCode(home)
+        statement: Any = build(code)
         with home._labelled(code.labels):
             home.send(Block((statement, Constant(None))), code.bindings or None, name=said)
 
@@ -253,6 +258,12 @@ class Remote(RemoteOperators):
             lambda code: UnaryOperation(symbol, self._code(code)),
         )
 
+    def _called(self, function: str, *args: object) -> RemoteExpression:
+        return self._derived(
+            lambda: f"{function}({', '.join(map(show, args))})",
+            lambda code: code.call(code.builtin(function), args, {}, function),
+        )
+
     def _derived(
         self, said: Callable[[], str], build: Callable[[RemoteCode], Expression]
     ) -> RemoteExpression:
@@ -261,8 +272,26 @@ class Remote(RemoteOperators):
         return RemoteExpression(self, said, build)
 
     def _refuse_own(self, name: str) -> None:
-        if hasattr(type(self), name):
-            raise AttributeError(
-                f"{name!r} is a name of {type(self).__name__}'s own; "
-                f'bridge.send("setattr(x, name, value)", ...) sets it in the worker'
+        if name.startswith("_") or hasattr(type(self), name):
+            why = (
+                "names with an underscore in front are not the worker's"
+                if name.startswith("_")
+                else f"{name!r} is a name of {type(self).__name__}'s own"
             )
+            raise AttributeError(
+                f'{why}; bridge.send("setattr(x, name, value)", ...) sets it there, and '
+                '"delattr(x, name)" deletes it',
+                name=name,
+                obj=self,
+            )
+
+
+def foreign(value: Remote) -> Exception:
+    """Return the refusal of what is behind another bridge."""
+    try:
+        home = value._home()
+    except (BridgeClosed, StaleReference) as error:
+        return error
+    return ValueError(
+        f"{value!r} is in the worker of another bridge, {home!r}: await its value() and pass that"
+    )

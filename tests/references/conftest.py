@@ -93,6 +93,10 @@ class Home:
             promise.set_result(self.reference(outcome.value) if keep else outcome.value)
         return promise
 
+    def module(self, name: str) -> RemoteModule:
+        """Return a module, as a bridge does."""
+        return RemoteModule(name, self)
+
     def value_of(self, handle: object) -> object:
         """Return what stands for a handle in the worker."""
         if isinstance(handle, Ref):

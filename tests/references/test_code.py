@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,15 +13,18 @@ from asyncbridge.codegen import Name, render
 from asyncbridge.references import Binding
 from asyncbridge.references.code import RemoteCode, show, show_key
 
+if TYPE_CHECKING:
+    from tests.references.conftest import Home
+
 
 class Flag(IntEnum):
     ON = 1
 
 
 @pytest.mark.parametrize("value", [None, ..., True, 0, -3, 2**63, 1.5, "", "text", "x" * 60])
-def test_what_stands_in_the_code(value: object) -> None:
+def test_what_stands_in_the_code(value: object, home: Home) -> None:
     """What a reader would write out himself."""
-    code = RemoteCode()
+    code = RemoteCode(home)
     assert eval(render(code.value(value))) == value
     assert code.bindings == {}
 
@@ -28,31 +32,31 @@ def test_what_stands_in_the_code(value: object) -> None:
 @pytest.mark.parametrize(
     "value", [2**64, math.inf, math.nan, "x" * 61, b"x", 1j, (1,), [1], Flag.ON, np.float64(1), np.int8]
 )  # fmt: skip
-def test_what_travels_as_a_binding(value: object) -> None:
+def test_what_travels_as_a_binding(value: object, home: Home) -> None:
     """What is long, or not exactly that: a subclass is not what its literal says."""
-    code = RemoteCode()
+    code = RemoteCode(home)
     name = render(code.value(value))
     assert list(code.bindings) == [name]
     assert code.bindings[name] is value
 
 
-def test_one_binding_for_one_object() -> None:
+def test_one_binding_for_one_object(home: Home) -> None:
     """However often it is used; an equal one is another."""
-    code, rows = RemoteCode(), [1]
+    code, rows = RemoteCode(home), [1]
     names = [render(code.bound(each)) for each in (rows, rows, [1])]
     assert names[0] == names[1] != names[2]
     assert [*code.bindings.values()] == [rows, [1]]
 
 
-def test_commands_of_a_kind_have_one_code() -> None:
+def test_commands_of_a_kind_have_one_code(home: Home) -> None:
     """The names of bindings come again with the next command, so the worker compiles it once."""
-    codes = [RemoteCode(), RemoteCode()]
+    codes = [RemoteCode(home), RemoteCode(home)]
     assert len({render(code.bound([1], "rows")) for code in codes}) == 1
 
 
-def test_a_binding_stands_by_its_name() -> None:
+def test_a_binding_stands_by_its_name(home: Home) -> None:
     """It is in the namespace already."""
-    code = RemoteCode()
+    code = RemoteCode(home)
     assert (
         render(code.call(Name("f"), (Binding("x", "eternal"), 1), {"y": 2}, "f")) == "f(x, 1, y=2)"
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from asyncbridge.errors import BridgeClosed
+from asyncbridge.errors import BridgeClosed, CodegenError
 from asyncbridge.promise import Promise
 from asyncbridge.protocol.keeping import ALONE
 from asyncbridge.references import Binding, Ref
@@ -61,3 +61,14 @@ async def test_it_lives_as_long_as_its_owner_can() -> None:
     assert repr(built) == "<RemoteExpression x.size: await it>"
     with pytest.raises(BridgeClosed, match="its bridge is gone, or it was made without one"):
         await built
+
+
+async def test_too_many_steps(home: Home) -> None:
+    """It is refused with what to do; nothing is sent."""
+    for steps in (150, 2_000):
+        expression: Any = home.reference("a")
+        for _ in range(steps):
+            expression = expression.strip()
+        with pytest.raises(CodegenError, match=r"keep\(\)"):
+            await expression
+    assert home.sent == []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+from asyncbridge.promise import Promise
+from asyncbridge.references import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,3 +122,47 @@ async def test_it_may_stand_in_sets_and_be_a_key(home: Home) -> None:
     one, other = home.reference(1), home.reference(1)
     assert len({one, other, one}) == 2
     assert hash(one) == object.__hash__(one)
+
+
+async def test_awaiting_what_is_there_already(home: Home) -> None:
+    """It is refused with what to write; asyncio's own functions say so, too."""
+    reference: Any = home.reference(1)
+    things: list[Any] = [reference, home.module("math"), Binding("x", "eternal", home)]
+    for thing in things:
+        with pytest.raises(TypeError, match=r"Write `await ref\.value\(\)`"):
+            await thing
+    with pytest.raises(TypeError, match=r"Write `await ref\.value\(\)`"):
+        await asyncio.gather(reference)
+    assert home.sent == []
+
+
+async def test_a_handler_that_returns_it(home: Home) -> None:
+    """That is the value, and nothing that is to be awaited."""
+    reference = home.reference(1)
+    assert await Promise.resolve(0).then(lambda _: reference) is reference
+
+
+async def test_built_in_functions(home: Home) -> None:
+    """They are code like the operators, and those of the worker, whatever its names stand for."""
+    number: Any = home.reference(-7.25)
+    home.namespace.bind("abs", None)
+    built: list[Any] = [
+        abs(number),
+        round(number),
+        round(number, 1),
+        divmod(number, 2),
+        divmod(2, number),
+    ]
+    assert home.sent == []
+    assert [await each for each in built] == [7.25, -7, -7.2, (-4.0, 0.75), (-1.0, -5.25)]
+    assert [each.name for each in home.sent] == [
+        "abs(float)", "round(float)", "round(float, 1)", "divmod(float, 2)", "divmod(2, float)"
+    ]  # fmt: skip
+
+
+async def test_formatting(home: Home) -> None:
+    """Without a format it is the repr; with one, its value would have to be here."""
+    reference = home.reference(1.5)
+    assert f"{reference}" == repr(reference)
+    with pytest.raises(TypeError, match=r"Write `f'\{await ref\.value\(\):\.2f\}'`"):
+        f"{reference:.2f}"

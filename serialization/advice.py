@@ -59,12 +59,20 @@ def _own_advice(kind: type) -> str | None:
 
 def _flow_advice(kind: type) -> str | None:
     """Return what to do with what gives items one after another."""
+    if issubclass(kind, type):
+        return (
+            "take the worker's own: bridge.module(...) has what it can import, and "
+            "bridge.binding(name) is a class that code has made there"
+        )
+    if hasattr(kind, "__await__"):
+        return "await it, or send Promise.from_awaitable(value)"
     if hasattr(kind, "__anext__") or hasattr(kind, "__next__"):
         return "asyncbridge.stream(value), as a binding of its own, lets its items flow"
     if issubclass(kind, FunctionType):
         return (
             "bridge.run(function) runs it in the worker, and asyncbridge.stream(function) lets "
-            "flow what it gives"
+            "flow what it gives; as an argument take one of the worker's own: bridge.module(...) has "
+            'what it can import, and bridge.send("lambda x: ...", keep=True) makes one'
         )
     return None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from asyncbridge.client.faults import argument_error
+from asyncbridge.client.faults import argument_error, unsent_error
 from asyncbridge.client.pending import Pending
 from asyncbridge.promise import Promise
 from asyncbridge.protocol.keeping import ALONE, HOLD, URGENT
@@ -176,7 +176,7 @@ class Awaiting:
             use.item = self._bridge._pass_on_value(promise.result(), item)
             use.residence = self._bridge._references.residence
         except Exception as error:  # noqa: BLE001 - whatever it is, the promise must end
-            self._reject(item, error)
+            self._reject(item, unsent_error(item, promise, error))
             return False
         item.after = (*item.after, use.item)
         return True

@@ -18,6 +18,7 @@ from asyncbridge.errors import (
     RemoteError,
     ResultExpired,
     SentCommand,
+    SerializationError,
     SessionTaken,
     TooLarge,
     UnknownCommand,
@@ -41,6 +42,7 @@ __all__ = [
     "lost_error",
     "remote_error",
     "start_error",
+    "unsent_error",
     "withheld_error",
 ]
 
@@ -97,19 +99,10 @@ def remote_error(
 
 def dependency_error(item: Pending, failed: Pending) -> DependencyError:
     """Build the exception for a command that never left: one it depends on had failed."""
-    reason = failed.reason
-    cause = reason if isinstance(reason, RemoteError) else None
-    why = "was cancelled" if reason is None else f"failed: {reason}"
     command, other = item.sent(), failed.sent()
-    error = DependencyError(
-        "CancelledError" if reason is None else type(reason).__name__,
-        "" if reason is None else str(reason),
-        cause=cause,
-        command=command,
-        text=f"{command.title} was not run, because {other.title}, which it depends on, {why}",
+    return _depending(
+        command, failed.reason, f"{other.title}, which it depends on,", failed="failed:"
     )
-    error.__cause__ = reason
-    return error
 
 
 def argument_error(
@@ -122,18 +115,52 @@ def argument_error(
         promise: The argument.
         reason: What it was rejected with; None if it was cancelled.
     """
-    why = "was cancelled" if reason is None else f"was rejected: {type(reason).__name__}: {reason}"
     source = promise._source
     called = f"{source.label or 'a command'}, number {source.id}" if source else "no command's"
-    command = item.sent()
-    error = DependencyError(
-        "CancelledError" if reason is None else type(reason).__name__,
-        "" if reason is None else str(reason),
-        cause=reason if isinstance(reason, RemoteError) else None,
-        command=command,
-        text=f"{command.title} was not run, because an argument, a promise ({called}), {why}",
+    return _depending(
+        item.sent(), reason, f"an argument, a promise ({called}),", failed="was rejected:"
     )
-    error.__cause__ = reason
+
+
+def unsent_error(item: Pending, promise: Promise[Any], error: Exception) -> Exception:
+    """Return the error of a command one of whose arguments has a value that cannot go to its worker."""
+    if not isinstance(error, ValueError | SerializationError):
+        return error
+    source = promise._source
+    called = f" ({source.label or 'a command'}, number {source.id})" if source else ""
+    command, why = item.sent(), str(error).replace('bindings["value"]: ', "")
+    text = (
+        f"{command.title}: an argument, a promise{called}, has a value that cannot go there: {why}"
+    )
+    kind = SerializationError if isinstance(error, SerializationError) else ValueError
+    told: Exception = kind(text)
+    if command.note:
+        told.add_note(command.note)
+    return told
+
+
+def _depending(
+    command: SentCommand, reason: BaseException | None, what: str, *, failed: str
+) -> DependencyError:
+    """Build the exception for a command that something failed for; of a chain, the first cause."""
+    if reason is None:
+        kind, message, told = "CancelledError", "", "was cancelled"
+    elif isinstance(reason, RemoteError):
+        kind, message = reason.type, reason.message
+        told = f"{failed} {plain(f'{kind}: {message}' if message else kind)}"
+    else:
+        kind, message = type(reason).__name__, str(reason)
+        told = f"{failed} {kind}: {message}"
+    # What failed because another one had has the cause that it had: a chain is as long as it likes.
+    first = reason.__cause__ if isinstance(reason, DependencyError) else reason
+    error = DependencyError(
+        kind,
+        message,
+        cause=first if isinstance(first, RemoteError) else None,
+        command=command,
+        text=f"{command.title} was not run, because {what} {told}",
+    )
+    error.__cause__ = first
     return error
 
 

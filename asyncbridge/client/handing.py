@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.client.pending import Pending
-from asyncbridge.errors import BridgeClosed, StaleReference
+from asyncbridge.errors import StaleReference
 from asyncbridge.promise import Promise
 from asyncbridge.references import Binding, Ref, Remote, RemoteExpression, RemoteModule
 from asyncbridge.references.expression import hush
+from asyncbridge.references.remote import foreign
 from asyncbridge.serialization.encoders import ENCODERS, no_form
 from asyncbridge.serialization.handles import there
 
@@ -103,12 +106,17 @@ class Handing:
             return self._promise(value, buffers, depth)
         hand_over = getattr(type(value), "_hand_over", None)
         if hand_over is None:
-            raise no_form(value, depth)
+            if (module := home_of(value)) is None:
+                raise no_form(value, depth)
+            named = self._bridge.module(module).attr(value.__name__)
+            return there("command", self._place(self._evaluated(named, value)))
         other = hand_over(value, self._bridge)
         return ENCODERS[type(other)](other, buffers, depth)
 
     def _remote(self, value: Remote) -> object:
         if isinstance(value, RemoteModule):
+            if value._home() is not self._bridge:
+                raise foreign(value)
             return there("module", value._name)
         if isinstance(value, Binding):
             value._check_released()
@@ -121,7 +129,7 @@ class Handing:
             self.references.append(value)
             return there("object", value._number)
         assert isinstance(value, RemoteExpression)
-        return there("command", self._place(self._evaluated(value)))
+        return there("command", self._place(self._evaluated(value, value)))
 
     def _check_ref(self, value: Ref) -> None:
         home = value._home()
@@ -130,16 +138,20 @@ class Handing:
         if value._residence is not self._bridge._references.residence:
             raise StaleReference(f"{value!r} is of another worker", number=value._number)
 
-    def _evaluated(self, value: RemoteExpression) -> Promise[Any]:
-        """Have an expression evaluated ahead of the command, in the worker alone."""
+    def _evaluated(self, value: RemoteExpression, key: object) -> Promise[Any]:
+        """Have an expression evaluated ahead of the command, once for all that is this key.
+
+        In this bridge's worker its value stays there; from another one's it comes through here.
+        """
         if self._sent is None:
             self._sent = {}
-        known = self._sent.get(id(value))
+        is_here = value._home() is self._bridge
+        known = self._sent.get(id(key))
         if known is None:
-            if value._home() is not self._bridge:
-                raise foreign(value)
-            known = self._sent[id(value)] = (value, value._sent_ahead())
-        self._residence = self._bridge._references.residence
+            promise = value._sent_ahead() if is_here else value.promise()
+            known = self._sent[id(key)] = (key, promise)
+        if is_here:
+            self._residence = self._bridge._references.residence
         return known[1]
 
     def _promise(self, promise: Promise[Any], buffers: Sink, depth: int) -> object:
@@ -184,16 +196,15 @@ _NONE: Final[list[Any]] = []
 _NOWHERE: Final[dict[int, int]] = {}
 
 
-def foreign(value: Remote) -> Exception:
-    """Return the refusal of what is behind another bridge."""
-    try:
-        home = value._home()
-    except (BridgeClosed, StaleReference) as error:
-        return error
-    return ValueError(
-        f"{value!r} is in the worker of another bridge, {home!r}: await its value() and pass that, "
-        "or pass the promise, whose value then comes through here"
-    )
+def home_of(value: object) -> str | None:
+    """Return the module by which a worker, too, has a type or a built-in function; else None."""
+    if not isinstance(value, type | BuiltinFunctionType):
+        return None
+    module = value.__module__
+    if module not in ("builtins", "numpy"):
+        return None
+    found = getattr(sys.modules.get(module), value.__name__, None)
+    return module if found is value else None
 
 
 def holds_handle(values: Iterable[object]) -> bool:

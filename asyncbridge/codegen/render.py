@@ -65,5 +65,5 @@ def _check_depth(module: ast.Module) -> None:
 def _too_deep() -> CodegenError:
     return CodegenError(
         f"the code is nested deeper than {MAX_DEPTH} levels, or than the stack left: "
-        "name an intermediate value by an assignment and go on from its name"
+        "name an intermediate value by an assignment, or of a reference by its keep(), and go on from that"
     )

@@ -45,7 +45,8 @@ class SentCommand:
         """What to call it in a sentence: its name and its number, as far as it has them."""
         number = f"command {self.id}" if self.id else ""
         if not self.name:
-            return number or "the command"
+            line = self.code.strip().partition("\n")[0]
+            return number or (f"the command {line[:40]!r}" if line else "the command")
         return f"{self.name} ({number})" if number else self.name
 
     @property

@@ -101,7 +101,9 @@ async def test_what_a_look_refuses_ends_its_command_alone() -> None:
             text = r'^bindings\["x"\]\["mask"\]: ndarray of dtype bool .* got 2 at \[0\]'
             with pytest.raises(SerializationError, match=text):
                 await refused
-            with pytest.raises(DependencyError, match=r"depends on, failed: bindings"):
+            with pytest.raises(
+                DependencyError, match=r"depends on, failed: SerializationError: bindings"
+            ):
                 await after
             assert await bridge.send("'seen' in globals()") is False
 

@@ -253,7 +253,7 @@ def test_what_depends_on_a_command_names_it() -> None:
     failed.reason = ValueError("no")
     start = "Sequential.fit (command 18) was not run"
     because = "because Sequential.compile (command 17), which it depends on, failed"
-    assert str(dependency_error(item, failed)) == f"{start}, {because}: no"
+    assert str(dependency_error(item, failed)) == f"{start}, {because}: ValueError: no"
     message = Failed(id=18, fault=FAULT, because=17)
     error = remote_error(message, item.sent(), because=failed.sent())
     assert str(error) == f"{start}, {because}: ValueError: no"

@@ -130,7 +130,7 @@ async def test_what_is_of_no_use() -> None:
             released.release()
             with pytest.raises(StaleReference, match=r"was released by release\(\)"):
                 written(handing, released)
-            for handle in (foreign, foreign_name, foreign.size):
+            for handle in (foreign, foreign_name, other.module("math")):
                 with pytest.raises(ValueError, match="is in the worker of another bridge"):
                     written(handing, handle)
             deleted = await bridge.put(1)

@@ -6,11 +6,19 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from asyncbridge.client import Bridge, connect
 from asyncbridge.decisions import Ignore, Raise, Retry
-from asyncbridge.errors import AsyncBridgeError, BridgeClosed, RemoteError, WorkerLost
+from asyncbridge.errors import (
+    AsyncBridgeError,
+    BridgeClosed,
+    DependencyError,
+    RemoteError,
+    SerializationError,
+    WorkerLost,
+)
 from asyncbridge.promise import Promise
 from tests.limits import HANG_S
 
@@ -109,7 +117,68 @@ async def test_of_another_bridge() -> None:
         assert await waiting == [1, 2, 3, 4]
 
 
+@pytest.mark.asyncio
+async def test_expressions_of_another_bridge() -> None:
+    """Each is evaluated there, once, and its value comes through here."""
+    async with connect(backend=None) as one, connect(backend=None) as two:
+        far: Any = one.send("{'a': [1, 2]}")
+        thing: Any = await one.send("{'b': 3}", keep=True)
+        item = far["a"]
+        waiting = two.send("(x, y, z)", {"x": item, "y": [item], "z": thing["b"]})
+        assert await waiting == ([1, 2], [[1, 2]], 3)
+        with pytest.raises(ValueError, match="is in the worker of another bridge"):
+            two.send("x", {"x": one.module("math")})
+
+
+@pytest.mark.asyncio
+async def test_a_value_that_cannot_go_there() -> None:
+    """The error names the command, the promise, and what is wrong with its value."""
+    async with connect(backend=None) as one, connect(backend=None) as two:
+        far = one.send("object()", name="make")
+        with pytest.raises(
+            ValueError, match=r"^job.*: an argument, a promise \(make, number 1\), has"
+        ):
+            await two.send("x", {"x": far}, name="job")
+        odd = one.send("1").then(lambda _: object())
+        with pytest.raises(SerializationError, match="^job.*: an argument.* no wire form"):
+            await two.send("x", {"x": [odd]}, name="job")
+
+
+@pytest.mark.asyncio
+async def test_types_and_built_in_functions() -> None:
+    """They are the worker's own, where Python or numpy has them; others are refused with what to do."""
+    async with connect(backend=None) as bridge:
+        given = {"f": len, "deep": [{"t": float}, KeyError, np.float32, float]}
+        code = "[f is len, deep == [{'t': float}, KeyError, np.float32, float]]"
+        assert await bridge.send(f"import numpy as np\n{code}", given) == [True, True]
+        array: Any = await bridge.send("np.array([1.5, 2.5])", keep=True)
+        assert (await array.astype(np.int8)).tolist() == [1, 2]
+        for value, advice in (
+            (Promise, r"bridge\.module"),
+            (refused, "keep=True"),
+            (asyncio.Event().wait(), "from_awaitable"),
+        ):
+            with pytest.raises(SerializationError, match=advice):
+                bridge.send("x", {"x": value})
+            if asyncio.iscoroutine(value):
+                value.close()
+
+
 # --- what fails ---
+
+
+@pytest.mark.asyncio
+async def test_a_long_chain_of_those_that_failed() -> None:
+    """Each tells of the first cause, and is no longer than the others."""
+    async with connect(backend=None) as bridge:
+        last: Any = bridge.send("1 / 0", name="first")
+        chain = [last := bridge.send("x", {"x": last}) for _ in range(2_000)]
+        errors = [await refused(each) for each in chain]
+    assert max(len(str(error)) for error in errors) < 200
+    for error in errors:
+        assert isinstance(error, DependencyError)
+        assert isinstance(error.cause, ZeroDivisionError)
+        assert error.type == "ZeroDivisionError"
 
 
 async def fail(bridge: Bridge) -> Promise[Any]:

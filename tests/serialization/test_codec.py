@@ -153,7 +153,7 @@ Point = namedtuple("Point", "x y")  # noqa: PYI024 - the untyped kind is the one
         (lambda: defaultdict(int), r"send dict\(value\)"),
         (lambda: np.matrix([[1]]), r"send numpy\.array\(value\)"),
         (lambda: print, "make it in the worker"),
-        (lambda: int, "make it in the worker"),
+        (lambda: int, "take the worker's own"),
         (object, "make it in the worker"),
     ],
 )

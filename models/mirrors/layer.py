@@ -12,7 +12,8 @@ from asyncbridge.models.mirrors.attributes import RemoteAttribute
 from asyncbridge.models.mirrors.mirror import DType, Identifier, Mirror
 from asyncbridge.models.mirrors.recipes import attribute_of
 from asyncbridge.models.mirrors.structures import results_of_layer
-from asyncbridge.models.mirrors.weights import as_arrays
+from asyncbridge.models.mirrors.weights import as_array, as_arrays
+from asyncbridge.models.mirrors.wire import is_handle
 
 if TYPE_CHECKING:
     import numpy as np
@@ -182,9 +183,10 @@ class Layer(Operation):
 
     def set_named_weights(self, weights: Mapping[str, object]) -> Promise[None]:
         """Set some weights by their paths, as ``named_weights`` gives them."""
-        arrays = as_arrays(weights.values())
-        values = {"weights": dict(zip(weights, arrays, strict=True))}
-        return self._ask(Layer.set_named_weights, values)
+        named: object = weights
+        if not is_handle(weights):
+            named = {name: as_array(weight) for name, weight in weights.items()}
+        return self._ask(Layer.set_named_weights, {"weights": named})
 
     def quantize(
         self, mode: object = None, type_check: bool = True, config: object = None

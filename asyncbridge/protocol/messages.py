@@ -317,15 +317,17 @@ class Info:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """What the worker has to say of itself, once: a warning for the client's log.
+    """What the worker has to say of itself: a warning for the client's log.
 
     Attributes:
         kind: ``"memory"``: it holds much of the machine's. ``"recycle"``: by the policy that it
             was started with, it is to be replaced, and takes up no command until then.
+            ``"holders"``: who keeps what was bound for a command that has failed, or was stopped;
+            to a client that debugs, as often as that is so.
         text: For a person.
     """
 
-    kind: Literal["memory", "recycle"]
+    kind: Literal["memory", "recycle", "holders"]
     text: str
 
 

@@ -196,9 +196,9 @@ class Lodging:
         elif job.peer.debug:
             written = self._write(job, result)
             del result
-            own = {name: value for name, value in bindings.items() if id(value) not in self._handed}
-            job.holders = kept_alive(own, vars(self.namespace.module), ignore=(bindings,))
-            self._handed.clear()
+            job.holders = kept_alive(
+                self._own(bindings), vars(self.namespace.module), ignore=(bindings,)
+            )
             return written
         return self._write(job, result)
 
@@ -208,6 +208,22 @@ class Lodging:
             scope = vars(self.namespace.module)
             here = {key: value for key, value in bindings.items() if scope.get(key) is value}
             self._note(job, here)
+        elif job.peer.debug:
+            job.bound = self._own(bindings)
+
+    def left(self, job: Job) -> tuple[str, ...]:
+        """Say who keeps what was bound for a command that has failed, now that its error is gone."""
+        bound, job.bound = job.bound, {}
+        return kept_alive(bound, vars(self.namespace.module))
+
+    def _own(self, bindings: dict[str, Any]) -> dict[str, Any]:
+        """Return the bindings whose values were made for their command, and told to nobody."""
+        handed, self._handed = self._handed, set()
+        return {
+            name: value
+            for name, value in bindings.items()
+            if id(value) not in handed and self.objects.known(value) is None
+        }
 
     def _note(self, job: Job, bindings: dict[str, Any]) -> None:
         self.bindings.note(bindings, job.lifetime, job.peer.claimant, self.clock())

@@ -81,7 +81,7 @@ class Job:
     """A command of one session on its way through the queue."""
 
     __slots__ = (
-        "again", "bindings", "code", "command", "edits", "failures", "flows", "halt", "halts",
+        "again", "bindings", "bound", "code", "command", "edits", "failures", "flows", "halt", "halts",
         "hold", "holders", "keep", "lifetime", "line", "moved", "packed", "peer", "place", "size",
         "started_at", "state", "stop", "untold", "written",
     )  # fmt: skip
@@ -120,6 +120,8 @@ class Job:
         self.packed = False
         self.written = False
         self.holders: tuple[str, ...] = ()
+        # Of one that has failed, where that is debugged: its bindings, until it is told who has them.
+        self.bound: dict[str, Any] = {}
         self.edits: tuple[Payload, ...] = ()
         # Whether it halts if it fails; known when it is taken up, for its bindings must be kept.
         self.halts = False

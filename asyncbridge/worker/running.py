@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from asyncbridge.errors import TooLarge
 from asyncbridge.outcome import Error, capture
 from asyncbridge.protocol.keeping import URGENT
-from asyncbridge.protocol.messages import Fault, Payload, Progress
+from asyncbridge.protocol.messages import Advice, Fault, Payload, Progress
 from asyncbridge.serialization.split import freeze, split
 from asyncbridge.worker.faults import describe
 from asyncbridge.worker.overtime import overdue_text
@@ -205,9 +205,16 @@ class Running(ABC):
             ended = self._judged(job, errors, ended, left)
         if errors or left:
             self._aftermath.let_go(job.stop, errors, left)
+        if job.bound:
+            self._tell_holders(job)
         self._drain(job)
         self.journal.finished()
         return ended
+
+    def _tell_holders(self, job: Job) -> None:
+        for told in self.lodging.left(job):
+            advice = Advice(kind="holders", text=f"command {job.command.id}: {told}")
+            self._post(partial(job.peer.notify, advice))
 
     def _judged(
         self, job: Job, errors: list[BaseException], value: Ended, left: dict[str, object]

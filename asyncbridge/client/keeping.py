@@ -6,18 +6,18 @@ import logging
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
+from asyncbridge.client.adopting import adopt_binding, adopt_ref
 from asyncbridge.client.arguments import named_as
 from asyncbridge.client.inventory import BindingInfo, MemoryInfo
 from asyncbridge.client.queueing import Queueing
 from asyncbridge.client.scopes import Scope, current_scope
 from asyncbridge.codegen.names import check_module
-from asyncbridge.errors import BridgeClosed, StaleReference
 from asyncbridge.lifetime import Collected, Hold, policy_of
 from asyncbridge.protocol.keeping import Tie, Told
 from asyncbridge.references import Binding, Ref, RemoteModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, MutableMapping
+    from collections.abc import Callable, MutableMapping
     from contextlib import AbstractContextManager
 
     from asyncbridge.client.handing import Handing
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from asyncbridge.lifetime.finalizers import Former
     from asyncbridge.promise import Promise
 
-__all__ = ["Change", "Keeping", "adopt_binding", "adopt_ref"]
+__all__ = ["Change", "Keeping"]
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Keeping(Queueing):
                 lifetime=policy,
                 name=f"put {key}",
                 copy=copy,
-                transform=lambda _: binding,
+                transform=lambda _: binding._begun(policy.terms.seconds),
                 one_hot=one_hot,
                 # Nobody knows a random name yet: the commands behind need not wait for the value.
                 _aside=name is None,
@@ -253,11 +253,15 @@ class Keeping(Queueing):
     def collect(self) -> Promise[int]:
         """Collect garbage in the worker, and give free memory back to the system.
 
+        It comes behind the release of what is garbage here by now.
+
         What TensorFlow has leaked does not come back: ``connect(recycle=...)`` is for that.
 
         Returns:
             A promise of the bytes by which the worker has become smaller.
         """
+        if self._session is not None and self._is_on_loop():
+            self._release_collected(self._session)  # else that would come behind
         before_and_after = self.send(
             "from asyncbridge.worker import footprint as worker_footprint\nworker_footprint.trim()",
             name="collect",
@@ -326,6 +330,7 @@ class Keeping(Queueing):
 
     def _pickled_binding(self, binding: Binding) -> tuple[Any, ...]:
         self._tell_soon(Tie(name=binding.name, lease_ms=round(PICKLED_LEASE_S * 1000)))
+        binding._prolong(PICKLED_LEASE_S)
         about = (binding.name, binding.lifetime, binding._counts)
         return adopt_binding, (self.incarnation, *about)
 
@@ -354,43 +359,3 @@ def name_of(which: object) -> str:
     if type(which) is not str:
         raise TypeError(f"delete() takes names and bindings, not {which!r:.80}")
     return which
-
-
-def adopt_ref(incarnation: str, told: Iterable[Any]) -> Ref:
-    """Return the reference that was pickled, in the process, or by the bridge, that it has come to.
-
-    Raises:
-        BridgeClosed: There is no open bridge here.
-        StaleReference: The bridge is to another worker, or another life of it.
-    """
-    about = Told(*told)
-    bridge = bridge_to(incarnation, f"the reference {about.number} to {about.text}", about.number)
-    return bridge._adopt_ref(about)
-
-
-def adopt_binding(incarnation: str, name: str, lifetime: str, counts: bool) -> Binding:
-    """Return the binding that was pickled.
-
-    Raises:
-        As ``adopt_ref``.
-    """
-    return bridge_to(incarnation, f"the binding {name}")._adopt_binding(name, lifetime, counts)
-
-
-def bridge_to(incarnation: str, what: str, number: int = 0) -> Keeping:
-    """Return the current bridge, if it is to this worker."""
-    from asyncbridge.client.current import current_bridge  # noqa: PLC0415 - a cycle
-
-    bridge = current_bridge()
-    if bridge is None:
-        raise BridgeClosed(f"{what} was pickled: unpickle it where a bridge to its worker is open")
-    assert isinstance(bridge, Keeping)
-    if bridge.incarnation != incarnation:
-        raise StaleReference(
-            f"{what} is of worker {incarnation}, and {bridge!r} is to another one, "
-            f"{bridge.incarnation}: connect to that worker by its URL, while it lives",
-            number=number,
-            incarnation=incarnation,
-            reason="it is of another worker",
-        )
-    return bridge

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncbridge.client.succession import Succession
+from asyncbridge.client.tracebacks import plain
 from asyncbridge.errors import AsyncBridgeError, BridgeClosed, InUse, WorkerLost
 from asyncbridge.promise import Promise
 from asyncbridge.protocol.keeping import URGENT
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Move", "Recycled", "Recycling"]
 
 log = logging.getLogger(__name__)
+lifetimes = logging.getLogger("asyncbridge.lifetime")
 
 LODGERS: Final = "from asyncbridge.worker import lodgers as worker_lodgers\n"
 
@@ -53,7 +55,7 @@ class Move:
         reason: Why.
         state: What the worker had.
         error: What a command is told that could not be moved.
-        numbers: The kept objects that were asked for.
+        numbers: The kept objects that it held for this client.
         collected: The bindings that go when nothing is tied to them.
         outcome: What came of it, once it is over.
     """
@@ -104,6 +106,8 @@ class Recycling(Succession):
         """Take what the worker says of itself."""
         if advice.kind == "memory":
             log.warning("%s", advice.text)
+        elif advice.kind == "holders":
+            lifetimes.warning("%s", plain(advice.text))
         else:
             spawn(self._replaced_or_not(advice.text), name="asyncbridge-recycle")
 
@@ -144,7 +148,7 @@ class Recycling(Succession):
                 self._urgently(session, "resume")
             raise
         error = WorkerLost(f"the worker was replaced: {reason}", phase="not_started")
-        move = self._move = Move(reason=reason, state=state, error=error, numbers=numbers)
+        move = self._move = Move(reason=reason, state=state, error=error, numbers=state["objects"])
         session.end(error, unstarted=True)
         await session.hang_up()
         assert self._successor is not None

@@ -49,6 +49,8 @@ class References:
         # Values are read in several threads. Finalizers do not take it; what a destructor of the
         # user's calls may come by in the middle of anything, in the thread that has it already.
         self._lock = RLock()
+        self._former: dict[str, Residence] = {}
+        self._moved: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._ties)
@@ -61,6 +63,14 @@ class References:
         """The worker that objects come from now."""
         return self._residence
 
+    def former(self, incarnation: str) -> Residence | None:
+        """Return a worker that this was to before, if that is one."""
+        return self._former.get(incarnation)
+
+    def has_moved(self, incarnation: str) -> bool:
+        """Tell whether what a worker had, as far as it could move, is in the present one."""
+        return incarnation in self._moved
+
     def begin(self, home: object, incarnation: str) -> None:
         """Take references from another worker from here on."""
         self._home = ref(home)
@@ -69,6 +79,8 @@ class References:
     def end(self, reason: str, *, died: bool = True) -> None:
         """Note that the worker is gone, with all that it kept, or out of reach."""
         self._residence.end(reason, died=died)
+        self._former[self._residence.incarnation] = self._residence
+        self._moved.clear()
         self._forget()
 
     def told(self, tree: dict[str, object]) -> Ref:
@@ -177,6 +189,8 @@ class References:
         """
         before, self._residence = self._residence, Residence(incarnation)
         before.end(reason)
+        self._former[before.incarnation] = before
+        self._moved.add(before.incarnation)
         self._forget()
         for number, reference in living.items():
             if number in lost:

@@ -14,7 +14,7 @@ from asyncbridge.worker.footprint import trim
 from asyncbridge.worker.guards import type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Collection, Container, Iterable, Mapping
 
     from asyncbridge.worker.lodging import Lodging
     from asyncbridge.worker.objects import Claimant
@@ -25,7 +25,7 @@ __all__ = ["Present", "begin", "delete", "pack", "present", "resume", "unpack"]
 
 NOT_MOVED = (
     "{kind}: it is neither a model nor what a name stands for, and only those move; "
-    "bridge.put(reference, name=...) gives it one"
+    "bridge.put(reference, name=...) gives it one, which helps what has a wire form"
 )
 
 
@@ -86,12 +86,13 @@ def delete(names: Iterable[str]) -> None:
 
 
 def pack(
-    numbers: Iterable[int], wanted: Iterable[str], needed: Container[int] = ()
+    numbers: Collection[int], wanted: Iterable[str], needed: Container[int] = ()
 ) -> dict[str, Any]:
     """Return all that moves to another worker, and have no other command taken up here.
 
     Args:
-        numbers: The kept objects that the client has references to.
+        numbers: The kept objects that the client knew of when it asked. What it was told of
+            meanwhile moves if it can, for commands behind may use it.
         wanted: The collected bindings that it has not let go of, or that its commands use.
         needed: The objects among those that its commands use: they move, if they can.
     """
@@ -109,11 +110,11 @@ def pack(
     }
     named = {id(value) for value in things.values()}
     lost: dict[str, str] = {}
-    for number in numbers:
-        if number not in lodging.objects:
-            continue
+    held = [each for each in sorted({*numbers, *here.claimant.counts}) if each in lodging.objects]
+    for number in held:
         value = lodging.objects.value_of(number)
-        if number in needed or id(value) in named or is_keras_object(value):
+        is_new = number not in numbers
+        if is_new or number in needed or id(value) in named or is_keras_object(value):
             things[f"object {number}"] = value
         else:
             lost[f"object {number}"] = NOT_MOVED.format(kind=type_name(type(value)))
@@ -125,6 +126,7 @@ def pack(
     return {
         "things": moving.pack(things),
         "lost": lost,
+        "objects": held,
         "records": records,
         "newest": lodging.objects.newest,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -88,7 +89,7 @@ class Packing:
         record = self.keras.record(thing) if self.keras is not None else None
         if record is not None:
             return record
-        if isinstance(thing, _NAMED):
+        if isinstance(thing, _NAMED) or (callable(thing) and found_by_name(thing) is not None):
             return _named(thing)
         return tensor_forms.take_apart(thing) or _data(thing)
 
@@ -128,17 +129,34 @@ _CONTAINERS: Final[dict[type, Callable[[Any, Packing], Record]]] = {
 
 def _named(thing: Any) -> Record:
     """Return the record of a function or class that another process can import."""
-    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", "")
-    if isinstance(module, str) and _is_imported(module):
-        found: Any = sys.modules[module]
-        for part in name.split("."):
-            found = getattr(found, part, None)
-        if found is thing:
-            return {"kind": "name", "module": module, "name": name}
+    found = found_by_name(thing)
+    if found is not None:
+        return {"kind": "name", "module": found[0], "name": found[1]}
+    owner = getattr(thing, "__self__", None)
+    if isinstance(thing, BuiltinFunctionType) and not isinstance(owner, ModuleType | None):
+        raise Unmovable(
+            f"{cut(repr(thing), 200)} is a method of an object, and does not move without it: make "
+            "it anew"
+        )
     raise Unmovable(
         f"{cut(repr(thing), 200)} was made by a command: define it in a module that the worker "
         "can import, or make it anew"
     )
+
+
+def found_by_name(thing: Any) -> tuple[str, str] | None:
+    """Return the module and the name by which another process can import an object."""
+    if type(thing) is np.ufunc:
+        module, name = "numpy", thing.__name__
+    else:
+        module = attempt(lambda: thing.__module__, None)
+        name = attempt(lambda: thing.__qualname__, "")
+    if not isinstance(module, str) or not isinstance(name, str) or not _is_imported(module):
+        return None
+    found: Any = sys.modules[module]
+    for part in name.split("."):
+        found = attempt(partial(getattr, found, part, None), None)
+    return (module, name) if found is thing else None
 
 
 def check_module(name: str) -> str:
@@ -168,9 +186,12 @@ def _data(thing: object) -> Record:
     try:
         draft(thing, path="it", decided=True)
     except SerializationError as error:
+        # What to send in the place of such an object helps nobody here.
+        why = str(error).partition(";")[0]
+        inside = "" if why.startswith("it: ") else f" ({why})"
         raise Unmovable(
             f"{type(thing)} has no wire form: register it with asyncbridge.serializable, or make "
-            f"it anew ({error})"
+            f"it anew{inside}"
         ) from error
     return {"kind": "data", "value": thing}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -263,3 +264,38 @@ async def test_a_policy_holds_where_errors_halt() -> None:
         assert await failing == 7
         assert await asyncio.gather(*behind) == [1] * 9
         assert bridge.incarnation != first
+
+
+@pytest.mark.asyncio
+async def test_references_that_come_to_be_meanwhile() -> None:
+    """What is told between the wish and the packing moves as well, with what uses it."""
+    async with connect(backend=None) as bridge:
+        await bridge.send("shared = [5]")
+        shared, alone = (bridge.send(code, keep=True) for code in ("shared", "[6]"))
+        before = bridge.send("x[0]", {"x": alone})
+        recycled = bridge.recycle()
+        behind = bridge.send("x[0] + y[0]", {"x": alone, "y": shared})
+        assert (await recycled).lost == {}
+        assert (await before, await behind) == (6, 11)
+        assert (await (await shared).value(), await (await alone).value()) == ([5], [6])
+
+
+@pytest.mark.asyncio
+async def test_what_was_pickled_before() -> None:
+    """It is good for what is still here; else it says which worker has ended, and when."""
+    async with connect(backend=None) as bridge:
+        reference: Any = await bridge.send("named = [1]\nnamed", keep=True)
+        binding = await bridge.put([2], name="bound", lifetime="eternal")
+        gone = pickle.dumps(await bridge.send("object()", keep=True))
+        kept = [pickle.dumps(each) for each in (reference, binding)]
+        before = bridge.incarnation
+        await bridge.recycle()
+        again, name = map(pickle.loads, kept)
+        assert again is reference
+        assert (await again.value(), await name.value()) == ([1], [2])
+        with pytest.raises(
+            StaleReference, match="which was pickled, is gone.*the client wishes"
+        ) as told:
+            pickle.loads(gone)
+        assert told.value.incarnation == before
+        assert told.value.died_at is not None

@@ -44,3 +44,20 @@ def test_names() -> None:
     packing.ref(json.JSONDecoder.decode)
     name = {"kind": "name", "module": "json.decoder", "name": "JSONDecoder.decode"}
     assert packing.records == [name]
+
+
+@pytest.mark.parametrize(
+    "thing", [np.mean, np.add, np.sqrt, np.random.default_rng, np.float32, len]
+)
+def test_what_others_can_import(thing: object) -> None:
+    """It moves by its name, of whatever type it is."""
+    packing = Packing()
+    packing.ref(thing)
+    assert packing.records[0] is not None
+    assert packing.records[0]["kind"] == "name"
+
+
+def test_a_method_of_an_object() -> None:
+    """It does not move without that, and was made by nobody."""
+    with pytest.raises(Unmovable, match="is a method of an object"):
+        Packing().ref([].append)

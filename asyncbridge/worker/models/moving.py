@@ -197,7 +197,7 @@ class KerasPacking:
     def _state(self, thing: Any) -> Record:
         variables = own_variables(thing)
         state: Record = {
-            "arrays": _arrays(thing, variables),
+            **_arrays(thing, variables),
             "paths": [variable.path for variable in variables],
             "flags": [bool(variable.trainable) for variable in variables],
             "seeds": {name: part.seed for name, part in seeded(thing).items()},
@@ -266,13 +266,21 @@ def _build(thing: Any) -> Record:
     return {"built": bool(thing.built), "build": build}
 
 
-def _arrays(thing: Any, variables: list[Any]) -> dict[str, Any]:
-    """Return what an object saves, by its own names where it has any."""
+def _arrays(thing: Any, variables: list[Any]) -> Record:
+    """Return what an object saves, by its own names where it has any, and what it leaves out."""
+    values = {str(place): variable for place, variable in enumerate(variables)}
     if not isinstance(thing, keras.Layer):
-        return {str(place): sent(each) for place, each in enumerate(variables)}
+        return {"arrays": {place: sent(each) for place, each in values.items()}}
     store: dict[str, Any] = {}
     thing.save_own_variables(store)
-    return {str(name): sent(value) for name, value in store.items()}
+    saved = set(map(id, store.values()))
+    return {
+        "arrays": {str(name): sent(value) for name, value in store.items()},
+        # As of LoRA, which is saved as its product, and of the states of recurrent layers.
+        "unsaved": {
+            "arrays": {place: sent(each) for place, each in values.items() if id(each) not in saved}
+        },
+    }
 
 
 def _assets(layer: Any) -> Record:

@@ -73,7 +73,10 @@ def children(thing: Any) -> list[Any]:
 def own_variables(thing: Any) -> list[Any]:
     """Return the variables of an object itself, without those of its children."""
     if isinstance(thing, keras.Layer):
-        return [*thing._trainable_variables, *thing._non_trainable_variables]
+        # Keras does not count what a stateful recurrent layer remembers among its variables.
+        states = thing.states if isinstance(thing, keras.layers.RNN) and thing.stateful else None
+        remembered = keras.tree.flatten(states or [])
+        return [*thing._trainable_variables, *thing._non_trainable_variables, *remembered]
     if isinstance(thing, Optimizer):
         return list(thing._variables)
     if isinstance(thing, keras.Metric):

@@ -261,6 +261,8 @@ def _set_arrays(keras_table: KerasUnpacking, thing: Any, record: Record) -> None
     if isinstance(thing, keras.Layer):
         if state["arrays"]:
             thing.load_own_variables(state["arrays"])
+        for place, array in state["unsaved"]["arrays"].items():
+            variables[int(place)].assign(array)
         return
     for variable, array in zip(variables, state["arrays"].values(), strict=True):
         variable.assign(array)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from tests.worker.models.moves import FUNCTIONAL
@@ -246,3 +247,25 @@ def test_nothing_is_changed(move: Move, workers: list[KerasProcess]) -> None:
         workers[0].run("keras.backend.clear_session()\n" + FUNCTIONAL + "trained(net, x, y)")
         == here
     )
+
+
+def test_what_keras_does_not_save(move: Move) -> None:
+    """LoRA's two matrices, which are saved as their product, and what a recurrent layer remembers."""
+    make = """
+keras.utils.set_random_seed(5)
+net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(6), keras.layers.Dense(3)])
+net.layers[0].enable_lora(2)
+net.compile("adam", "mse")
+net.fit(x, x[:, :3], verbose=0)
+rnn = keras.Sequential([keras.Input((4, 1), batch_size=1), keras.layers.GRU(2, stateful=True)])
+rnn.predict(x[:1, :, None], verbose=0)
+pair = [net, rnn]
+"""
+    ask = """
+[[each.numpy().tolist() for each in pair[0].variables], pair[0].fit(x, x[:, :3], epochs=3, verbose=0).history,
+ [each.numpy().tolist() for each in pair[0].variables],
+ pair[1].predict(x[:1, :, None], verbose=0).tolist()]
+"""
+    here, there = move(make, "pair", ask)
+    assert here == there
+    assert np.abs(here[0][2]).sum() > 0

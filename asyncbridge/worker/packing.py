@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.worker.models.moving import KerasPacking
 
-__all__ = ["Packing"]
+__all__ = ["Packing", "found_by_name"]
 
 _NAMED: Final = (FunctionType, BuiltinFunctionType, type)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from asyncbridge.worker.models.remaking import KerasUnpacking
 
-__all__ = ["Unpacking"]
+__all__ = ["Unpacking", "imported"]
 
 
 class Unpacking:
@@ -102,9 +102,10 @@ def _make_dict(number: int, record: Record, unpacking: Unpacking) -> object:
     return made
 
 
-def _make_named(number: int, record: Record, unpacking: Unpacking) -> object:
-    found: Any = import_module(record["module"])
-    for part in record["name"].split("."):
+def imported(module: str, name: str) -> Any:
+    """Return what a module has under a name, which may lead through classes."""
+    found: Any = import_module(module)
+    for part in name.split("."):
         found = getattr(found, part)
     return found
 
@@ -124,7 +125,7 @@ _MAKERS: Final[dict[str, Callable[[int, Record, Unpacking], object]]] = {
     "list": _make_list,
     "tuple": _make_tuple,
     "dict": _make_dict,
-    "name": _make_named,
+    "name": lambda number, record, unpacking: imported(record["module"], record["name"]),
     "module": lambda number, record, unpacking: import_module(record["name"]),
     "data": lambda number, record, unpacking: _own(record["value"]),
     "tensor": lambda number, record, unpacking: tensor_forms.put_together(record),

@@ -17,7 +17,7 @@ from keras.src.ops.node import Node
 from asyncbridge.serialization.codec import draft
 from asyncbridge.worker.guards import type_name
 from asyncbridge.worker.models.census import Census, ancestors, node_of
-from asyncbridge.worker.models.configs import MARK, configured, marks
+from asyncbridge.worker.models.configs import MARK, configured, functions_of, marks
 from asyncbridge.worker.models.parts import (
     SAVED,
     assembled,
@@ -164,7 +164,8 @@ class KerasPacking:
         }
 
     def _configured(self, thing: Any) -> Record:
-        config = _checked({"own": configured(thing)[0], **_build(thing)})
+        own = {"own": configured(thing)[0], "functions": functions_of(thing)}
+        config = _checked({**own, **_build(thing)})
         return {
             "kind": "keras.config",
             "class": self._packing.ref(type(thing)),

@@ -87,7 +87,7 @@ class KerasUnpacking:
 
     def _configured(self, record: Record) -> Any:
         config, maker = record["config"], self._value(record["class"])
-        thing = remade(maker.from_config, config["own"], self._shared(record))
+        thing = remade(maker.from_config, config["own"], self._shared(record), config["functions"])
         return _built(thing, config)
 
     def _shared(self, record: Record) -> dict[int, Any]:

@@ -53,6 +53,19 @@ y = np.arange(150) % 3
 MODULE = """
 import keras
 
+def distance(true, predicted):
+    return keras.ops.mean(keras.ops.abs(true - predicted))
+
+class Fading(keras.optimizers.schedules.LearningRateSchedule):
+    def __init__(self, rate):
+        self.rate = rate
+
+    def __call__(self, step):
+        return self.rate / (1.0 + keras.ops.cast(step, "float32"))
+
+    def get_config(self):
+        return {"rate": self.rate}
+
 class Net(keras.Model):
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)

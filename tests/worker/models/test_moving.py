@@ -142,6 +142,20 @@ first, kernel, generator = net.inner[0], net.inner[0].kernel, net.inner[1].seed_
     assert here[1:] == [True, True, True, "Net"]
 
 
+def test_functions_and_schedules_of_ones_own(move: Move) -> None:
+    """What others can import is found by its module, though Keras would have it registered."""
+    make = """
+keras.utils.set_random_seed(5)
+net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+net.compile(keras.optimizers.Adam(homes.Fading(0.1)), homes.distance, metrics=[homes.distance, "mae"])
+net.fit(x, x[:, :3], verbose=0)
+"""
+    ask = "[trained(net, x, x[:, :3]), type(net.optimizer._learning_rate).__name__]"
+    here, there = move(make, "net", ask)
+    assert here == there
+    assert here[1] == "Fading"
+
+
 def test_a_functional_model_of_an_own_class(move: Move) -> None:
     """A class with a training step of its own trains by that."""
     make = (

@@ -22,7 +22,16 @@ from asyncbridge.protocol.keeping import Told
 from asyncbridge.testing import FakeWorker
 from tests.limits import HANG_S
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks")]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("no_leaks", "small_heap")]
+
+
+@pytest.fixture
+def small_heap() -> Iterator[None]:
+    """Have collections look at what the test makes alone: each walks over all that there is."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 PACKAGE = str(Path(asyncbridge.__file__).parent)
 HANDLES = 200

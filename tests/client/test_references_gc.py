@@ -33,6 +33,7 @@ def small_heap() -> Iterator[None]:
     yield
     gc.unfreeze()
 
+
 PACKAGE = str(Path(asyncbridge.__file__).parent)
 HANDLES = 200
 NOTED = {

@@ -46,8 +46,6 @@ REPEAT_SECONDS: Final = 0.05
 
 SHIELD_SECONDS: Final = 10.0
 """How long code may put an exception off, while it makes what would be of no use half made."""
-SLOWEST: Final = 6
-"""So many times as long it may, where the process has less than half a core: it is waiting, or starved."""
 
 REST_SECONDS: Final = 2.0
 """How long one thing may take that is left to do when a command's code has ended."""
@@ -138,7 +136,6 @@ class Stopper:
         later: Calls back on the loop after some seconds.
         post: Has something called on the loop.
         clock: Seconds.
-        used: Seconds of a core that the process has used.
     """
 
     def __init__(
@@ -146,12 +143,10 @@ class Stopper:
         later: Callable[[float, Callable[[], None]], object],
         post: Callable[[Callable[[], None]], None] = lambda call: call(),
         clock: Callable[[], float] = time.monotonic,
-        used: Callable[[], float] = time.process_time,
     ) -> None:
         self._later = later
         self._post = post
         self._clock = clock
-        self._used = used
         self._lock = threading.Lock()
         self._armed: Stop | None = None
         self._struck = False
@@ -206,7 +201,7 @@ class Stopper:
         # Once: two exceptions in one moment would meet the handler of the first.
         if not stop.interrupted:
             stop.interrupted = True
-            self._strike(stop, SLOWEST * round(SHIELD_SECONDS / REPEAT_SECONDS))
+            self._strike(stop, round(SHIELD_SECONDS / REPEAT_SECONDS))
 
     def _watch(self) -> None:
         """Look at what is left to do, until nothing is: one timer for any number of commands."""
@@ -242,14 +237,7 @@ class Stopper:
             if not (stop.shielded and patience):
                 self._struck = True
                 _set_exception(self._thread, CommandInterrupted)
-        before = self._used()
-
-        def again() -> None:
-            # On a machine that is busy otherwise, a model takes as many times as long to be traced.
-            has_worked = self._used() - before >= REPEAT_SECONDS / 2
-            self._strike(stop, max(0, patience - (SLOWEST if has_worked else 1)))
-
-        self._later(REPEAT_SECONDS, again)
+        self._later(REPEAT_SECONDS, lambda: self._strike(stop, max(0, patience - 1)))
 
 
 class _BeingRun:

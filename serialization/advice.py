@@ -32,7 +32,7 @@ def refusal(kind: type, known: Container[type]) -> str:
     if kind is np.memmap:
         return files.MEMMAP_ADVICE
     text = f"object of type {kind.__name__} has no wire form"
-    advice = extras.advice(kind) or _own_advice(kind) or _flow_advice(kind)
+    advice = extras.advice(kind) or _own_advice(kind) or _other_advice(kind)
     if advice is not None:
         return f"{text}; {advice}"
     if issubclass(kind, enum.Enum):
@@ -57,8 +57,8 @@ def _own_advice(kind: type) -> str | None:
     return advice
 
 
-def _flow_advice(kind: type) -> str | None:
-    """Return what to do with what gives items one after another."""
+def _other_advice(kind: type) -> str | None:
+    """Return what to do with what is no data: classes, functions, and what gives items in time."""
     if issubclass(kind, type):
         return (
             "take the worker's own: bridge.module(...) has what it can import, and "

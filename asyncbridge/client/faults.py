@@ -115,28 +115,26 @@ def argument_error(
         promise: The argument.
         reason: What it was rejected with; None if it was cancelled.
     """
-    source = promise._source
-    called = f"{source.label or 'a command'}, number {source.id}" if source else "no command's"
-    return _depending(
-        item.sent(), reason, f"an argument, a promise ({called}),", failed="was rejected:"
-    )
+    return _depending(item.sent(), reason, f"{_called(promise)},", failed="was rejected:")
 
 
 def unsent_error(item: Pending, promise: Promise[Any], error: Exception) -> Exception:
     """Return the error of a command one of whose arguments has a value that cannot go to its worker."""
     if not isinstance(error, ValueError | SerializationError):
         return error
-    source = promise._source
-    called = f" ({source.label or 'a command'}, number {source.id})" if source else ""
     command, why = item.sent(), str(error).replace('bindings["value"]: ', "")
-    text = (
-        f"{command.title}: an argument, a promise{called}, has a value that cannot go there: {why}"
-    )
+    text = f"{command.title}: {_called(promise)}, has a value that cannot go there: {why}"
     kind = SerializationError if isinstance(error, SerializationError) else ValueError
     told: Exception = kind(text)
     if command.note:
         told.add_note(command.note)
     return told
+
+
+def _called(promise: Promise[Any]) -> str:
+    source = promise._source
+    called = f"{source.label or 'a command'}, number {source.id}" if source else "no command's"
+    return f"an argument, a promise ({called})"
 
 
 def _depending(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import math
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from asyncbridge.client.checks import milliseconds
 from asyncbridge.errors import AsyncBridgeError, BridgeClosed, DecisionError, RemoteError, TooLarge
 from asyncbridge.promise import Promise
+from asyncbridge.promise.reactions import is_awaitable
 from asyncbridge.protocol import messages as m
 from asyncbridge.tasks import spawn
 
@@ -267,7 +267,7 @@ class Halts:
         assert self._session is not None
         try:
             said: Any = handler(halt.error)
-            if inspect.isawaitable(said):
+            if is_awaitable(said):
                 said = await said
             written = self._session.written(said)
         except (Exception, asyncio.CancelledError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncbridge.client.endings import Endings
+from asyncbridge.promise.reactions import is_awaitable
 from asyncbridge.tasks import spawn
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _call(handler: Handler, rejection: UnhandledRejection) -> None:
             type(rejection.error).__qualname__,
         )
         return
-    if inspect.isawaitable(result):
+    if is_awaitable(result):
         spawn(_finish(result), name="asyncbridge-unhandled-rejection")
 
 
